@@ -1,0 +1,1 @@
+//! Drops the events of bots.

@@ -1,0 +1,1 @@
+//! Continent, country and city from the IP address.

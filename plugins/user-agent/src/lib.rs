@@ -1,0 +1,1 @@
+//! Browser, operating system and device from the user agent.

@@ -1,0 +1,45 @@
+//! The contract of an enrichment: rows of one table in, the same rows with more known about them out.
+
+use crate::{CacheStats, Output, Result, Run};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+/// Something the run report says of an enrichment's data: a database's type, its build date, its record count.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Fact {
+    /// `database type`, `build date`.
+    pub name: &'static str,
+    /// The value, for a person.
+    pub value: String,
+}
+
+/// Built once per run from the job file; shared by all workers.
+pub trait Enrichment: Send + Sync {
+    /// Checks the table's columns and says what they are afterwards: columns may be added at the end, none taken away.
+    ///
+    /// Fails with the missing column's name when the step cannot work on this table.
+    fn output_schema(&self, input: &SchemaRef) -> Result<SchemaRef>;
+
+    /// A worker for batches of the schema given to [`Enrichment::output_schema`].
+    fn worker(self: Arc<Self>, run: &Run, input: &SchemaRef) -> Result<Box<dyn EnrichmentWorker>>;
+
+    /// What the run report says of the data behind it.
+    fn facts(&self) -> Vec<Fact> {
+        Vec::new()
+    }
+}
+
+/// Runs on one thread.
+pub trait EnrichmentWorker: Send {
+    /// Returns the batch with columns filled or added and rows filtered.
+    ///
+    /// The runner counts `read` and `kept` of `step`; the worker counts what it filters, with
+    /// [`Output::filter`], and what it rejects, with [`Output::reject`].
+    fn enrich(&mut self, step: &str, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch>;
+
+    /// Hit rates since the worker was made.
+    fn caches(&self) -> Vec<CacheStats> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,30 @@
+//! What transformers, enrichments and the runner agree on.
+//!
+//! A transformer turns [`RawRecord`]s into rows of one or more [`Table`]s; an enrichment adds or fills columns of one
+//! table. Both hand their rows, rejects and counts to an [`Output`], so that every record is accounted for:
+//! for each step `read + added = kept + filtered + dead`.
+//!
+//! This crate knows Arrow and serde, and nothing of the engine, the cloud or the clock.
+
+mod cache;
+mod component;
+mod enrichment;
+mod error;
+pub mod json;
+mod ledger;
+mod output;
+mod record;
+mod run;
+mod table;
+mod transformer;
+
+pub use cache::{BoundedCache, CacheStats};
+pub use component::{BuildContext, Component, parse_options};
+pub use enrichment::{Enrichment, EnrichmentWorker, Fact};
+pub use error::{Error, ErrorKind, Result};
+pub use ledger::{Ledger, StepCounts};
+pub use output::{Output, Reject};
+pub use record::{Address, ObjectRef, RawRecord};
+pub use run::Run;
+pub use table::{Column, ColumnType, Keep, Merge, PartitionBy, PartitionPart, Pick, Table, TableSchema};
+pub use transformer::{Transformer, TransformerWorker};

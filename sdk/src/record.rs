@@ -1,0 +1,52 @@
+//! Raw records and where they come from.
+
+use std::sync::Arc;
+
+/// An input object as the run's plan knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRef {
+    /// `s3://bucket/key` or an absolute path; what a person would paste to find it.
+    pub uri: String,
+    /// The version marker of the store, if it has one.
+    pub etag: Option<String>,
+    /// Place of the object in the run's plan, which is sorted by key: a tie-break that does not depend on listing order.
+    pub ordinal: u32,
+}
+
+/// Where a record's bytes are, so that it can be read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The object that holds the record.
+    pub object: Arc<ObjectRef>,
+    /// First byte of the record in the decompressed object.
+    pub offset: u64,
+    /// Length of the record in bytes, without its line end.
+    pub length: u64,
+    /// Place in the array when the record is an element of a framed array or of a payload.
+    pub index: Option<u32>,
+}
+
+/// One framed value of an input object.
+#[derive(Clone, Copy, Debug)]
+pub struct RawRecord<'a> {
+    /// The object that holds the record.
+    pub object: &'a Arc<ObjectRef>,
+    /// First byte of the record in the decompressed object.
+    pub offset: u64,
+    /// Place in the array, for the array framer.
+    pub index: Option<u32>,
+    /// The record's bytes as they stand in the decompressed object; not checked to be UTF-8.
+    pub bytes: &'a [u8],
+}
+
+impl RawRecord<'_> {
+    /// The record's address; `index` overrides the framer's for elements of a payload.
+    pub fn address(&self, index: Option<u32>) -> Address {
+        Address {
+            object: Arc::clone(self.object),
+            offset: self.offset,
+            length: self.bytes.len() as u64,
+            index: index.or(self.index),
+        }
+    }
+}

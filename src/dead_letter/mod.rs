@@ -1,0 +1,5 @@
+//! dead_letter
+
+mod config;
+
+pub use config::*;

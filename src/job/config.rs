@@ -1,0 +1,249 @@
+//! The job file's sections. The doc comments are the documentation of the job file.
+
+use super::{ByteSize, Span};
+use crate::dead_letter::DeadLetterConfig;
+use crate::sink::SinkConfig;
+use crate::source::SourceConfig;
+use crate::storage::S3Config;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// One job: where raw batches are, what becomes of them, and where the tables go.
+///
+/// `${NAME}` and `${NAME:-default}` are replaced from the environment. Relative paths are relative to the job file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobConfig {
+    /// Name of the job, part of file names and of the state: lower case letters, digits and dashes.
+    pub job: String,
+    /// Where the raw batches are and how they are read.
+    pub source: SourceConfig,
+    /// What turns raw records into rows.
+    pub transformer: ComponentConfig,
+    /// Steps that add to the rows of a table, in this order.
+    #[serde(default)]
+    pub enrich: Vec<EnrichConfig>,
+    /// Settings per table; tables not named here keep the transformer's.
+    #[serde(default)]
+    pub tables: BTreeMap<String, TableConfig>,
+    /// Where the tables go.
+    pub sink: SinkConfig,
+    /// Where the runner keeps what it knows of its runs. Default: the folder `_state` of the sink.
+    #[serde(default)]
+    pub state: StateConfig,
+    /// What becomes of records that cannot be used.
+    #[serde(default)]
+    pub dead_letter: DeadLetterConfig,
+    /// Bounds that stop a run, and the resources it may take.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// Reserved for the catalog; not read yet.
+    #[serde(default)]
+    pub catalog: Option<Reserved>,
+    /// Reserved for the warehouse; not read yet.
+    #[serde(default)]
+    pub load: Option<Reserved>,
+    /// Reserved for notifications; not read yet.
+    #[serde(default)]
+    pub notify: Option<Reserved>,
+}
+
+/// A section whose feature does not exist yet. Writing anything in it is an error, so that nobody relies on it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reserved {}
+
+/// A transformer and its options.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComponentConfig {
+    /// Its name; `etl-runner list` prints all of them.
+    pub name: String,
+    /// Its options; `etl-runner explain NAME` prints them.
+    #[serde(default)]
+    pub with: Value,
+}
+
+/// One enrichment step: `name` for a built-in, or `sql` for a SELECT in a file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnrichConfig {
+    /// A built-in enrichment; `etl-runner list` prints all of them.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// A file with one SELECT over the table's rows. It may add columns, fill columns and filter rows; it sees one row
+    /// at a time, so it has no aggregates, joins, ordering or limits.
+    #[serde(default)]
+    pub sql: Option<PathBuf>,
+    /// The table it works on. Default: the transformer's first table.
+    #[serde(default)]
+    pub table: Option<String>,
+    /// The built-in's options, or the values of `$name` parameters of the SQL.
+    #[serde(default)]
+    pub with: Value,
+    /// `false` leaves the step out.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+/// Settings of one table.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TableConfig {
+    /// Partition columns of the path, outermost first. Default: the transformer's.
+    /// Example: `[{name: year, column: event_timestamp, part: year}]`
+    #[schemars(with = "Option<Vec<PartitionBySchema>>")]
+    pub partition_by: Option<Vec<etl_sdk::PartitionBy>>,
+    /// `false` does not write the table.
+    #[schemars(default = "yes")]
+    pub write: Option<bool>,
+}
+
+/// One partition column of the path.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "only describes etl_sdk::PartitionBy, which knows nothing of JSON Schema")]
+struct PartitionBySchema {
+    /// Name in the path.
+    name: String,
+    /// The column it is computed from.
+    column: String,
+    /// What is taken of the column: `value`, `year`, `month`, `day`, `hour` or `date`.
+    part: PartSchema,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, reason = "only describes etl_sdk::PartitionPart")]
+enum PartSchema {
+    Value,
+    Year,
+    Month,
+    Day,
+    Hour,
+    Date,
+}
+
+/// Where run reports and the state are kept.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StateConfig {
+    /// A folder or `s3://bucket/prefix`. Default: `_state` under the sink's url.
+    pub url: Option<String>,
+    /// How to reach an `s3://` url. Default: the sink's settings.
+    pub s3: Option<S3Config>,
+}
+
+/// Bounds and resources.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// More dead letters than this make the run fail with exit code 3 and publish nothing: a share of all records and
+    /// elements read (`5%`) or a count (`1000`). Default: no limit.
+    pub dead_letters: Option<DeadLetterLimit>,
+    /// Memory for sorting and merging; beyond it, rows spill to disk. Default: `128MiB`.
+    pub memory: ByteSize,
+    /// Worker threads. Default: one per core.
+    pub threads: Option<usize>,
+    /// Folder for spilled rows. Default: the system's temporary folder.
+    pub spill_folder: Option<PathBuf>,
+    /// Longest record, after decompression. A longer one is a dead letter. Default: `32MiB`.
+    pub record_bytes: ByteSize,
+    /// Most decompressed bytes of one object; what lies beyond is one dead letter. Default: `16GiB`.
+    pub object_bytes: ByteSize,
+    /// Most decompressed bytes per compressed byte, once 64 MiB are decompressed; what lies beyond is one dead letter.
+    /// Default: `200`.
+    pub expansion_ratio: u32,
+    /// Deepest nesting of a record. Default: `200`.
+    pub depth: u32,
+    /// Most objects a window may select; more is an error that names the count. Default: `1000000`.
+    pub objects: u64,
+    /// Input bytes (estimated after decompression) that one task takes at most. A task is what is done, or done again,
+    /// as a whole; each writes its own files. Default: `1GiB`.
+    pub task_bytes: ByteSize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            dead_letters: None,
+            memory: ByteSize::mib(128),
+            threads: None,
+            spill_folder: None,
+            record_bytes: ByteSize::mib(32),
+            object_bytes: ByteSize::mib(16 << 10),
+            expansion_ratio: 200,
+            depth: 200,
+            objects: 1_000_000,
+            task_bytes: ByteSize::mib(1 << 10),
+        }
+    }
+}
+
+/// `5%` or `1000`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "String")]
+pub enum DeadLetterLimit {
+    /// Share of what was read, 0 to 1.
+    Share(f64),
+    /// Number of dead letters.
+    Count(u64),
+}
+
+impl DeadLetterLimit {
+    /// Whether `dead` of `read` is more than allowed.
+    pub fn is_exceeded(self, dead: u64, read: u64) -> bool {
+        match self {
+            Self::Share(share) => dead as f64 > share * read as f64,
+            Self::Count(count) => dead > count,
+        }
+    }
+}
+
+impl TryFrom<Value> for DeadLetterLimit {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let wrong = || format!("{value} is no limit; write a share such as 5% or a count such as 1000");
+        if let Some(count) = value.as_u64() {
+            return Ok(Self::Count(count));
+        }
+        let text = value.as_str().ok_or_else(wrong)?.trim();
+        match text.strip_suffix('%') {
+            Some(percent) => {
+                let percent: f64 = percent.trim().parse().map_err(|_| wrong())?;
+                if (0.0..=100.0).contains(&percent) { Ok(Self::Share(percent / 100.0)) } else { Err(wrong()) }
+            }
+            None => text.parse().map(Self::Count).map_err(|_| wrong()),
+        }
+    }
+}
+
+impl From<DeadLetterLimit> for String {
+    fn from(limit: DeadLetterLimit) -> Self {
+        match limit {
+            DeadLetterLimit::Share(share) => format!("{}%", share * 100.0),
+            DeadLetterLimit::Count(count) => count.to_string(),
+        }
+    }
+}
+
+impl JsonSchema for DeadLetterLimit {
+    fn schema_name() -> Cow<'static, str> {
+        "DeadLetterLimit".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9.]+%?$"}]})
+    }
+}
+
+/// How far back an object may be late; used by the source.
+pub(crate) const DEFAULT_LOOK_BACK: Span = Span { seconds: 2 * 3_600 };
+
+fn yes() -> bool {
+    true
+}

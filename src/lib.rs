@@ -1,0 +1,16 @@
+//! `etl-runner`: raw JSON batches of a time window in, partitioned Parquet tables out, every record accounted for.
+
+pub mod cli;
+pub mod commands;
+pub mod commit;
+pub mod dead_letter;
+pub mod engine;
+pub mod job;
+pub mod registry;
+pub mod report;
+pub mod sink;
+pub mod source;
+pub mod storage;
+pub mod window;
+
+pub use etl_sdk::{Error, ErrorKind, Result};

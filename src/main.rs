@@ -1,0 +1,3 @@
+//! The `etl-runner` program.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! sink
+
+mod config;
+
+pub use config::*;

@@ -1,0 +1,5 @@
+//! source
+
+mod config;
+
+pub use config::*;

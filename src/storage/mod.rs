@@ -1,0 +1,157 @@
+//! Folders and buckets behind one door: urls, how to reach them, and their errors in our words.
+
+mod config;
+
+pub use config::S3Config;
+
+use etl_sdk::{Error, ErrorKind, Result};
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::local::LocalFileSystem;
+use object_store::multipart::MultipartStore;
+use object_store::path::Path as ObjectPath;
+use object_store::{ClientOptions, ObjectStore};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A place under which objects are read or written.
+#[derive(Clone)]
+pub struct Storage {
+    url: String,
+    store: Arc<dyn ObjectStore>,
+    kind: StorageKind,
+    prefix: ObjectPath,
+}
+
+/// What is behind a [`Storage`].
+#[derive(Clone)]
+pub enum StorageKind {
+    /// A folder of this machine; the path is absolute. Store paths are relative to the file system's root.
+    Folder(PathBuf),
+    /// A bucket, with the calls that let an upload be completed later by somebody else.
+    Bucket(Arc<AmazonS3>),
+}
+
+impl Storage {
+    /// Opens a folder path, a `file://` url or an `s3://bucket/prefix` url. `base` is what relative folders start from.
+    /// Nothing is read or created.
+    pub fn open(url: &str, s3: &S3Config, base: &Path) -> Result<Self> {
+        if let Some(rest) = url.strip_prefix("s3://") {
+            return Self::bucket(url, rest, s3);
+        }
+        let folder = match url.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => PathBuf::from(path),
+            Some(_) => return Err(unknown_url(url).hint("a file url has three slashes: file:///data/raw")),
+            None if url.contains("://") => return Err(unknown_url(url)),
+            None if url.is_empty() => return Err(unknown_url(url)),
+            None => base.join(url),
+        };
+        let folder = std::path::absolute(&folder)
+            .map_err(|error| Error::config("make the folder absolute").with("url", url).source(error))?;
+        let prefix = ObjectPath::from_absolute_path(&folder)
+            .map_err(|error| Error::config("read the folder's path").with("url", url).source(error))?;
+        let url = folder.display().to_string();
+        Ok(Self { url, store: Arc::new(LocalFileSystem::new()), kind: StorageKind::Folder(folder), prefix })
+    }
+
+    fn bucket(url: &str, rest: &str, s3: &S3Config) -> Result<Self> {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(unknown_url(url));
+        }
+        let prefix = ObjectPath::parse(prefix.trim_end_matches('/'))
+            .map_err(|error| Error::config("read the url's prefix").with("url", url).source(error))?;
+        let mut builder = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .with_virtual_hosted_style_request(!s3.path_style)
+            .with_client_options(
+                ClientOptions::new()
+                    .with_allow_http(true)
+                    .with_connect_timeout(Duration::from_secs(5))
+                    .with_timeout(Duration::from_secs(120)),
+            );
+        if let Some(endpoint) = &s3.endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        if let Some(region) = &s3.region {
+            builder = builder.with_region(region);
+        }
+        if s3.anonymous {
+            builder = builder.with_skip_signature(true);
+        }
+        let store = Arc::new(
+            builder.build().map_err(|error| Error::config("set up the bucket").with("url", url).source(error))?,
+        );
+        let url = url.trim_end_matches('/').to_owned();
+        Ok(Self { url, store: Arc::clone(&store) as Arc<dyn ObjectStore>, kind: StorageKind::Bucket(store), prefix })
+    }
+
+    /// The url as opened, without a slash at the end; folders as absolute paths.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The store. Its paths are whole keys: begin with [`Storage::prefix`].
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// What is behind it.
+    pub fn kind(&self) -> &StorageKind {
+        &self.kind
+    }
+
+    /// The key that everything here begins with.
+    pub fn prefix(&self) -> &ObjectPath {
+        &self.prefix
+    }
+
+    /// Part of the url's own scheme, for a person: `s3://bucket/key` or an absolute path.
+    pub fn uri_of(&self, path: &ObjectPath) -> String {
+        match &self.kind {
+            StorageKind::Folder(_) => format!("/{path}"),
+            StorageKind::Bucket(_) => {
+                let bucket = self.url.trim_start_matches("s3://").split('/').next().unwrap_or_default();
+                format!("s3://{bucket}/{path}")
+            }
+        }
+    }
+
+    /// The multipart calls of a bucket.
+    pub fn multipart(&self) -> Option<Arc<dyn MultipartStore>> {
+        match &self.kind {
+            StorageKind::Folder(_) => None,
+            StorageKind::Bucket(store) => Some(Arc::clone(store) as Arc<dyn MultipartStore>),
+        }
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+fn unknown_url(url: &str) -> Error {
+    Error::config("read a url").with("url", url).hint("write a folder, file:///folder or s3://bucket/prefix")
+}
+
+/// A store's error in our words. `operation` says what was being done; `uri` is the fact.
+pub fn store_error(operation: &str, uri: &str, error: object_store::Error) -> Error {
+    let (kind, hint) = match &error {
+        object_store::Error::NotFound { .. } => {
+            (ErrorKind::NotFound, Some("check the url; a bucket must exist, a prefix may be empty"))
+        }
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            (ErrorKind::Permission, Some("the credentials in use may not do this; see the task role or AWS_PROFILE"))
+        }
+        object_store::Error::InvalidPath { .. } => (ErrorKind::Config, None),
+        _ => (ErrorKind::Unavailable, None),
+    };
+    let ours = Error::new(kind, operation).with("uri", uri).source(error);
+    match hint {
+        Some(hint) => ours.hint(hint),
+        None => ours,
+    }
+}

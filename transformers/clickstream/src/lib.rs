@@ -1,0 +1,1 @@
+//! Clickstream events to event, item, user and session tables.
