@@ -218,6 +218,11 @@ impl<'a> Reader<'a> {
         self.more(b']', first)
     }
 
+    /// The container that was entered at `start` and has just ended, as one token.
+    pub fn container_from(&self, kind: Kind, start: usize) -> Token {
+        self.token(kind, start, self.at)
+    }
+
     /// Checks that nothing but white space is left.
     pub fn end(&mut self) -> Result<(), Fault> {
         match self.peek() {

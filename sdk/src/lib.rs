@@ -16,6 +16,7 @@ mod output;
 mod record;
 mod run;
 mod table;
+pub mod testing;
 mod transformer;
 
 pub use cache::{BoundedCache, CacheStats};

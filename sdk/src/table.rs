@@ -15,6 +15,8 @@ pub struct Table {
     pub keep: Keep,
     /// The partition columns unless the job file says otherwise.
     pub partition_by: Vec<PartitionBy>,
+    /// The transformer's step whose kept rows are the rows it hands over for this table.
+    pub step: &'static str,
 }
 
 /// What becomes of the rows of a table.

@@ -1,6 +1,7 @@
 //! The contract of a transformer: raw records in, rows of its tables out.
 
 use crate::{CacheStats, Output, RawRecord, Result, Run, Table};
+use arrow::array::RecordBatch;
 use std::sync::Arc;
 
 /// Built once per run from the job file; shared by all workers.
@@ -8,8 +9,19 @@ pub trait Transformer: Send + Sync {
     /// The tables it fills. Batches name them by their place in this list.
     fn tables(&self) -> &[Table];
 
+    /// Its steps that rows pass one after the other: the first reads every record, and each reads what the one before
+    /// keeps. The runner checks that no row is lost between them.
+    fn chain(&self) -> &[&'static str];
+
     /// A worker with its own builders and caches. One worker handles many tasks, one after the other.
-    fn worker(self: Arc<Self>, run: &Run) -> Box<dyn TransformerWorker>;
+    fn worker(self: Arc<Self>, run: &Run) -> Result<Box<dyn TransformerWorker>>;
+
+    /// Completes rows of a merged table: fills the columns that follow from the merged ones. Called once for each merged
+    /// row, with batches of the table's working schema.
+    fn complete(&self, table: usize, run: &Run, rows: RecordBatch) -> Result<RecordBatch> {
+        let _ = (table, run);
+        Ok(rows)
+    }
 }
 
 /// Runs on one thread. A pure function of its records, its configuration and the [`Run`]:

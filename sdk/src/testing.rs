@@ -1,0 +1,124 @@
+//! A test kit for transformers: run one over records in memory and look at its rows as JSON.
+//!
+//! Merged tables are merged here by a plain fold over JSON values, which shares no code with the engine's.
+
+use crate::{Keep, Ledger, Merge, ObjectRef, Output, RawRecord, Reject, Result, Run, Transformer};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use serde_json::{Map, Value};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A row as a JSON object: nulls are left out, maps are objects, times are text.
+pub type Row = Map<String, Value>;
+
+/// What a transformer made of some records.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Rows by table, in the order they came; merged tables have one row per key.
+    pub tables: BTreeMap<String, Vec<Row>>,
+    /// Rejected records.
+    pub rejects: Vec<Reject>,
+    /// Counts per step.
+    pub ledger: Ledger,
+}
+
+/// A run whose instant is `now_msec`.
+pub fn run_at(id: &str, now_msec: i64) -> Run {
+    Run { id: id.to_owned(), now_msec, window_start_msec: 0, window_end_msec: now_msec }
+}
+
+/// Runs a transformer over records of one object, `records_per_task` at a time.
+pub fn transform(
+    transformer: &Arc<dyn Transformer>,
+    run: &Run,
+    records: &[&[u8]],
+    records_per_task: usize,
+) -> Result<Outcome> {
+    let object = Arc::new(ObjectRef { uri: "memory://records".to_owned(), etag: None, ordinal: 0 });
+    let mut worker = Arc::clone(transformer).worker(run)?;
+    let mut out = Output::default();
+    let mut offset = 0;
+    for task in records.chunks(records_per_task.max(1)) {
+        for bytes in task {
+            worker.transform(&RawRecord { object: &object, offset, index: None, bytes }, &mut out)?;
+            offset += bytes.len() as u64 + 1;
+        }
+        worker.finish_task(&mut out)?;
+    }
+    let mut tables = BTreeMap::new();
+    for (place, table) in transformer.tables().iter().enumerate() {
+        let batches = out.batches.iter().filter(|(of, _)| *of == place).map(|(_, batch)| batch);
+        let mut batch = concat_batches(&table.schema.working_schema(), batches)?;
+        if let Keep::Merged(merge) = &table.keep {
+            let rows = merge_rows(rows(&batch)?, merge);
+            batch = transformer.complete(place, run, batch_of(&rows, &batch)?)?;
+        }
+        tables.insert(table.schema.table.clone(), rows(&batch)?);
+    }
+    Ok(Outcome { tables, rejects: out.rejects, ledger: out.ledger })
+}
+
+/// The rows of a batch as JSON objects.
+pub fn rows(batch: &RecordBatch) -> Result<Vec<Row>> {
+    let mut writer = arrow::json::ArrayWriter::new(Vec::new());
+    writer.write(batch)?;
+    writer.finish()?;
+    let text = writer.into_inner();
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_slice(&text).map_err(|error| crate::Error::internal("read rows back as JSON").source(error))
+}
+
+fn batch_of(rows: &[Row], like: &RecordBatch) -> Result<RecordBatch> {
+    let mut decoder = arrow::json::ReaderBuilder::new(like.schema()).with_batch_size(rows.len().max(1)).build_decoder()?;
+    decoder.serialize(rows)?;
+    Ok(decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(like.schema())))
+}
+
+/// Merges rows by key: the plain reading of [`Merge`].
+pub fn merge_rows(rows: Vec<Row>, merge: &Merge) -> Vec<Row> {
+    let mut groups: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        let key: Vec<_> = merge.key.iter().map(|column| row.get(column)).collect();
+        groups.entry(format!("{key:?}")).or_default().push(row);
+    }
+    groups.into_values().map(|group| merge_group(&group, merge)).collect()
+}
+
+fn merge_group(group: &[Row], merge: &Merge) -> Row {
+    let mut merged = Row::new();
+    let mut take = |row: &Row, columns: &[String]| {
+        for column in columns {
+            if let Some(value) = row.get(column) {
+                merged.insert(column.clone(), value.clone());
+            }
+        }
+    };
+    take(&group[0], &merge.key);
+    for column in &merge.greatest {
+        let greatest = group.iter().filter(|row| row.contains_key(column)).max_by(|a, b| compare(&a[column], &b[column]));
+        if let Some(row) = greatest {
+            take(row, std::slice::from_ref(column));
+        }
+    }
+    for pick in &merge.picks {
+        let order = |row: &Row| pick.order.iter().map(|column| row.get(column).and_then(Value::as_i64)).collect::<Vec<_>>();
+        // `min_by` keeps the first of equals; the rule is the last.
+        let candidates = group.iter().rev().filter(|row| row.contains_key(&pick.order[0]));
+        if let Some(row) = candidates.min_by_key(|row| order(row)) {
+            take(row, &pick.columns);
+            take(row, &pick.order);
+        }
+    }
+    merged
+}
+
+fn compare(left: &Value, right: &Value) -> Ordering {
+    match (left, right) {
+        (Value::String(left), Value::String(right)) => left.cmp(right),
+        _ => left.as_f64().partial_cmp(&right.as_f64()).unwrap_or(Ordering::Equal),
+    }
+}

@@ -1,0 +1,52 @@
+//! Merged tables: partial rows of all tasks become one row per key, and then files.
+
+use super::merge::merge_sorted;
+use super::pipeline::{TablePlan, merge_step};
+use super::worker::{Chain, Shared};
+use super::{RowCollector, Sorter};
+use crate::sink::{TableSink, WrittenFile};
+use etl_sdk::{CacheStats, Error, Keep, Output, Result};
+use std::sync::Arc;
+
+/// What the merge of one table leaves behind.
+pub struct Merged {
+    pub files: Vec<WrittenFile>,
+    pub out: Output,
+    pub caches: Vec<CacheStats>,
+}
+
+/// Sorts a table's partial rows by key, merges them, completes and enriches the merged rows, and writes them.
+pub fn merge_table(
+    shared: &Shared<'_>,
+    place: usize,
+    plan: &TablePlan,
+    collectors: Vec<RowCollector>,
+    sorter: &Sorter,
+) -> Result<Merged> {
+    let (Keep::Merged(merge), Some(spec)) = (&plan.table.keep, &plan.sink) else {
+        return Err(Error::internal("merge a table that is not merged").with("table", &plan.table.schema.table));
+    };
+    let mut out = Output::default();
+    let mut chain = Chain::new(plan, shared.run)?;
+    let stem = format!("{}-merged", shared.run.id);
+    let store = Arc::clone(&shared.tables);
+    let mut sink = TableSink::new(spec.clone(), &shared.config.sink, store, stem, sorter.clone())?;
+    let step = merge_step(&plan.table);
+    let read = collectors.iter().map(RowCollector::rows).sum::<u64>();
+    let mut kept = 0;
+    if read > 0 {
+        let sorted = sorter.sorted(collectors, &merge.key)?;
+        for batch in merge_sorted(sorted, merge, &plan.table.schema.working_schema())? {
+            let batch = shared.pipeline.transformer.complete(place, shared.run, batch?)?;
+            kept += batch.num_rows() as u64;
+            let batch = chain.apply(batch, &mut out)?;
+            shared.progress.add_rows(batch.num_rows() as u64);
+            sink.write(batch, &mut out)?;
+        }
+    }
+    let counts = out.ledger.step(&step);
+    counts.read += read;
+    counts.kept += kept;
+    out.filter(&step, "same_key", read - kept);
+    Ok(Merged { files: sink.finish()?, out, caches: chain.caches().collect() })
+}

@@ -1,0 +1,128 @@
+//! What a job does to its rows, built once and checked: transformer, steps per table, and what is written.
+
+use crate::engine::SqlStep;
+use crate::job::Job;
+use crate::registry::Registry;
+use crate::sink::TableSinkSpec;
+use arrow::datatypes::SchemaRef;
+use etl_sdk::{Enrichment, Error, Keep, Result, Table, Transformer};
+use std::sync::Arc;
+
+/// A job's transformer and tables.
+pub struct Pipeline {
+    /// Turns records into rows.
+    pub transformer: Arc<dyn Transformer>,
+    /// One plan per table of the transformer, in its order.
+    pub tables: Vec<TablePlan>,
+}
+
+/// What becomes of the rows of one table.
+pub struct TablePlan {
+    /// The table as the transformer declares it.
+    pub table: Table,
+    /// Enrichments in order; each takes the schema that the one before gives.
+    pub steps: Vec<Step>,
+    /// What is written; `None` for a table that the job does not write.
+    pub sink: Option<TableSinkSpec>,
+}
+
+/// One enrichment of one table.
+pub struct Step {
+    /// Name in the ledger: `user-agent`, `sql:traffic-label`; numbered when a name comes twice.
+    pub name: String,
+    /// Schema of the batches it takes.
+    pub input: SchemaRef,
+    /// The enrichment.
+    pub enrichment: Arc<dyn Enrichment>,
+}
+
+impl Pipeline {
+    /// Builds and checks everything a job names; reads rule files, databases and SQL, and nothing else.
+    pub fn build(job: &Job, registry: &Registry) -> Result<Self> {
+        let transformer = job.build_transformer(registry)?;
+        let tables = transformer.tables();
+        let mut plans: Vec<(Vec<Step>, SchemaRef)> =
+            tables.iter().map(|table| (Vec::new(), table.schema.working_schema())).collect();
+        let mut names: Vec<String> = Vec::new();
+        for (place, config) in job.config.enrich.iter().enumerate().filter(|(_, config)| config.enabled) {
+            let number = place.to_string();
+            let table = match &config.table {
+                None => 0,
+                Some(name) => find_table(tables, name).map_err(|error| job.placed(&["enrich", &number, "table"], error))?,
+            };
+            let (steps, schema) = &mut plans[table];
+            let name = step_name(config, &mut names);
+            let enrichment: Arc<dyn Enrichment> = match &config.sql {
+                None => job.build_enrichment(place, registry)?,
+                Some(file) => {
+                    let path = job.context().resolve(file);
+                    let step = SqlStep::read(&path, &tables[table].schema.table, &config.with, schema);
+                    Arc::new(step.map_err(|error| job.placed(&["enrich", &number, "sql"], error))?)
+                }
+            };
+            let output =
+                enrichment.output_schema(schema).map_err(|error| job.placed(&["enrich", &number], error))?;
+            steps.push(Step { name, input: std::mem::replace(schema, output), enrichment });
+        }
+        for name in job.config.tables.keys() {
+            find_table(tables, name).map_err(|error| job.placed(&["tables", name], error))?;
+        }
+        let tables = tables
+            .iter()
+            .zip(plans)
+            .map(|(table, (steps, schema))| {
+                let config = job.config.tables.get(&table.schema.table);
+                let partition_by = config.and_then(|config| config.partition_by.as_ref()).unwrap_or(&table.partition_by);
+                let written = config.and_then(|config| config.write).unwrap_or(true);
+                let sink = TableSinkSpec::new(&table.schema, schema, partition_by)
+                    .map_err(|error| job.placed(&["tables", &table.schema.table, "partition_by"], error))?;
+                Ok(TablePlan { table: table.clone(), steps, sink: written.then_some(sink) })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { transformer, tables })
+    }
+
+    /// The table that a step of the ledger works on, if it works on rows of one.
+    pub fn table_of(&self, step: &str) -> Option<String> {
+        let plan = self.tables.iter().find(|plan| {
+            plan.steps.iter().any(|own| own.name == step)
+                || step == write_step(&plan.table)
+                || step == merge_step(&plan.table)
+                || plan.table.step == step
+        })?;
+        Some(plan.table.schema.table.clone())
+    }
+}
+
+/// The ledger step that writes a table.
+pub fn write_step(table: &Table) -> String {
+    format!("write {}", table.schema.table)
+}
+
+/// The ledger step that merges a table's partial rows.
+pub fn merge_step(table: &Table) -> String {
+    format!("merge {}", table.schema.table)
+}
+
+/// Whether a table's rows are merged before they are written.
+pub fn is_merged(table: &Table) -> bool {
+    matches!(table.keep, Keep::Merged(_))
+}
+
+fn find_table(tables: &[Table], name: &str) -> Result<usize> {
+    tables.iter().position(|table| table.schema.table == name).ok_or_else(|| {
+        let known: Vec<_> = tables.iter().map(|table| table.schema.table.as_str()).collect();
+        Error::config("find the table").with("table", name).hint(format!("the transformer's tables are {}", known.join(", ")))
+    })
+}
+
+fn step_name(config: &crate::job::EnrichConfig, names: &mut Vec<String>) -> String {
+    let name = match (&config.name, &config.sql) {
+        (Some(name), _) => name.clone(),
+        (None, Some(file)) => format!("sql:{}", file.file_stem().unwrap_or_default().to_string_lossy()),
+        (None, None) => "enrich".to_owned(),
+    };
+    let same = names.iter().filter(|known| **known == name).count();
+    names.push(name.clone());
+    if same == 0 { name } else { format!("{name} {}", same + 1) }
+}

@@ -1,0 +1,236 @@
+//! A worker thread: takes tasks, reads their objects, and leaves pending files, partial rows, dead letters and counts.
+
+use super::pipeline::{Pipeline, TablePlan, is_merged};
+use super::tasks::Task;
+use super::{RowCollector, Sorter};
+use crate::commit::{PendingFile, PendingStore};
+use crate::dead_letter::{DeadLetterSpec, DeadLetterWriter};
+use crate::job::JobConfig;
+use crate::report::Progress;
+use crate::sink::{TableSink, WrittenFile};
+use crate::source::{Frame, InputObject, Opened, Opening, open, read_object};
+use crate::storage::Storage;
+use arrow::array::RecordBatch;
+use etl_sdk::{CacheStats, EnrichmentWorker, Error, Output, Result, Run, TransformerWorker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::runtime::Handle;
+
+/// The ledger's first step: objects to records.
+pub const SOURCE_STEP: &str = "source";
+
+/// Rejects held before they are written.
+const MOST_REJECTS_HELD: usize = 64;
+
+/// What all workers of a run share.
+pub struct Shared<'a> {
+    pub pipeline: &'a Pipeline,
+    pub config: &'a JobConfig,
+    pub run: &'a Run,
+    pub source: &'a Storage,
+    /// Makes the tables' files.
+    pub tables: Arc<dyn PendingStore>,
+    /// Makes the dead letters' files.
+    pub dead_letters: Arc<dyn PendingStore>,
+    pub sorter: Sorter,
+    pub runtime: Handle,
+    pub progress: Progress,
+    /// Set when the run is lost: workers stop at the next record.
+    pub stop: AtomicBool,
+}
+
+/// What a task leaves behind.
+#[derive(Debug, Default)]
+pub struct TaskOutcome {
+    /// Files of the tables, not yet published.
+    pub files: Vec<WrittenFile>,
+    /// The task's dead letters, not yet published.
+    pub dead_letters: Option<PendingFile>,
+    /// Objects read to their end or to their first fault.
+    pub objects: u64,
+    /// Objects that must be restored from an archive first.
+    pub archived: u64,
+    /// Bytes as stored.
+    pub compressed_bytes: u64,
+    /// Bytes as framed.
+    pub decompressed_bytes: u64,
+}
+
+/// One thread's state. Builders, caches and partial rows live as long as the worker, files as long as a task.
+pub struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    transformer: Box<dyn TransformerWorker>,
+    chains: Vec<Chain>,
+    collectors: Vec<Option<RowCollector>>,
+    out: Output,
+}
+
+/// The enrichments of one table, as one thread runs them.
+pub struct Chain {
+    steps: Vec<(String, Box<dyn EnrichmentWorker>)>,
+}
+
+impl Chain {
+    /// Makes the workers of a table's steps.
+    pub fn new(plan: &TablePlan, run: &Run) -> Result<Self> {
+        let worker = |step: &super::pipeline::Step| {
+            Ok((step.name.clone(), Arc::clone(&step.enrichment).worker(run, &step.input)?))
+        };
+        Ok(Self { steps: plan.steps.iter().map(worker).collect::<Result<_>>()? })
+    }
+
+    /// Passes a batch through all steps, counting what goes in and comes out of each.
+    pub fn apply(&mut self, mut batch: RecordBatch, out: &mut Output) -> Result<RecordBatch> {
+        for (name, worker) in &mut self.steps {
+            out.ledger.step(name).read += batch.num_rows() as u64;
+            batch = worker.enrich(name, batch, out)?;
+            out.ledger.step(name).kept += batch.num_rows() as u64;
+        }
+        Ok(batch)
+    }
+
+    /// Hit rates of all steps.
+    pub fn caches(&self) -> impl Iterator<Item = CacheStats> + '_ {
+        self.steps.iter().flat_map(|(_, worker)| worker.caches())
+    }
+}
+
+/// What a worker leaves behind when there are no more tasks.
+pub struct Remains {
+    /// Partial rows by table, for the merged ones.
+    pub collectors: Vec<Option<RowCollector>>,
+    pub caches: Vec<CacheStats>,
+    /// Counts of all its tasks.
+    pub out: Output,
+}
+
+impl<'a> Worker<'a> {
+    /// Makes a worker with its own builders and caches.
+    pub fn new(shared: &'a Shared<'a>) -> Result<Self> {
+        let pipeline = shared.pipeline;
+        let collector = |plan: &TablePlan| {
+            (is_merged(&plan.table) && plan.sink.is_some())
+                .then(|| shared.sorter.collector(&plan.table.schema.working_schema()))
+        };
+        Ok(Self {
+            shared,
+            transformer: Arc::clone(&pipeline.transformer).worker(shared.run)?,
+            chains: pipeline.tables.iter().map(|plan| Chain::new(plan, shared.run)).collect::<Result<_>>()?,
+            collectors: pipeline.tables.iter().map(collector).collect(),
+            out: Output::default(),
+        })
+    }
+
+    /// Reads all objects of a task. On an error the task's files are given up.
+    pub fn run(&mut self, task: &Task) -> Result<TaskOutcome> {
+        let mut sinks = self.open_sinks(task)?;
+        let mut dead_letters = self.open_dead_letters(task)?;
+        let mut outcome = TaskOutcome::default();
+        let mut next = self.open(task.objects.first())?;
+        for (place, object) in task.objects.iter().enumerate() {
+            let Some(opening) = next.take() else { break };
+            // The next object is on its way while this one is read.
+            next = self.open(task.objects.get(place + 1))?;
+            match opening.wait()? {
+                Opened::Archived => outcome.archived += 1,
+                Opened::Reader(reader) => self.read(object, reader, &mut sinks, &mut dead_letters, &mut outcome)?,
+            }
+            self.shared.progress.add_objects(1);
+            self.shared.progress.add_bytes(object.size);
+        }
+        self.transformer.finish_task(&mut self.out)?;
+        self.drain(&mut sinks, &mut dead_letters)?;
+        for sink in sinks.into_iter().flatten() {
+            outcome.files.extend(sink.finish()?);
+        }
+        outcome.dead_letters = dead_letters.finish()?;
+        Ok(outcome)
+    }
+
+    /// Ends the worker.
+    pub fn finish(self) -> Remains {
+        let steps = self.chains.iter().flat_map(Chain::caches);
+        let caches = self.transformer.caches().into_iter().chain(steps).collect();
+        Remains { collectors: self.collectors, caches, out: self.out }
+    }
+
+    fn open(&self, object: Option<&InputObject>) -> Result<Option<Opening>> {
+        object.map(|object| open(self.shared.source, object, &self.shared.runtime)).transpose()
+    }
+
+    fn open_sinks(&self, task: &Task) -> Result<Vec<Option<TableSink>>> {
+        let shared = self.shared;
+        let stem = format!("{}-{:05}", shared.run.id, task.number);
+        let sink = |plan: &TablePlan| {
+            let Some(spec) = plan.sink.as_ref().filter(|_| !is_merged(&plan.table)) else { return Ok(None) };
+            let store = Arc::clone(&shared.tables);
+            TableSink::new(spec.clone(), &shared.config.sink, store, stem.clone(), shared.sorter.clone()).map(Some)
+        };
+        shared.pipeline.tables.iter().map(sink).collect()
+    }
+
+    fn open_dead_letters(&self, task: &Task) -> Result<DeadLetterWriter> {
+        let spec = DeadLetterSpec {
+            job: self.shared.config.job.clone(),
+            run: self.shared.run.clone(),
+            task: task.number,
+            raw_bytes: self.shared.config.dead_letter.raw_bytes,
+        };
+        DeadLetterWriter::new(Arc::clone(&self.shared.dead_letters), spec)
+    }
+
+    fn read(
+        &mut self,
+        object: &InputObject,
+        reader: Box<dyn std::io::Read + Send>,
+        sinks: &mut [Option<TableSink>],
+        dead_letters: &mut DeadLetterWriter,
+        outcome: &mut TaskOutcome,
+    ) -> Result<()> {
+        let config = self.shared.config;
+        let (mut records, mut rejected) = (0, 0);
+        let stats = read_object(reader, &object.object, &config.source, &config.limits, &mut |frame| {
+            match frame {
+                Frame::Record(record) => {
+                    records += 1;
+                    self.transformer.transform(&record, &mut self.out)?;
+                }
+                Frame::Rejected(reject) => {
+                    rejected += 1;
+                    self.out.reject(reject);
+                }
+            }
+            if !self.out.batches.is_empty() || self.out.rejects.len() >= MOST_REJECTS_HELD {
+                self.drain(sinks, dead_letters)?;
+            }
+            if self.shared.stop.load(Ordering::Relaxed) {
+                return Err(Error::internal("stop: another worker failed"));
+            }
+            Ok(())
+        })?;
+        let step = self.out.ledger.step(SOURCE_STEP);
+        step.read += records + rejected;
+        step.kept += records;
+        outcome.objects += 1;
+        outcome.compressed_bytes += stats.compressed_bytes;
+        outcome.decompressed_bytes += stats.decompressed_bytes;
+        self.shared.progress.add_records(records);
+        Ok(())
+    }
+
+    fn drain(&mut self, sinks: &mut [Option<TableSink>], dead_letters: &mut DeadLetterWriter) -> Result<()> {
+        for (table, batch) in std::mem::take(&mut self.out.batches) {
+            if let Some(collector) = &mut self.collectors[table] {
+                collector.push(batch)?;
+            } else if let Some(sink) = &mut sinks[table] {
+                let batch = self.chains[table].apply(batch, &mut self.out)?;
+                self.shared.progress.add_rows(batch.num_rows() as u64);
+                sink.write(batch, &mut self.out)?;
+            }
+        }
+        for reject in self.out.rejects.drain(..) {
+            dead_letters.write(&reject)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! Options of the clickstream transformer.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// Options of the clickstream transformer.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClickstreamConfig {
+    /// Value of the column `project_id`. Example: `acme_web`
+    pub project_id: String,
+    /// The apps whose events are kept, compared exactly with the event's `app_id`; events of others are filtered.
+    /// Example: `[shop, blog]`
+    pub app_ids: Vec<String>,
+    /// Hours an event may be older than its request; older ones are filtered. Events named `_first_open`,
+    /// `_first_visit` or `_profile_set` are always kept. Default: `72`.
+    #[serde(default = "default_freshness_hours")]
+    pub freshness_hours: u32,
+    /// Folder of traffic source rules: `<app>/traffic_source_category_rule_v1.json` and
+    /// `<app>/traffic_source_channel_rule_v1.json`. Apps without rules keep what the client sent.
+    #[serde(default)]
+    pub rules: Option<PathBuf>,
+    /// `false` leaves the traffic source columns as the client sent them. Default: `true`.
+    #[serde(default = "yes")]
+    pub traffic_source: bool,
+    /// `true` moves events by the clock difference between client and server when it exceeds ten minutes. Events in
+    /// the future are moved in any case. Default: `false`.
+    #[serde(default)]
+    pub time_shift: bool,
+    /// `false` keeps texts longer than their warehouse column takes. Default: `true`.
+    #[serde(default = "yes")]
+    pub truncate: bool,
+    /// Most bytes of one request's decompressed payload; a larger one is a dead letter. Default: `67108864` (64 MiB).
+    #[serde(default = "default_payload_bytes")]
+    pub payload_bytes: usize,
+    /// Deepest nesting of a payload; a deeper one is a dead letter. Default: `200`.
+    #[serde(default = "default_depth")]
+    pub depth: u32,
+}
+
+fn default_freshness_hours() -> u32 {
+    72
+}
+
+fn default_payload_bytes() -> usize {
+    64 << 20
+}
+
+fn default_depth() -> u32 {
+    200
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,152 @@
+//! Custom parameters: the keys without a column, as a map and as one JSON text.
+
+use crate::event::{FIRST_NUMBER, KNOWN_USER_KEYS, ParsedEvent, UserProperty};
+use crate::java::KeyOrder;
+use crate::rows::Rows;
+use crate::values;
+use etl_sdk::json::{Kind, Token};
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Writes custom parameters, in the key order of the reference (a Java `HashMap`), so that the JSON texts are equal.
+#[derive(Default)]
+pub(crate) struct CustomWriter {
+    extra: KeyOrder,
+    copied: KeyOrder,
+    all: KeyOrder,
+    order: Vec<u32>,
+    json: String,
+}
+
+impl CustomWriter {
+    /// Fills the two columns of an event: its extra keys overlaid by those of its attributes.
+    pub fn event(&mut self, event: &ParsedEvent, source: &str, rows: &mut Rows) {
+        self.all.clear();
+        self.put_all(&event.extras, 0, source);
+        self.put_all(&event.attribute_extras, event.extras.len(), source);
+        self.write(source, rows, |place| {
+            event.extras.get(place).copied().unwrap_or_else(|| event.attribute_extras[place - event.extras.len()])
+        });
+    }
+
+    /// Fills the two columns of an item.
+    pub fn item(&mut self, extras: &[(Token, Token)], source: &str, rows: &mut Rows) {
+        self.extra.clear();
+        for (place, (key, _)) in extras.iter().enumerate() {
+            self.extra.put(&key_text(*key, source), place as u32);
+        }
+        self.extra.copy_into(&mut self.all);
+        self.write(source, rows, |place| extras[place]);
+    }
+
+    /// The reference puts a part's extra keys into a map, copies that map by iteration, and puts all of the copy into
+    /// the event's map.
+    fn put_all(&mut self, extras: &[(Token, Token)], base: usize, source: &str) {
+        self.extra.clear();
+        for (place, (key, _)) in extras.iter().enumerate() {
+            self.extra.put(&key_text(*key, source), (base + place) as u32);
+        }
+        self.extra.copy_into(&mut self.copied);
+        self.all.put_all(&self.copied);
+    }
+
+    fn write(&mut self, source: &str, rows: &mut Rows, entry: impl Fn(usize) -> (Token, Token)) {
+        if self.all.is_empty() {
+            rows.nulls(2);
+            return;
+        }
+        self.order.clear();
+        self.order.extend(self.all.iter());
+        self.json.clear();
+        for &place in &self.order {
+            let (key, value) = entry(place as usize);
+            self.json.push(if self.json.is_empty() { '{' } else { ',' });
+            values::write_string(&key_text(key, source), &mut self.json);
+            self.json.push(':');
+            values::write_json(value, source, &mut self.json);
+        }
+        self.json.push('}');
+        rows.text(Some(&self.json));
+        let Some(map) = rows.map() else { return };
+        for &place in &self.order {
+            let (key, value) = entry(place as usize);
+            let text = values::custom_text(value, source);
+            map.typed_entry(&key_text(key, source), &text, values::type_name(value, source), None);
+        }
+        map.end(true);
+    }
+
+    /// Fills a user's properties: as a map and as JSON `{"name":{"set_time_msec":…,"value":…},…}`.
+    pub fn user(&mut self, event: &ParsedEvent, source: &str) -> UserProperties {
+        self.all.clear();
+        let known = event.known_user.iter().enumerate().filter_map(|(place, known)| Some((place, known.as_ref()?)));
+        for (place, _) in known {
+            self.all.put(KNOWN_USER_KEYS[place], place as u32);
+        }
+        self.extra.clear();
+        for (place, property) in event.custom_user.iter().enumerate() {
+            self.extra.put(&key_text(property.key, source), (KNOWN_USER_KEYS.len() + place) as u32);
+        }
+        self.extra.copy_into(&mut self.copied);
+        self.all.put_all(&self.copied);
+        let mut properties = UserProperties { json: String::from("{"), ..UserProperties::default() };
+        for place in self.all.iter() {
+            let place = place as usize;
+            let known = event.known_user.get(place).and_then(Option::as_ref);
+            let Some(property) = known.or_else(|| event.custom_user.get(place - KNOWN_USER_KEYS.len())) else {
+                continue;
+            };
+            properties.add(property, known.is_some().then_some(place), source);
+        }
+        properties.json.push('}');
+        properties
+    }
+}
+
+/// The properties of a user at one event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UserProperties {
+    /// Name, value, type, and when it was set in epoch milliseconds.
+    pub entries: Vec<(String, String, &'static str, Option<i64>)>,
+    pub json: String,
+}
+
+impl UserProperties {
+    fn add(&mut self, property: &UserProperty, known: Option<usize>, source: &str) {
+        let key = known.map_or_else(|| key_text(property.key, source), |place| Cow::Borrowed(KNOWN_USER_KEYS[place]));
+        if self.json.len() > 1 {
+            self.json.push(',');
+        }
+        values::write_string(&key, &mut self.json);
+        self.json.push_str(":{\"set_time_msec\":");
+        // Writing to a String cannot fail.
+        let _ = match property.set_time {
+            Some(msec) => write!(self.json, "{msec}"),
+            None => write!(self.json, "null"),
+        };
+        self.json.push_str(",\"value\":");
+        let (value, type_name) = match known {
+            // Numbers may come as text and are numbers all the same; texts may come as numbers and are texts.
+            Some(place) if place >= FIRST_NUMBER => {
+                let number = values::long(property.value, source).ok().flatten().unwrap_or_default().to_string();
+                self.json.push_str(&number);
+                (number, "number")
+            }
+            Some(_) => {
+                let text = values::text(property.value, source).unwrap_or_default().into_owned();
+                values::write_string(&text, &mut self.json);
+                (text, "string")
+            }
+            None => {
+                values::write_json(property.value, source, &mut self.json);
+                (values::custom_text(property.value, source).into_owned(), values::type_name(property.value, source))
+            }
+        };
+        self.json.push('}');
+        self.entries.push((key.into_owned(), value, type_name, property.set_time));
+    }
+}
+
+fn key_text(key: Token, source: &str) -> Cow<'_, str> {
+    if key.kind == Kind::Text { Cow::Borrowed(key.raw(source)) } else { values::text(key, source).unwrap_or_default() }
+}

@@ -1,0 +1,306 @@
+//! One event of a payload: its keys sorted into slots, nothing copied yet.
+
+use crate::fields::{A, E, Kind as FieldKind, attribute_key, event_key};
+use crate::values;
+use etl_sdk::json::{Fault, Kind, Reader, Token};
+
+/// Why an event cannot become rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Defect {
+    /// Reason code of the dead letter.
+    pub reason: &'static str,
+    /// The key at fault.
+    pub key: String,
+    pub message: &'static str,
+}
+
+/// A property of the user object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UserProperty {
+    pub key: Token,
+    /// The property's `value`, or the whole of it when it has none.
+    pub value: Token,
+    /// The property's `set_timestamp`, epoch milliseconds.
+    pub set_time: Option<i64>,
+}
+
+/// The user properties that are known by name, in the order they are put into the map.
+pub(crate) const KNOWN_USER_KEYS: [&str; 4] = ["_user_id", "_user_name", "_user_age", "_user_first_touch_timestamp"];
+
+/// From here on the known properties are whole numbers; the ones before are text.
+pub(crate) const FIRST_NUMBER: usize = 2;
+
+/// The tokens of one event. Spans point into the text it was parsed from.
+#[derive(Debug)]
+pub(crate) struct ParsedEvent {
+    event: [Token; E::Count as usize],
+    attributes: [Token; A::Count as usize],
+    /// Keys of the event without a column.
+    pub extras: Vec<(Token, Token)>,
+    /// Keys of its attributes without a column.
+    pub attribute_extras: Vec<(Token, Token)>,
+    pub has_attributes: bool,
+    pub has_user: bool,
+    /// [`KNOWN_USER_KEYS`] in order.
+    pub known_user: [Option<UserProperty>; 4],
+    pub custom_user: Vec<UserProperty>,
+    /// The whole element.
+    pub element: Token,
+    /// What the structural check found: judged before the filters.
+    pub structural: Option<Defect>,
+    /// What a later reader would refuse: judged after the filters.
+    pub defect: Option<Defect>,
+}
+
+impl Default for ParsedEvent {
+    fn default() -> Self {
+        Self {
+            event: [Token::default(); E::Count as usize],
+            attributes: [Token::default(); A::Count as usize],
+            extras: Vec::new(),
+            attribute_extras: Vec::new(),
+            has_attributes: false,
+            has_user: false,
+            known_user: [None; 4],
+            custom_user: Vec::new(),
+            element: Token::default(),
+            structural: None,
+            defect: None,
+        }
+    }
+}
+
+impl ParsedEvent {
+    /// The token of an event's key.
+    pub fn event(&self, key: E) -> Token {
+        self.event[key as usize]
+    }
+
+    /// The token of an attribute.
+    pub fn attribute(&self, key: A) -> Token {
+        self.attributes[key as usize]
+    }
+
+    /// Reads the next value of the reader as an event. A [`Fault`] says that the text is not JSON; what is JSON but no
+    /// event is left in [`ParsedEvent::structural`] and [`ParsedEvent::defect`].
+    pub fn parse(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
+        self.clear();
+        let text = reader.text();
+        if reader.peek() != Some(b'{') {
+            self.element = reader.value()?;
+            self.structural =
+                Some(Defect { reason: "not_an_object", key: String::new(), message: "the element is no object" });
+            return Ok(());
+        }
+        let start = reader.offset();
+        reader.enter()?;
+        let mut first = true;
+        while let Some(key) = reader.next_key(&mut first)? {
+            let slot = if key.kind == Kind::EscapedText {
+                event_key(&values::text(key, text).unwrap_or_default())
+            } else {
+                event_key(key.raw(text))
+            };
+            match slot {
+                Some((slot, kind)) => {
+                    let token = match (slot, reader.peek()) {
+                        (slot, Some(b'{')) if slot == E::Attributes as usize => self.attributes(reader)?,
+                        (slot, Some(b'{')) if slot == E::User as usize => self.user(reader)?,
+                        _ => reader.value()?,
+                    };
+                    self.event[slot] = token;
+                    self.judge(kind, key, token, text);
+                }
+                None => self.extras.push((key, reader.value()?)),
+            }
+        }
+        self.element = reader.container_from(Kind::Object, start);
+        self.judge_whole();
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.event.fill(Token::default());
+        self.attributes.fill(Token::default());
+        self.extras.clear();
+        self.attribute_extras.clear();
+        self.has_attributes = false;
+        self.has_user = false;
+        self.known_user = [None; 4];
+        self.custom_user.clear();
+        self.structural = None;
+        self.defect = None;
+    }
+
+    fn attributes(&mut self, reader: &mut Reader<'_>) -> Result<Token, Fault> {
+        let text = reader.text();
+        let start = reader.offset();
+        // A second `attributes` key replaces the first.
+        self.attributes.fill(Token::default());
+        self.attribute_extras.clear();
+        reader.enter()?;
+        let mut first = true;
+        while let Some(key) = reader.next_key(&mut first)? {
+            let slot = if key.kind == Kind::EscapedText {
+                attribute_key(&values::text(key, text).unwrap_or_default())
+            } else {
+                attribute_key(key.raw(text))
+            };
+            let token = reader.value()?;
+            match slot {
+                Some((slot, kind)) => {
+                    self.attributes[slot] = token;
+                    self.judge(kind, key, token, text);
+                }
+                None => self.attribute_extras.push((key, token)),
+            }
+        }
+        Ok(reader.container_from(Kind::Object, start))
+    }
+
+    fn user(&mut self, reader: &mut Reader<'_>) -> Result<Token, Fault> {
+        let text = reader.text();
+        let start = reader.offset();
+        self.known_user = [None; 4];
+        self.custom_user.clear();
+        reader.enter()?;
+        let mut first = true;
+        while let Some(key) = reader.next_key(&mut first)? {
+            let known = KNOWN_USER_KEYS.iter().position(|known| *known == key.raw(text));
+            let found = property(reader, key)?;
+            let Some(place) = known else {
+                self.custom_user.push(found.property);
+                continue;
+            };
+            self.judge_known_user(place, &found, text);
+            self.known_user[place] = found.has_value.then_some(found.property);
+        }
+        Ok(reader.container_from(Kind::Object, start))
+    }
+
+    fn judge_known_user(&mut self, place: usize, found: &FoundProperty, text: &str) {
+        let value = if found.has_value { found.property.value } else { Token::default() };
+        let message = match found.stray {
+            Some(message) => message,
+            None if found.is_null => return,
+            None if place >= FIRST_NUMBER => match values::long(value, text) {
+                Ok(Some(_)) => return,
+                Ok(None) => "no value",
+                Err(misfit) => misfit,
+            },
+            None if matches!(value.kind, Kind::Array | Kind::Object) => "an array or object instead of text",
+            None => return,
+        };
+        self.keep_defect("bad_user_property", KNOWN_USER_KEYS[place], message);
+    }
+
+    fn judge(&mut self, kind: FieldKind, key: Token, token: Token, text: &str) {
+        let misfit = match kind {
+            FieldKind::Text | FieldKind::RequiredText if matches!(token.kind, Kind::Array | Kind::Object) => {
+                Some("an array or object instead of text")
+            }
+            FieldKind::Long => values::long(token, text).err(),
+            FieldKind::Double => values::double(token, text).err(),
+            FieldKind::Integer | FieldKind::RequiredInteger => {
+                let fits = match token.kind {
+                    Kind::Null => true,
+                    Kind::Number => token.raw(text).parse::<i64>().is_ok(),
+                    _ => false,
+                };
+                if !fits {
+                    self.keep_structural("wrong_type", key.raw(text), "no whole number of 64 bits");
+                }
+                None
+            }
+            FieldKind::Float => {
+                if !matches!(token.kind, Kind::Null | Kind::Number) {
+                    self.keep_structural("wrong_type", key.raw(text), "no number");
+                }
+                None
+            }
+            FieldKind::Text | FieldKind::RequiredText | FieldKind::Safe | FieldKind::Any => None,
+        };
+        if let Some(misfit) = misfit {
+            self.keep_defect("wrong_type", key.raw(text), misfit);
+        }
+    }
+
+    fn judge_whole(&mut self) {
+        for (field, key) in [(E::EventId, "event_id"), (E::AppId, "app_id"), (E::Timestamp, "timestamp")] {
+            if !self.event(field).is_present() {
+                self.keep_structural("missing_field", key, "must be there");
+            }
+        }
+        let attributes = self.event(E::Attributes);
+        let user = self.event(E::User);
+        self.has_attributes = attributes.kind == Kind::Object;
+        self.has_user = user.kind == Kind::Object;
+        for (token, fits, key) in [
+            (attributes, Kind::Object, "attributes"),
+            (user, Kind::Object, "user"),
+            (self.event(E::Items), Kind::Array, "items"),
+        ] {
+            if token.is_present() && token.kind != fits {
+                self.keep_defect("wrong_type", key, "neither the container it should be nor null");
+            }
+        }
+    }
+
+    fn keep_structural(&mut self, reason: &'static str, key: &str, message: &'static str) {
+        self.structural.get_or_insert_with(|| Defect { reason, key: key.to_owned(), message });
+    }
+
+    fn keep_defect(&mut self, reason: &'static str, key: &str, message: &'static str) {
+        self.defect.get_or_insert_with(|| Defect { reason, key: key.to_owned(), message });
+    }
+}
+
+/// A user property as it stands in the text.
+struct FoundProperty {
+    property: UserProperty,
+    /// Whether it is an object with a `value` that is not null.
+    has_value: bool,
+    /// Whether it is null itself.
+    is_null: bool,
+    /// What a property known by name may not be or hold.
+    stray: Option<&'static str>,
+}
+
+fn property(reader: &mut Reader<'_>, key: Token) -> Result<FoundProperty, Fault> {
+    let text = reader.text();
+    if reader.peek() != Some(b'{') {
+        let value = reader.value()?;
+        let is_null = value.kind == Kind::Null;
+        let stray = (!is_null).then_some("no object with a value");
+        return Ok(FoundProperty {
+            property: UserProperty { key, value, set_time: None },
+            has_value: false,
+            is_null,
+            stray,
+        });
+    }
+    let start = reader.offset();
+    let (mut value, mut set_time, mut stray) = (Token::default(), Token::default(), None);
+    reader.enter()?;
+    let mut first = true;
+    while let Some(member) = reader.next_key(&mut first)? {
+        let token = reader.value()?;
+        match member.raw(text) {
+            "value" => value = token,
+            "set_timestamp" => set_time = token,
+            _ => stray = Some("keys other than value and set_timestamp"),
+        }
+    }
+    let whole = reader.container_from(Kind::Object, start);
+    let set_time = values::long(set_time, text);
+    if set_time.is_err() {
+        stray = stray.or(Some("a set_timestamp that is no number"));
+    }
+    let has_value = value.is_present();
+    let property = if has_value {
+        UserProperty { key, value, set_time: set_time.unwrap_or_default() }
+    } else {
+        UserProperty { key, value: whole, set_time: None }
+    };
+    Ok(FoundProperty { property, has_value, is_null: false, stray })
+}

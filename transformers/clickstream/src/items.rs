@@ -1,0 +1,150 @@
+//! Rows of `item_v2`: one per item of an event.
+
+use crate::custom::CustomWriter;
+use crate::event::Defect;
+use crate::event_row::{Event, RunFacts, write_process_info};
+use crate::fields::E;
+use crate::rows::Rows;
+use crate::values;
+use etl_sdk::json::{Kind, Reader, Token};
+
+const TEXT_KEYS: [&str; 12] = [
+    "name",
+    "brand",
+    "currency",
+    "creative_name",
+    "creative_slot",
+    "location_id",
+    "category",
+    "category2",
+    "category3",
+    "category4",
+    "category5",
+    "id",
+];
+const ID: usize = TEXT_KEYS.len() - 1;
+
+/// One item's tokens.
+#[derive(Debug, Default)]
+struct Item {
+    texts: [Token; TEXT_KEYS.len()],
+    price: Token,
+    quantity: Token,
+    extras: Vec<(Token, Token)>,
+}
+
+/// Items seen and items without an id.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ItemCounts {
+    pub read: u64,
+    pub without_id: u64,
+}
+
+/// Writes rows of `item_v2`.
+pub(crate) struct ItemRows {
+    pub rows: Rows,
+    custom: CustomWriter,
+    items: Vec<Item>,
+    used: usize,
+}
+
+impl ItemRows {
+    pub fn new(rows: Rows) -> Self {
+        Self { rows, custom: CustomWriter::default(), items: Vec::new(), used: 0 }
+    }
+
+    /// Reads the items of an event. A defect makes the whole event a dead letter, as in the reference; no row is
+    /// written before [`ItemRows::push`].
+    pub fn read(&mut self, items: Token, source: &str, depth: u32) -> Result<(), Defect> {
+        self.used = 0;
+        if items.kind != Kind::Array {
+            return Ok(());
+        }
+        let text = items.raw(source);
+        let mut reader = Reader::new(text, depth);
+        let mut first = true;
+        let broken = |message| Defect { reason: "bad_item", key: "items".to_owned(), message };
+        reader.enter().map_err(|fault| broken(fault.reason))?;
+        while reader.next_element(&mut first).map_err(|fault| broken(fault.reason))? {
+            if reader.peek() != Some(b'{') {
+                return Err(broken("an item that is no object"));
+            }
+            if self.items.len() == self.used {
+                self.items.push(Item::default());
+            }
+            self.used += 1;
+            let item = &mut self.items[self.used - 1];
+            item.read(&mut reader).map_err(|fault| broken(fault.reason))?;
+            if item.texts.iter().any(|token| matches!(token.kind, Kind::Array | Kind::Object)) {
+                return Err(broken("an array or object instead of text"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the rows of the items that were read last.
+    pub fn push(&mut self, event: &Event<'_>, run: &RunFacts) -> ItemCounts {
+        let mut counts = ItemCounts { read: self.used as u64, without_id: 0 };
+        let source = event.parsed.event(E::Items).raw(event.source);
+        for place in 0..self.used {
+            let item = &self.items[place];
+            let id = values::text(item.texts[ID], source).filter(|id| !id.is_empty());
+            let Some(id) = id else {
+                counts.without_id += 1;
+                continue;
+            };
+            let rows = &mut self.rows;
+            rows.timestamp(event.time());
+            rows.text(Some(&event.id));
+            rows.text(Some(&event.name));
+            rows.text(Some(&event.platform));
+            rows.text(event.user_pseudo_id.as_deref());
+            rows.text(event.user_id.as_deref());
+            rows.text(Some(&id));
+            for token in &item.texts[..3] {
+                rows.text(values::text(*token, source).as_deref());
+            }
+            rows.double(values::safe_double(item.price, source));
+            rows.double(values::safe_double(item.quantity, source));
+            for token in &item.texts[3..ID] {
+                rows.text(values::text(*token, source).as_deref());
+            }
+            self.custom.item(&item.extras, source, rows);
+            write_process_info(&[], run, rows);
+            rows.text(Some(&event.app_id));
+            rows.long(Some(event.sequence));
+            rows.timestamp(run.now_msec);
+            rows.end_row();
+        }
+        counts
+    }
+}
+
+impl Item {
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), etl_sdk::json::Fault> {
+        let text = reader.text();
+        self.texts.fill(Token::default());
+        self.price = Token::default();
+        self.quantity = Token::default();
+        self.extras.clear();
+        reader.enter()?;
+        let mut first = true;
+        while let Some(key) = reader.next_key(&mut first)? {
+            let value = reader.value()?;
+            let name = match key.raw(text) {
+                "item_id" => "id",
+                "item_name" => "name",
+                name => name,
+            };
+            match name {
+                "price" => self.price = value,
+                "quantity" => self.quantity = value,
+                _ => match TEXT_KEYS.iter().position(|known| *known == name) {
+                    Some(place) => self.texts[place] = value,
+                    None => self.extras.push((key, value)),
+                },
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! The request line: one JSON object per HTTP request, with the client's payload as text in `data`.
+
+use etl_sdk::json::{Fault, Kind, Reader, Token};
+
+/// The fields of a request line that are read; everything else is skipped. Wrongly typed fields read as null.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RequestLine {
+    pub data: Token,
+    pub app_id: Token,
+    pub rid: Token,
+    pub uri: Token,
+    pub ua: Token,
+    pub ip: Token,
+    pub ingest_time: Option<i64>,
+    pub upload_time: Option<i64>,
+}
+
+impl RequestLine {
+    /// Reads one line. `Ok(None)` is a JSON value that is not an object.
+    pub fn parse(line: &str, depth: u32) -> Result<Option<Self>, Fault> {
+        let mut reader = Reader::new(line, depth);
+        if reader.peek() != Some(b'{') {
+            reader.value()?;
+            reader.end()?;
+            return Ok(None);
+        }
+        let mut request = Self::default();
+        let mut upload_timestamp = None;
+        let mut first = true;
+        reader.enter()?;
+        while let Some(key) = reader.next_key(&mut first)? {
+            let value = reader.value()?;
+            match key.raw(line) {
+                "data" => request.data = value,
+                "appId" => request.app_id = value,
+                "rid" => request.rid = value,
+                "uri" => request.uri = value,
+                "ua" => request.ua = value,
+                "ip" => request.ip = value,
+                "ingest_time" => request.ingest_time = whole_number(value, line),
+                "client_timestamp" => request.upload_time = whole_number(value, line),
+                "upload_timestamp" => upload_timestamp = whole_number(value, line),
+                _ => {}
+            }
+        }
+        reader.end()?;
+        request.upload_time = request.upload_time.or(upload_timestamp);
+        Ok(Some(request))
+    }
+}
+
+fn whole_number(token: Token, line: &str) -> Option<i64> {
+    if token.kind == Kind::Number { token.raw(line).parse().ok() } else { None }
+}
+
+/// The first value of a query parameter of a request uri, as written.
+pub(crate) fn query_parameter<'a>(uri: &'a str, name: &str) -> Option<&'a str> {
+    let (_, query) = uri.split_once('?')?;
+    let query = query.split_once('#').map_or(query, |(query, _)| query);
+    query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrongly_typed_fields_are_null_and_the_rest_is_read() {
+        let line = r#"{"appId":"a","ingest_time":"5","client_timestamp":"7","data":"[]","extra":{"x":[1]}}"#;
+        let request = RequestLine::parse(line, 10).unwrap().unwrap();
+        assert_eq!(request.app_id.raw(line), "a");
+        assert_eq!((request.ingest_time, request.upload_time), (None, None));
+        assert!(RequestLine::parse("\"abc\"", 10).unwrap().is_none());
+        assert!(RequestLine::parse("{\"a\":1", 10).is_err());
+    }
+
+    #[test]
+    fn query_parameters_take_the_first_value() {
+        let uri = "/collect?appId=a&event_bundle_sequence_id=12&event_bundle_sequence_id=13#x=1";
+        assert_eq!(query_parameter(uri, "event_bundle_sequence_id"), Some("12"));
+        assert_eq!(query_parameter(uri, "x"), None);
+        assert_eq!(query_parameter("/collect", "x"), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! Sessions: the event that decides each session's row, kept until the task ends, then written as partial rows.
+
+use crate::event_row::{Event, RunFacts, write_process_info, write_traffic};
+use crate::java;
+use crate::rows::Rows;
+use crate::traffic_source::TrafficSource;
+use crate::users::Observed;
+use arrow::array::RecordBatch;
+use etl_sdk::Result;
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// Sessions held before they are written out as partial rows.
+const MOST_HELD: usize = 20_000;
+
+/// Session and user ids are the ones of the event's row, cut to this many bytes there.
+const ID_BYTES: usize = 255;
+
+/// Names of the events that make a session.
+const NAMES: [&str; 5] = ["_session_start", "_page_view", "_user_engagement", "_screen_view", "_app_end"];
+
+#[derive(Debug)]
+struct Session {
+    /// (0 for a source that is known and not Direct, else 1; time; -sequence): the smallest decides.
+    order: (i64, i64, i64),
+    event_name: Box<str>,
+    user_id: Option<Box<str>>,
+    number: Option<i64>,
+    start: Option<i64>,
+    traffic: Arc<TrafficSource>,
+}
+
+/// App, user (who may be unknown) and session id.
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Key {
+    app_id: Box<str>,
+    user: Option<Box<str>>,
+    session: Box<str>,
+}
+
+/// The sessions of a task.
+pub(crate) struct Sessions {
+    sessions: HashMap<Key, Session>,
+    rows: Rows,
+    truncate: bool,
+}
+
+impl Sessions {
+    pub fn new(rows: Rows, truncate: bool) -> Self {
+        Self { sessions: HashMap::new(), rows, truncate }
+    }
+
+    /// Takes an event into account; most are not about sessions.
+    pub fn observe(&mut self, event: &Event<'_>) -> Observed {
+        let Some(session_id) = event.session_id.as_deref() else { return Observed::Ignored };
+        if !NAMES.contains(&event.name.as_ref()) {
+            return Observed::Ignored;
+        }
+        let cut = |id: &str| -> Box<str> {
+            if self.truncate { java::truncate(id, ID_BYTES).as_ref().into() } else { id.into() }
+        };
+        let key = Key {
+            app_id: event.app_id.as_ref().into(),
+            user: event.user_pseudo_id.as_deref().map(cut),
+            session: cut(session_id),
+        };
+        let known = event.traffic.source.as_deref().is_some_and(|source| source != "Direct");
+        let order = (i64::from(!known), event.time(), -event.sequence);
+        if self.sessions.get(&key).is_some_and(|held| held.order <= order) {
+            return Observed::Merged;
+        }
+        let session = Session {
+            order,
+            event_name: event.name.as_ref().into(),
+            user_id: event.user_id.as_deref().map(Into::into),
+            number: event.session_number(),
+            start: event.session_start(),
+            traffic: Arc::clone(&event.traffic),
+        };
+        match self.sessions.insert(key, session) {
+            None => Observed::New,
+            Some(_) => Observed::Merged,
+        }
+    }
+
+    /// Whether so many sessions are held that they should be written out.
+    pub fn is_full(&self) -> bool {
+        self.sessions.len() >= MOST_HELD
+    }
+
+    /// Writes all sessions held as partial rows, in the order of their keys, in batches of at most `most_rows`.
+    pub fn drain(&mut self, run: &RunFacts, most_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
+        let mut sessions: Vec<_> = self.sessions.drain().collect();
+        sessions.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        for (key, session) in &sessions {
+            self.write(key, session, run);
+            if self.rows.len() >= most_rows {
+                emit(self.rows.finish()?);
+            }
+        }
+        emit(self.rows.finish()?);
+        Ok(())
+    }
+
+    fn write(&mut self, key: &Key, session: &Session, run: &RunFacts) {
+        let rows = &mut self.rows;
+        rows.timestamp(session.order.1);
+        rows.text(key.user.as_deref());
+        rows.text(Some(&key.session));
+        rows.text(session.user_id.as_deref());
+        rows.long(session.number);
+        rows.long(session.start);
+        write_traffic(&session.traffic, rows);
+        write_process_info(&[("event_name", Some(&session.event_name))], run, rows);
+        rows.text(Some(&key.app_id));
+        rows.long(Some(session.order.0));
+        rows.long(Some(session.order.1));
+        rows.long(Some(session.order.2));
+        rows.timestamp(run.now_msec);
+        rows.end_row();
+    }
+}

@@ -1,0 +1,84 @@
+//! The steps of the transformer in the ledger, and the counters behind them.
+
+use etl_sdk::{Address, Output, RawRecord, Reject};
+
+/// Request lines to elements of their payloads.
+pub(crate) const PAYLOAD: &str = "payload";
+/// Elements that have the shape of an event.
+pub(crate) const VALIDATE: &str = "validate";
+/// Events that are fresh and belong to a known app.
+pub(crate) const FILTER: &str = "filter";
+/// Events to rows.
+pub(crate) const PARSE: &str = "parse";
+/// Items of events to rows.
+pub(crate) const ITEMS: &str = "items";
+/// Events to partial user rows.
+pub(crate) const USERS: &str = "users";
+/// Events to partial session rows.
+pub(crate) const SESSIONS: &str = "sessions";
+
+/// Rows in, made and out of one step; filtered and dead rows are counted where they are found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counter {
+    pub read: u64,
+    pub added: u64,
+    pub kept: u64,
+}
+
+/// The counters of a task; the row path only adds to them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub payload: Counter,
+    pub validate: Counter,
+    pub filter: Counter,
+    pub parse: Counter,
+    pub items: Counter,
+    pub users: Counter,
+    pub sessions: Counter,
+    /// Events that went into a user or session row that was held already.
+    pub users_merged: u64,
+    pub sessions_merged: u64,
+}
+
+impl Counters {
+    /// Adds everything to the ledger and starts again at zero.
+    pub fn flush(&mut self, out: &mut Output) {
+        let counters = std::mem::take(self);
+        for (name, counter) in [
+            (PAYLOAD, counters.payload),
+            (VALIDATE, counters.validate),
+            (FILTER, counters.filter),
+            (PARSE, counters.parse),
+            (ITEMS, counters.items),
+            (USERS, counters.users),
+            (SESSIONS, counters.sessions),
+        ] {
+            let step = out.ledger.step(name);
+            step.read += counter.read;
+            step.added += counter.added;
+            step.kept += counter.kept;
+        }
+        out.filter(USERS, "same_user", counters.users_merged);
+        out.filter(SESSIONS, "same_session", counters.sessions_merged);
+    }
+}
+
+/// A dead letter for a whole request line.
+pub(crate) fn reject_record(record: &RawRecord<'_>, reason: &'static str, message: String, out: &mut Output) {
+    let raw = record.bytes.to_vec();
+    let address = Some(record.address(None));
+    out.reject(Reject { address, step: PAYLOAD, reason, message, raw, truncated: false });
+}
+
+/// A dead letter for one element of a payload.
+pub(crate) fn reject_element(
+    address: Address,
+    step: &'static str,
+    reason: &'static str,
+    message: String,
+    element: &str,
+    out: &mut Output,
+) {
+    let raw = element.as_bytes().to_vec();
+    out.reject(Reject { address: Some(address), step, reason, message, raw, truncated: false });
+}

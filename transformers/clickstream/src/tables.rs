@@ -1,0 +1,81 @@
+//! The four tables: their schemas, how their rows are merged, and their partitions.
+
+use crate::steps;
+use etl_sdk::{Keep, Merge, PartitionBy, PartitionPart, Pick, Result, Table, TableSchema};
+
+/// Places of the tables in [`etl_sdk::Transformer::tables`].
+pub(crate) const EVENT: usize = 0;
+pub(crate) const ITEM: usize = 1;
+pub(crate) const USER: usize = 2;
+pub(crate) const SESSION: usize = 3;
+
+/// The tables in their order.
+pub(crate) fn tables() -> Result<Vec<Table>> {
+    let event = TableSchema::parse(include_str!("../../../schemas/clickstream/event_v2.json"))?;
+    let item = TableSchema::parse(include_str!("../../../schemas/clickstream/item_v2.json"))?;
+    let user = TableSchema::parse(include_str!("../../../schemas/clickstream/user_v2.json"))?;
+    let session = TableSchema::parse(include_str!("../../../schemas/clickstream/session.json"))?;
+    let items = one_row_per(&item, &["event_id", "user_pseudo_id", "item_id"], &["sequence"]);
+    let sessions = one_row_per(&session, &["app_id", "user_pseudo_id", "session_id"], &["rank", "time", "sequence"]);
+    let users = merge_of_users(&user);
+    let table = |schema, keep, step| Table { schema, keep, partition_by: by_app_and_day(), step };
+    Ok(vec![
+        table(event, Keep::All, steps::PARSE),
+        table(item, Keep::Merged(items), steps::ITEMS),
+        table(user, Keep::Merged(users), steps::USERS),
+        table(session, Keep::Merged(sessions), steps::SESSIONS),
+    ])
+}
+
+/// All columns but the key come from the first row by `order`.
+fn one_row_per(schema: &TableSchema, key: &[&str], order: &[&str]) -> Merge {
+    let columns = schema.columns.iter().map(|column| column.name.as_str());
+    Merge {
+        key: owned(key),
+        greatest: Vec::new(),
+        picks: vec![Pick {
+            columns: columns.filter(|name| !key.contains(name) && !order.contains(name)).map(str::to_owned).collect(),
+            order: owned(order),
+        }],
+    }
+}
+
+/// The `first_` columns come from the user's first event, the properties from the latest one that set them.
+fn merge_of_users(schema: &TableSchema) -> Merge {
+    let first = schema.columns.iter().map(|column| column.name.as_str()).filter(|name| name.starts_with("first_"));
+    Merge {
+        key: owned(&["app_id", "user_pseudo_id"]),
+        greatest: owned(&["event_timestamp", "user_id", "created_time"]),
+        picks: vec![
+            Pick {
+                // process_info is null until the row is completed; it travels with the first event.
+                columns: first
+                    .filter(|name| !matches!(*name, "first_time" | "first_sequence"))
+                    .chain(["process_info"])
+                    .map(str::to_owned)
+                    .collect(),
+                order: owned(&["first_time", "first_sequence"]),
+            },
+            Pick {
+                columns: owned(&["user_properties", "user_properties_json_str", "latest_event_name"]),
+                order: owned(&["latest_time", "latest_sequence"]),
+            },
+        ],
+    }
+}
+
+fn by_app_and_day() -> Vec<PartitionBy> {
+    [
+        ("partition_app", "app_id", PartitionPart::Value),
+        ("partition_year", "event_timestamp", PartitionPart::Year),
+        ("partition_month", "event_timestamp", PartitionPart::Month),
+        ("partition_day", "event_timestamp", PartitionPart::Day),
+    ]
+    .into_iter()
+    .map(|(name, column, part)| PartitionBy { name: name.to_owned(), column: column.to_owned(), part })
+    .collect()
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}

@@ -1,0 +1,228 @@
+//! Users: what the events of a task say of each user, kept until the task ends, then written as partial rows.
+
+use crate::custom::{CustomWriter, UserProperties};
+use crate::event_row::{Event, RunFacts, write_process_info, write_traffic};
+use crate::fields::A;
+use crate::java;
+use crate::rows::Rows;
+use crate::traffic_source::TrafficSource;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder};
+use etl_sdk::{Error, Result, TableSchema};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// Users held before they are written out as partial rows.
+const MOST_HELD: usize = 20_000;
+
+/// Names of the events whose values can be a user's first ones.
+const FIRST_NAMES: [&str; 4] = ["_first_open", "_first_visit", "_session_start", "_screen_view"];
+
+#[derive(Debug)]
+struct User {
+    latest_time: i64,
+    user_id: Option<Box<str>>,
+    first: Option<Box<First>>,
+    latest: Option<Box<Latest>>,
+}
+
+/// What the first event says. Its order is (time, -sequence): on a tie the event processed last wins.
+#[derive(Debug)]
+struct First {
+    order: (i64, i64),
+    name: Box<str>,
+    touch: Option<i64>,
+    referrer: Option<Box<str>>,
+    traffic: Arc<TrafficSource>,
+    install_source: Option<Box<str>>,
+}
+
+/// The properties of the latest `_profile_set`. Its order is (-time, -sequence).
+#[derive(Debug)]
+struct Latest {
+    order: (i64, i64),
+    properties: UserProperties,
+}
+
+/// What became of an event that was offered to [`Users`] or to sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Observed {
+    /// It says nothing about them.
+    Ignored,
+    /// It begins a row.
+    New,
+    /// It went into a row that is held already.
+    Merged,
+}
+
+/// The users of a task.
+pub(crate) struct Users {
+    users: HashMap<String, User>,
+    custom: CustomWriter,
+    key: String,
+    rows: Rows,
+}
+
+impl Users {
+    pub fn new(rows: Rows) -> Self {
+        Self { users: HashMap::new(), custom: CustomWriter::default(), key: String::new(), rows }
+    }
+
+    /// Takes an event into account. Events without a user have no user row.
+    pub fn observe(&mut self, event: &Event<'_>) -> Observed {
+        let Some(pseudo_id) = event.user_pseudo_id.as_deref() else { return Observed::Ignored };
+        self.key.clear();
+        self.key.push_str(&event.app_id);
+        self.key.push('\u{1f}');
+        self.key.push_str(pseudo_id);
+        let held = self.users.len();
+        let user = self.users.entry_ref(self.key.as_str()).or_insert_with(|| User {
+            latest_time: i64::MIN,
+            user_id: None,
+            first: None,
+            latest: None,
+        });
+        let time = event.time();
+        user.latest_time = user.latest_time.max(time);
+        if let Some(id) = event.user_id.as_deref()
+            && user.user_id.as_deref().is_none_or(|held| held < id)
+        {
+            user.user_id = Some(id.into());
+        }
+        let order = (time, -event.sequence);
+        if FIRST_NAMES.contains(&event.name.as_ref()) && user.first.as_ref().is_none_or(|first| order < first.order) {
+            user.first = Some(Box::new(First {
+                order,
+                name: event.name.as_ref().into(),
+                touch: event.first_touch(),
+                referrer: event.page_referrer.as_deref().map(Into::into),
+                traffic: Arc::clone(&event.traffic),
+                install_source: event.attribute(A::AppInstallChannel).as_deref().map(Into::into),
+            }));
+        }
+        let order = (time.saturating_neg(), -event.sequence);
+        if event.name == "_profile_set"
+            && event.parsed.has_user
+            && user.latest.as_ref().is_none_or(|latest| order < latest.order)
+        {
+            let properties = self.custom.user(event.parsed, event.source);
+            user.latest = Some(Box::new(Latest { order, properties }));
+        }
+        if self.users.len() > held { Observed::New } else { Observed::Merged }
+    }
+
+    /// Whether so many users are held that they should be written out.
+    pub fn is_full(&self) -> bool {
+        self.users.len() >= MOST_HELD
+    }
+
+    /// Writes all users held as partial rows, in the order of their keys, in batches of at most `most_rows`.
+    pub fn drain(&mut self, run: &RunFacts, most_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
+        let mut users: Vec<_> = self.users.drain().collect();
+        users.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        for (key, user) in &users {
+            let (app_id, pseudo_id) = key.split_once('\u{1f}').unwrap_or_default();
+            self.write(app_id, pseudo_id, user, run);
+            if self.rows.len() >= most_rows {
+                emit(self.rows.finish()?);
+            }
+        }
+        emit(self.rows.finish()?);
+        Ok(())
+    }
+
+    fn write(&mut self, app_id: &str, pseudo_id: &str, user: &User, run: &RunFacts) {
+        let rows = &mut self.rows;
+        rows.timestamp(user.latest_time);
+        rows.text(Some(pseudo_id));
+        rows.text(user.user_id.as_deref());
+        match &user.latest {
+            Some(latest) => {
+                if let Some(map) = rows.map() {
+                    for (name, value, type_name, set_time) in &latest.properties.entries {
+                        map.typed_entry(name, value, type_name, *set_time);
+                    }
+                    map.end(true);
+                }
+                rows.text(Some(&latest.properties.json));
+            }
+            None => rows.nulls(2),
+        }
+        match &user.first {
+            Some(first) => {
+                rows.long(first.touch);
+                rows.date(first.touch);
+                rows.text(first.referrer.as_deref());
+                write_traffic(&first.traffic, rows);
+                rows.text(first.install_source.as_deref());
+            }
+            None => rows.nulls(14),
+        }
+        rows.nulls(1); // process_info: filled once the rows are merged
+        rows.text(Some(app_id));
+        rows.text(user.first.as_ref().map(|first| &*first.name));
+        rows.long(user.first.as_ref().map(|first| first.order.0));
+        rows.long(user.first.as_ref().map(|first| first.order.1));
+        rows.text(user.latest.as_ref().map(|_| "_profile_set"));
+        rows.long(user.latest.as_ref().map(|latest| latest.order.0));
+        rows.long(user.latest.as_ref().map(|latest| latest.order.1));
+        rows.timestamp(run.now_msec);
+        rows.end_row();
+    }
+}
+
+/// Completes merged rows: fills process_info and cuts texts to their columns' lengths.
+pub(crate) fn complete(
+    schema: &TableSchema,
+    truncate: bool,
+    run: &RunFacts,
+    rows: &RecordBatch,
+) -> Result<RecordBatch> {
+    let place = |name: &str| {
+        schema.index_of(name).ok_or_else(|| Error::internal("complete the rows of user_v2").with("column", name))
+    };
+    let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
+    let info = place("process_info")?;
+    let first = rows.column(place("first_event_name")?).as_string::<i32>();
+    let latest = rows.column(place("latest_event_name")?).as_string::<i32>();
+    columns[info] = process_infos(schema, info, first, latest, run)?;
+    if truncate {
+        for (array, column) in columns.iter_mut().zip(&schema.columns) {
+            if let Some(max_bytes) = column.max_bytes {
+                cut(array, max_bytes);
+            }
+        }
+    }
+    Ok(RecordBatch::try_new(rows.schema(), columns)?)
+}
+
+fn process_infos(
+    schema: &TableSchema,
+    place: usize,
+    first: &StringArray,
+    latest: &StringArray,
+    run: &RunFacts,
+) -> Result<ArrayRef> {
+    let column = schema.columns[place].clone();
+    let alone = TableSchema { table: schema.table.clone(), description: String::new(), columns: vec![column] };
+    let mut rows = Rows::new(&alone, false)?;
+    for row in 0..first.len() {
+        let name = |names: &'_ StringArray| names.is_valid(row).then(|| names.value(row).to_owned());
+        let entries = [("first_event_name", name(first)), ("latest_event_name", name(latest))];
+        let entries = entries.each_ref().map(|(key, value)| (*key, value.as_deref()));
+        write_process_info(&entries, run, &mut rows);
+        rows.end_row();
+    }
+    Ok(Arc::clone(rows.finish()?.column(0)))
+}
+
+fn cut(array: &mut ArrayRef, max_bytes: usize) {
+    let Some(texts) = array.as_string_opt::<i32>() else { return };
+    if texts.iter().flatten().all(|text| text.len() <= max_bytes) {
+        return;
+    }
+    let mut cut = StringBuilder::with_capacity(texts.len(), texts.value_data().len());
+    for text in texts {
+        cut.append_option(text.map(|text| java::truncate(text, max_bytes)));
+    }
+    *array = Arc::new(cut.finish());
+}

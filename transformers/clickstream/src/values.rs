@@ -1,0 +1,300 @@
+//! JSON values as the columns want them, with the coercions of the reference (Jackson and its "safe" number readers).
+
+use crate::java;
+use etl_sdk::json::{Kind, Reader, Token, unescape};
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// The text of a string, number or boolean; `None` for null, a missing value, an array or an object.
+pub(crate) fn text(token: Token, source: &str) -> Option<Cow<'_, str>> {
+    match token.kind {
+        Kind::Text => Some(Cow::Borrowed(token.raw(source))),
+        Kind::EscapedText => {
+            let mut decoded = String::with_capacity(token.raw(source).len());
+            unescape(token.raw(source), &mut decoded);
+            Some(Cow::Owned(decoded))
+        }
+        Kind::Number => Some(number_text(token.raw(source))),
+        Kind::True => Some(Cow::Borrowed("true")),
+        Kind::False => Some(Cow::Borrowed("false")),
+        Kind::Missing | Kind::Null | Kind::Array | Kind::Object => None,
+    }
+}
+
+/// A number as Java prints it: integers keep their digits, decimals go through a double (`1.10` is `1.1`).
+pub(crate) fn number_text(digits: &str) -> Cow<'_, str> {
+    if is_integer(digits) {
+        return Cow::Borrowed(if digits == "-0" { "0" } else { digits });
+    }
+    let mut printed = String::with_capacity(24);
+    java::double_to_string(digits.parse().unwrap_or(f64::NAN), &mut printed);
+    Cow::Owned(printed)
+}
+
+fn is_integer(digits: &str) -> bool {
+    !digits.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
+}
+
+/// Whether a number is one that a double cannot hold; upstream it is the text `Infinity`.
+fn is_infinite(digits: &str) -> bool {
+    !is_integer(digits) && digits.parse::<f64>().is_ok_and(f64::is_infinite)
+}
+
+/// Why a value does not fit its field.
+pub(crate) type Misfit = &'static str;
+
+/// A whole number: decimals are cut toward zero, text of a number counts, empty text is null.
+pub(crate) fn long(token: Token, source: &str) -> Result<Option<i64>, Misfit> {
+    match token.kind {
+        Kind::Missing | Kind::Null => Ok(None),
+        Kind::Number => {
+            let digits = token.raw(source);
+            if is_integer(digits) {
+                return digits.parse().map(Some).map_err(|_| "a number beyond 64 bits");
+            }
+            match digits.parse::<f64>() {
+                Ok(value) if (-9.223_372_036_854_776e18..9.223_372_036_854_776e18).contains(&value) => {
+                    Ok(Some(value as i64))
+                }
+                _ => Err("a number beyond 64 bits"),
+            }
+        }
+        Kind::Text | Kind::EscapedText => match text(token, source).as_deref().map(str::trim) {
+            Some("") | None => Ok(None),
+            Some(digits) => digits.parse().map(Some).map_err(|_| "text that is no whole number"),
+        },
+        _ => Err("neither a number nor text"),
+    }
+}
+
+/// A decimal number; text of a number counts, empty text is null.
+pub(crate) fn double(token: Token, source: &str) -> Result<Option<f64>, Misfit> {
+    match token.kind {
+        Kind::Missing | Kind::Null => Ok(None),
+        Kind::Number => Ok(token.raw(source).parse().ok()),
+        Kind::Text | Kind::EscapedText => match text(token, source).as_deref().map(str::trim) {
+            Some("") | None => Ok(None),
+            Some(digits) => java_double(digits).map(Some).ok_or("text that is no number"),
+        },
+        _ => Err("neither a number nor text"),
+    }
+}
+
+/// Rust reads `inf` and `infinity` in any case; Java only reads `Infinity`.
+fn java_double(digits: &str) -> Option<f64> {
+    let unsigned = digits.trim_start_matches(['+', '-']);
+    if unsigned.starts_with(|first: char| first.is_ascii_alphabetic()) && !matches!(unsigned, "NaN" | "Infinity") {
+        return None;
+    }
+    digits.parse().ok()
+}
+
+/// A whole number, or null for anything that is not written as one.
+pub(crate) fn safe_long(token: Token, source: &str) -> Option<i64> {
+    match token.kind {
+        Kind::Number => token.raw(source).parse().ok(),
+        Kind::Text | Kind::EscapedText => text(token, source)?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// A decimal number, or null for anything that is not one.
+pub(crate) fn safe_double(token: Token, source: &str) -> Option<f64> {
+    match token.kind {
+        Kind::Number => token.raw(source).parse().ok(),
+        Kind::Text | Kind::EscapedText => java_double(text(token, source)?.trim()),
+        _ => None,
+    }
+}
+
+/// `1`, `true` in any case: true; empty or `null`: null; everything else is false.
+pub(crate) fn safe_boolean(token: Token, source: &str) -> Option<bool> {
+    let text = text(token, source)?;
+    match text.as_ref() {
+        "" | "null" => None,
+        "1" => Some(true),
+        other => Some(other.eq_ignore_ascii_case("true")),
+    }
+}
+
+/// The type name of a custom value. Arrays, objects and null are `object`.
+pub(crate) fn type_name(token: Token, source: &str) -> &'static str {
+    match token.kind {
+        Kind::Text | Kind::EscapedText => "string",
+        Kind::Number if is_infinite(token.raw(source)) => "string",
+        Kind::Number => "number",
+        Kind::True | Kind::False => "boolean",
+        Kind::Missing | Kind::Null | Kind::Array | Kind::Object => "object",
+    }
+}
+
+/// The text of a custom value: strings and scalars as [`text`], containers and null as compact JSON.
+pub(crate) fn custom_text(token: Token, source: &str) -> Cow<'_, str> {
+    text(token, source).unwrap_or_else(|| {
+        let mut json = String::new();
+        write_json(token, source, &mut json);
+        Cow::Owned(json)
+    })
+}
+
+/// Appends a value as compact JSON, numbers normalised, escapes as Jackson writes them.
+pub(crate) fn write_json(token: Token, source: &str, out: &mut String) {
+    match token.kind {
+        Kind::Missing | Kind::Null => out.push_str("null"),
+        Kind::True => out.push_str("true"),
+        Kind::False => out.push_str("false"),
+        Kind::Number if is_infinite(token.raw(source)) => {
+            out.push('"');
+            out.push_str(&number_text(token.raw(source)));
+            out.push('"');
+        }
+        Kind::Number => out.push_str(&number_text(token.raw(source))),
+        Kind::Text => write_string(token.raw(source), out),
+        Kind::EscapedText => write_string(&text(token, source).unwrap_or_default(), out),
+        Kind::Array | Kind::Object => write_container(token.raw(source), out),
+    }
+}
+
+/// Appends a JSON string with its quotes.
+pub(crate) fn write_string(value: &str, out: &mut String) {
+    out.push('"');
+    let mut from = 0;
+    for (at, byte) in value.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(&value[from..at]);
+        from = at + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            8 => out.push_str("\\b"),
+            12 => out.push_str("\\f"),
+            control => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{control:04X}");
+            }
+        }
+    }
+    out.push_str(&value[from..]);
+    out.push('"');
+}
+
+/// Writes a container's tokens again, without recursion; `json` has passed a [`Reader`].
+fn write_container(json: &str, out: &mut String) {
+    let mut reader = Reader::new(json, u32::MAX);
+    let mut open: Vec<(bool, bool)> = Vec::new();
+    loop {
+        let step = match open.last_mut() {
+            None => Some(None),
+            Some((true, first)) => {
+                let fresh = *first;
+                reader.next_key(first).ok().flatten().map(|key| Some((fresh, Some(key))))
+            }
+            Some((false, first)) => {
+                let fresh = *first;
+                reader.next_element(first).ok().filter(|more| *more).map(|_| Some((fresh, None)))
+            }
+        };
+        let Some(step) = step else {
+            if let Some((object, _)) = open.pop() {
+                out.push(if object { '}' } else { ']' });
+            }
+            if open.is_empty() {
+                return;
+            }
+            continue;
+        };
+        if let Some((fresh, key)) = step {
+            if !fresh {
+                out.push(',');
+            }
+            if let Some(key) = key {
+                write_string(&text(key, json).unwrap_or_default(), out);
+                out.push(':');
+            }
+        }
+        match reader.peek() {
+            Some(bracket @ (b'{' | b'[')) => {
+                if reader.enter().is_err() {
+                    return;
+                }
+                out.push(char::from(bracket));
+                open.push((bracket == b'{', true));
+            }
+            _ => match reader.value() {
+                Ok(token) => write_json(token, json, out),
+                Err(_) => return,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(source: &str) -> Token {
+        Reader::new(source, 100).value().unwrap()
+    }
+
+    #[test]
+    fn numbers_print_as_java_prints_them() {
+        for (written, printed) in [
+            ("1.10", "1.1"),
+            ("1e10", "1.0E10"),
+            ("0.00001", "1.0E-5"),
+            ("12345678901234567890", "12345678901234567890"),
+            ("-0", "0"),
+            ("1e400", "Infinity"),
+        ] {
+            assert_eq!(text(token(written), written).as_deref(), Some(printed));
+        }
+        assert_eq!(type_name(token("1e400"), "1e400"), "string");
+    }
+
+    #[test]
+    fn containers_are_written_compactly_and_normalised() {
+        let source = "{ 'a' : [ 1.10 , true , null , { } , [ ] ] , \"b\\u0041\\/\" : \"x\\u001f\\n\\u00e9\" , \"n\":{\"m\":[[1,2],{\"k\":1e3}]}}";
+        let mut out = String::new();
+        write_json(token(source), source, &mut out);
+        assert_eq!(
+            out,
+            "{\"a\":[1.1,true,null,{},[]],\"bA/\":\"x\\u001F\\n\u{e9}\",\"n\":{\"m\":[[1,2],{\"k\":1000.0}]}}"
+        );
+        let same: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(same["n"]["m"][1]["k"], 1000.0);
+    }
+
+    #[test]
+    fn coercions_follow_the_reference() {
+        assert_eq!(long(token("1.9"), "1.9"), Ok(Some(1)));
+        assert_eq!(long(token("\"17\""), "\"17\""), Ok(Some(17)));
+        assert_eq!(long(token("\"\""), "\"\""), Ok(None));
+        assert!(long(token("\"x\""), "\"x\"").is_err());
+        assert!(long(token("true"), "true").is_err());
+        assert!(long(token("99999999999999999999"), "99999999999999999999").is_err());
+        assert_eq!(double(token("\"2.5\""), "\"2.5\""), Ok(Some(2.5)));
+        assert!(double(token("[]"), "[]").is_err());
+        for (written, value) in
+            [("\"1.0\"", None), ("\" 1\"", None), ("true", None), ("7", Some(7)), ("\"7\"", Some(7)), ("{}", None)]
+        {
+            assert_eq!(safe_long(token(written), written), value, "{written}");
+        }
+        for (written, value) in [
+            ("\"\"", None),
+            ("\"null\"", None),
+            ("1", Some(true)),
+            ("0", Some(false)),
+            ("\"TRUE\"", Some(true)),
+            ("\"yes\"", Some(false)),
+            ("{}", None),
+        ] {
+            assert_eq!(safe_boolean(token(written), written), value, "{written}");
+        }
+        assert_eq!(safe_double(token("\"inf\""), "\"inf\""), None);
+    }
+}

@@ -1,0 +1,399 @@
+//! One worker: request lines in, rows of the four tables out.
+
+use crate::event::{Defect, ParsedEvent};
+use crate::event_row::{Event, EventRows, Request, RunFacts, decode};
+use crate::fields::{A, E};
+use crate::items::ItemRows;
+use crate::page::Pages;
+use crate::payload::PayloadDecoder;
+use crate::record::{RequestLine, query_parameter};
+use crate::rows::Rows;
+use crate::sessions::Sessions;
+use crate::steps::{Counters, FILTER, ITEMS, PARSE, PAYLOAD, VALIDATE, reject_element, reject_record};
+use crate::tables::{EVENT, ITEM, SESSION, USER};
+use crate::time::{Clocks, shift, write_instant};
+use crate::traffic::{PageFacts, TrafficResolver};
+use crate::users::{Observed, Users};
+use crate::{Clickstream, values};
+use etl_sdk::json::{Kind, Reader, unescape};
+use etl_sdk::{CacheStats, Output, RawRecord, Result, Run, TransformerWorker};
+use hashbrown::HashSet;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Rows of a batch: enough to amortise work per batch, few enough for a batch of 106 columns to stay near the caches.
+const BATCH_ROWS: usize = 4_096;
+
+/// Bits of an event's sequence below those of its object's place in the run.
+const SEQUENCE_BITS: u32 = 39;
+
+/// Years 0 to 9999 in epoch milliseconds: what a partition path can say.
+const TIMES: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+
+/// Names of events that are kept however old they are, and in the future.
+const ALWAYS_FRESH: [&str; 3] = ["_first_open", "_first_visit", "_profile_set"];
+
+pub(crate) struct ClickstreamWorker {
+    payloads: PayloadDecoder,
+    /// `data` of the current request, unescaped.
+    data: String,
+    /// The events of the current request; the front of the list is in use, the rest keeps its buffers.
+    events: Vec<ParsedEvent>,
+    ingested: String,
+    depth: u32,
+    tables: Tables,
+}
+
+/// Everything behind the parsed event.
+struct Tables {
+    transformer: Arc<Clickstream>,
+    run: RunFacts,
+    apps: HashSet<String>,
+    events: EventRows,
+    items: ItemRows,
+    users: Users,
+    sessions: Sessions,
+    pages: Pages,
+    traffic: TrafficResolver,
+    counters: Counters,
+    object: u32,
+    events_of_object: i64,
+}
+
+impl ClickstreamWorker {
+    pub fn new(transformer: Arc<Clickstream>, run: &Run) -> Result<Self> {
+        let config = &transformer.config;
+        let mut now = String::new();
+        write_instant(run.now_msec, &mut now);
+        let facts =
+            RunFacts { job_id: run.id.clone(), project_id: config.project_id.clone(), now_msec: run.now_msec, now };
+        let rows = |table: usize, truncate| Rows::new(&transformer.tables[table].schema, truncate);
+        let tables = Tables {
+            run: facts,
+            apps: config.app_ids.iter().cloned().collect(),
+            events: EventRows::new(rows(EVENT, config.truncate)?),
+            items: ItemRows::new(rows(ITEM, config.truncate)?),
+            // Users are cut once they are merged, so that what is merged is what was sent.
+            users: Users::new(rows(USER, false)?),
+            sessions: Sessions::new(rows(SESSION, config.truncate)?, config.truncate),
+            pages: Pages::new(),
+            traffic: TrafficResolver::new(Arc::clone(&transformer.rules), config.traffic_source),
+            counters: Counters::default(),
+            object: 0,
+            events_of_object: 0,
+            transformer: Arc::clone(&transformer),
+        };
+        Ok(Self {
+            payloads: PayloadDecoder::new(config.payload_bytes),
+            data: String::new(),
+            events: Vec::new(),
+            ingested: String::new(),
+            depth: config.depth,
+            tables,
+        })
+    }
+
+    /// Reads a request line up to its events. An error is the reason and message of its dead letter.
+    fn take(
+        &mut self,
+        record: &RawRecord<'_>,
+        line: &str,
+        out: &mut Output,
+    ) -> Result<Result<()>, (&'static str, String)> {
+        let request = RequestLine::parse(line, self.depth)
+            .map_err(|fault| ("not_json", format!("the line is not JSON: {fault}")))?
+            .ok_or_else(|| ("not_an_object", "the line is JSON but no object".to_owned()))?;
+        if !request.data.is_present() {
+            return Err(("missing_data", "the line has no `data`".to_owned()));
+        }
+        if values::text(request.app_id, line).is_none_or(|app| app.is_empty()) {
+            return Err(("missing_app_id", "the line has no `appId`".to_owned()));
+        }
+        let Some(ingest_time) = request.ingest_time else {
+            return Err(("missing_ingest_time", "the line has no `ingest_time` in whole milliseconds".to_owned()));
+        };
+        let data = if request.data.kind == Kind::EscapedText {
+            self.data.clear();
+            unescape(request.data.raw(line), &mut self.data);
+            self.data.as_str()
+        } else {
+            request.data.raw(line)
+        };
+        let payload = self.payloads.decode(data).map_err(|bad| (bad.reason, bad.message))?;
+        let events = parse_events(payload, self.depth, &mut self.events)
+            .map_err(|fault| ("payload_not_json", format!("the payload is not a JSON array: {fault}")))?;
+        let uri = values::text(request.uri, line);
+        let in_uri = |name| uri.as_deref().and_then(|uri| query_parameter(uri, name)?.parse::<i64>().ok());
+        self.ingested.clear();
+        write_instant(ingest_time, &mut self.ingested);
+        let request = Request {
+            rid: values::text(request.rid, line),
+            ua: values::text(request.ua, line),
+            ip: values::text(request.ip, line),
+            ingest_time,
+            ingested: &self.ingested,
+            input_file: &record.object.uri,
+            bundle_sequence_id: in_uri("event_bundle_sequence_id"),
+            upload: request.upload_time,
+            upload_in_uri: in_uri("upload_timestamp"),
+        };
+        Ok(self.tables.take_all(record, &request, payload, &self.events[..events], out))
+    }
+}
+
+/// Reads all elements before any becomes a row: a payload that breaks off in the middle is one dead letter, not half a
+/// request. Returns how many of `events` are in use.
+fn parse_events(payload: &str, depth: u32, events: &mut Vec<ParsedEvent>) -> Result<usize, etl_sdk::json::Fault> {
+    let mut reader = Reader::new(payload, depth);
+    reader.enter()?;
+    let (mut first, mut used) = (true, 0);
+    while reader.next_element(&mut first)? {
+        if events.len() == used {
+            events.push(ParsedEvent::default());
+        }
+        events[used].parse(&mut reader)?;
+        used += 1;
+    }
+    reader.end()?;
+    Ok(used)
+}
+
+impl TransformerWorker for ClickstreamWorker {
+    fn transform(&mut self, record: &RawRecord<'_>, out: &mut Output) -> Result<()> {
+        self.tables.counters.payload.read += 1;
+        self.tables.start_object(record.object.ordinal);
+        // Upstream reads bytes that are not UTF-8 as the replacement character; so do we, and the row is kept.
+        let line = String::from_utf8_lossy(record.bytes);
+        match self.take(record, &line, out) {
+            Ok(done) => done,
+            Err((reason, message)) => {
+                reject_record(record, reason, message, out);
+                Ok(())
+            }
+        }
+    }
+
+    fn finish_task(&mut self, out: &mut Output) -> Result<()> {
+        self.tables.finish(out)
+    }
+
+    fn caches(&self) -> Vec<CacheStats> {
+        vec![self.tables.traffic.stats(), self.tables.pages.stats()]
+    }
+}
+
+impl Tables {
+    fn start_object(&mut self, ordinal: u32) {
+        if self.object != ordinal {
+            self.object = ordinal;
+            self.events_of_object = 0;
+        }
+    }
+
+    fn take_all(
+        &mut self,
+        record: &RawRecord<'_>,
+        request: &Request<'_>,
+        payload: &str,
+        events: &[ParsedEvent],
+        out: &mut Output,
+    ) -> Result<()> {
+        if events.is_empty() {
+            out.filter(PAYLOAD, "empty_payload", 1);
+            return Ok(());
+        }
+        self.counters.payload.added += events.len() as u64 - 1;
+        self.counters.payload.kept += events.len() as u64;
+        for (place, parsed) in events.iter().enumerate() {
+            let address = || record.address(Some(place as u32));
+            self.events_of_object += 1;
+            if !parsed.element.is_text() {
+                self.take_one(request, payload, parsed, &address, out)?;
+                continue;
+            }
+            // An element that is text holds an event as JSON: some clients encode twice.
+            let source = values::text(parsed.element, payload).unwrap_or_default();
+            let mut inner = ParsedEvent::default();
+            let mut reader = Reader::new(&source, self.transformer.config.depth);
+            let parsed = match inner.parse(&mut reader).and_then(|()| reader.end()) {
+                Ok(()) => &inner,
+                Err(_) => parsed,
+            };
+            let source = if std::ptr::eq(parsed, &raw const inner) { source.as_ref() } else { payload };
+            self.take_one(request, source, parsed, &address, out)?;
+        }
+        Ok(())
+    }
+
+    fn take_one(
+        &mut self,
+        request: &Request<'_>,
+        source: &str,
+        parsed: &ParsedEvent,
+        address: &dyn Fn() -> etl_sdk::Address,
+        out: &mut Output,
+    ) -> Result<()> {
+        let mut reject = |step, defect: &Defect| {
+            let message = match defect.key.as_str() {
+                "" => defect.message.to_owned(),
+                key => format!("`{key}`: {}", defect.message),
+            };
+            reject_element(address(), step, defect.reason, message, parsed.element.raw(source), out);
+        };
+        self.counters.validate.read += 1;
+        if let Some(defect) = &parsed.structural {
+            reject(VALIDATE, defect);
+            return Ok(());
+        }
+        self.counters.validate.kept += 1;
+        self.counters.filter.read += 1;
+        let text = |key| values::text(parsed.event(key), source);
+        let sent_time = values::safe_long(parsed.event(E::Timestamp), source).unwrap_or_default();
+        let name = text(E::EventName).unwrap_or_default();
+        let app_id = text(E::AppId).unwrap_or_default();
+        if let Some(reason) = self.filter(&name, &app_id, sent_time, request.ingest_time) {
+            out.filter(FILTER, reason, 1);
+            return Ok(());
+        }
+        self.counters.filter.kept += 1;
+        self.counters.parse.read += 1;
+        if name.is_empty() {
+            out.filter(PARSE, "no_event_name", 1);
+            return Ok(());
+        }
+        if let Some(defect) = &parsed.defect {
+            reject(PARSE, defect);
+            return Ok(());
+        }
+        let clocks = Clocks {
+            event: sent_time,
+            ingest: request.ingest_time,
+            upload: request.upload,
+            upload_in_uri: request.upload_in_uri,
+            now: self.run.now_msec,
+        };
+        let shift = shift(&clocks, self.transformer.config.time_shift);
+        if !TIMES.contains(&sent_time.saturating_add(shift.delta)) {
+            let message = "outside of the years 0 to 9999";
+            reject(PARSE, &Defect { reason: "timestamp_out_of_range", key: "timestamp".to_owned(), message });
+            return Ok(());
+        }
+        if let Err(defect) = self.items.read(parsed.event(E::Items), source, self.transformer.config.depth) {
+            reject(PARSE, &defect);
+            return Ok(());
+        }
+        let mut event = Event {
+            request,
+            parsed,
+            source,
+            sent_time,
+            shift,
+            id: text(E::EventId).unwrap_or_default(),
+            name,
+            app_id,
+            platform: text(E::Platform).unwrap_or(Cow::Borrowed("Web")),
+            user_id: parsed.known_user[0].as_ref().and_then(|id| values::text(id.value, source)),
+            user_pseudo_id: text(E::UniqueId),
+            session_id: values::text(parsed.attribute(A::SessionId), source),
+            page_referrer: None,
+            page: None,
+            hostname: None,
+            latest_referrer: None,
+            latest_referrer_host: None,
+            traffic: Arc::default(),
+            sequence: i64::from(self.object) << SEQUENCE_BITS | self.events_of_object,
+        };
+        if parsed.has_attributes {
+            self.derive(&mut event);
+        }
+        self.write(&event, out)
+    }
+
+    fn filter(&self, name: &str, app_id: &str, time: i64, ingest_time: i64) -> Option<&'static str> {
+        if !ALWAYS_FRESH.contains(&name) {
+            if time > self.run.now_msec {
+                return Some("in_the_future");
+            }
+            let hours = i64::from(self.transformer.config.freshness_hours);
+            if ingest_time.saturating_sub(time) > hours * 3_600_000 {
+                return Some("stale");
+            }
+        }
+        (!self.apps.contains(app_id)).then_some("other_app")
+    }
+
+    /// What follows from the event's urls.
+    fn derive(&mut self, event: &mut Event<'_>) {
+        let (parsed, source) = (event.parsed, event.source);
+        event.page_referrer = decode(event.attribute(A::PageReferrer));
+        event.latest_referrer = decode(event.attribute(A::LatestReferrer));
+        event.page = event.attribute(A::PageUrl).map(|url| self.pages.get(&url));
+        let page_host = event.page.as_ref().and_then(|page| page.host.clone());
+        event.hostname = event.text(E::HostName).or(page_host.map(Cow::Owned));
+        event.latest_referrer_host = event.attribute(A::LatestReferrerHost).or_else(|| {
+            let referrer = event.attribute(A::LatestReferrer)?;
+            self.pages.get(&referrer).host.clone().map(Cow::Owned)
+        });
+        let page = PageFacts {
+            referrer: event.page_referrer.as_deref(),
+            hostname: event.hostname.as_deref(),
+            latest_referrer: event.latest_referrer.as_deref(),
+            latest_referrer_host: event.latest_referrer_host.as_deref(),
+        };
+        event.traffic = self.traffic.resolve(parsed, source, &event.app_id, page);
+    }
+
+    fn write(&mut self, event: &Event<'_>, out: &mut Output) -> Result<()> {
+        self.counters.parse.kept += 1;
+        self.events.push(event, &self.run);
+        let items = self.items.push(event, &self.run);
+        self.counters.items.added += items.read;
+        self.counters.items.kept += items.read - items.without_id;
+        out.filter(ITEMS, "no_item_id", items.without_id);
+        for (observed, counter, merged) in [
+            (self.users.observe(event), &mut self.counters.users, &mut self.counters.users_merged),
+            (self.sessions.observe(event), &mut self.counters.sessions, &mut self.counters.sessions_merged),
+        ] {
+            counter.added += u64::from(observed != Observed::Ignored);
+            *merged += u64::from(observed == Observed::Merged);
+        }
+        if self.events.rows.len() >= BATCH_ROWS {
+            out.batch(EVENT, self.events.rows.finish()?);
+        }
+        if self.items.rows.len() >= BATCH_ROWS {
+            out.batch(ITEM, self.items.rows.finish()?);
+        }
+        if self.users.is_full() {
+            self.drain_users(out)?;
+        }
+        if self.sessions.is_full() {
+            self.drain_sessions(out)?;
+        }
+        Ok(())
+    }
+
+    fn drain_users(&mut self, out: &mut Output) -> Result<()> {
+        let kept = &mut self.counters.users.kept;
+        self.users.drain(&self.run, BATCH_ROWS, &mut |batch| {
+            *kept += batch.num_rows() as u64;
+            out.batch(USER, batch);
+        })
+    }
+
+    fn drain_sessions(&mut self, out: &mut Output) -> Result<()> {
+        let kept = &mut self.counters.sessions.kept;
+        self.sessions.drain(&self.run, BATCH_ROWS, &mut |batch| {
+            *kept += batch.num_rows() as u64;
+            out.batch(SESSION, batch);
+        })
+    }
+
+    fn finish(&mut self, out: &mut Output) -> Result<()> {
+        out.batch(EVENT, self.events.rows.finish()?);
+        out.batch(ITEM, self.items.rows.finish()?);
+        self.drain_users(out)?;
+        self.drain_sessions(out)?;
+        self.counters.flush(out);
+        Ok(())
+    }
+}
