@@ -107,9 +107,8 @@ fn a_copy_is_walked_alike() {
 #[test]
 fn colliding_keys_stay_findable() {
     let mut order = KeyOrder::new();
-    let keys: Vec<String> = (0..4096_u32)
-        .map(|bits| (0..12).map(|bit| if bits >> bit & 1 == 0 { "Aa" } else { "BB" }).collect())
-        .collect();
+    let keys: Vec<String> =
+        (0..4096_u32).map(|bits| (0..12).map(|bit| if bits >> bit & 1 == 0 { "Aa" } else { "BB" }).collect()).collect();
     for round in 0..2 {
         for (value, key) in keys.iter().enumerate() {
             order.put(key, value as u32 + round);
@@ -127,7 +126,8 @@ fn colliding_keys_stay_findable() {
 #[test]
 fn nine_keys_in_one_small_bucket_double_the_table() {
     let mut order = KeyOrder::new();
-    let keys = ["AaAaAaAa", "AaAaAaBB", "AaAaBBAa", "AaAaBBBB", "AaBBAaAa", "AaBBAaBB", "AaBBBBAa", "AaBBBBBB", "BBAaAaAa"];
+    let keys =
+        ["AaAaAaAa", "AaAaAaBB", "AaAaBBAa", "AaAaBBBB", "AaBBAaAa", "AaBBAaBB", "AaBBBBAa", "AaBBBBBB", "BBAaAaAa"];
     for (value, key) in keys.iter().enumerate() {
         order.put(key, value as u32);
     }
