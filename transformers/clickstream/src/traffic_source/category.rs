@@ -1,0 +1,232 @@
+//! The category rules: which sites are search engines, social networks and so on.
+
+use std::borrow::Cow;
+
+use etl_sdk::{Error, Result};
+use hashbrown::HashMap;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::UNASSIGNED;
+use crate::java::{KeyOrder, compare_utf16};
+use crate::url::Url;
+
+/// One entry of the rule file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CategoryRule {
+    /// `search.comcast.net`, or a host with a path.
+    url: String,
+    source: String,
+    category: String,
+    /// Query parameters that hold the words searched for.
+    #[serde(default)]
+    params: Option<Vec<String>>,
+}
+
+/// All entries, by their two keys. Of entries with the same key the last one counts.
+#[derive(Debug, Default)]
+pub(super) struct CategoryRules {
+    by_url: HashMap<String, CategoryRule>,
+    category_of_source: HashMap<String, String>,
+}
+
+/// What the rules say of a referrer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Evaluation {
+    pub source: Option<String>,
+    pub terms: Option<String>,
+    pub category: Option<String>,
+}
+
+impl CategoryRules {
+    /// `json` is an array of `{"url", "source", "category", "params"}`; any other key is refused.
+    pub fn parse(json: &str) -> Result<Self> {
+        let error = || Error::config("parse the category rules");
+        let entries: Vec<Value> = serde_json::from_str(json).map_err(|cause| error().source(cause))?;
+        let mut rules = Self::default();
+        for (index, entry) in entries.into_iter().enumerate() {
+            let url = entry.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let rule: CategoryRule = serde_json::from_value(entry)
+                .map_err(|cause| error().with("entry", index).with("url", url).source(cause))?;
+            rules.category_of_source.insert(rule.source.clone(), rule.category.clone());
+            rules.by_url.insert(rule.url.clone(), rule);
+        }
+        Ok(rules)
+    }
+
+    /// The category of a source, in its exact spelling.
+    pub fn category_of_source(&self, source: &str) -> Option<&str> {
+        self.category_of_source.get(source).map(String::as_str)
+    }
+
+    /// Source, search words and category of a referrer, as written and parsed: those of the entry with the longest
+    /// matching URL, else `Unassigned` and the referrer's host.
+    pub fn evaluate(&self, referrer: &str, url: &Url) -> Evaluation {
+        let rule = candidates(referrer, url).iter().find_map(|candidate| self.by_url.get(candidate.as_ref()));
+        match rule {
+            Some(rule) => Evaluation {
+                source: Some(rule.source.clone()),
+                terms: search_terms(rule, url),
+                category: Some(rule.category.clone()),
+            },
+            None => Evaluation { source: url.host.clone(), terms: None, category: Some(UNASSIGNED.to_owned()) },
+        }
+    }
+}
+
+/// The keys a referrer is looked up by, the longest first. Those of one length stand in Java's hash order.
+///
+/// A referrer that ends with its first `://` has no text after it, so that key is left out.
+fn candidates<'a>(referrer: &'a str, url: &'a Url) -> Vec<Cow<'a, str>> {
+    let host = url.host.as_deref().unwrap_or("");
+    let mut all: Vec<Cow<'a, str>> = Vec::with_capacity(8);
+    all.push(referrer.split("://").nth(1).unwrap_or(if referrer.contains("://") { "" } else { referrer }).into());
+    let path = match url.path.as_deref() {
+        None | Some("" | "/") => None,
+        Some(path) if path.starts_with('/') => Some(Cow::Borrowed(path)),
+        Some(path) => Some(Cow::Owned(format!("/{path}"))),
+    };
+    let bare = host.strip_prefix("www.");
+    for host in [Some(host), bare].into_iter().flatten() {
+        all.push(host.into());
+        if let Some(path) = &path {
+            all.push(format!("{host}{path}").into());
+        }
+        if let Some(international) = without_country(host) {
+            all.push(international.into());
+        }
+    }
+    if referrer.contains(".google.") {
+        all.push("google.com".into());
+    }
+    let mut order = KeyOrder::new();
+    for (at, candidate) in all.iter().enumerate() {
+        if !candidate.is_empty() {
+            order.put(candidate, at as u32);
+        }
+    }
+    let mut keys: Vec<Cow<'a, str>> = order.iter().map(|at| all[at as usize].clone()).collect();
+    keys.sort_by_key(|key| std::cmp::Reverse(key.encode_utf16().count()));
+    keys
+}
+
+/// `yahoo.com` of `yahoo.com.hk`: the host without a two-letter end after an end of two or three letters.
+fn without_country(host: &str) -> Option<&str> {
+    let is_end = |label: &str, lengths: std::ops::RangeInclusive<usize>| {
+        lengths.contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
+    let (international, country) = host.rsplit_once('.')?;
+    let (_, end) = international.rsplit_once('.')?;
+    (is_end(country, 2..=2) && is_end(end, 2..=3)).then_some(international)
+}
+
+/// The distinct values of a rule's parameters, sorted and joined by commas. A missing value counts only when it is the
+/// only one, and then reads `null`.
+fn search_terms(rule: &CategoryRule, url: &Url) -> Option<String> {
+    let mut missing = false;
+    let mut terms: Vec<&str> = Vec::new();
+    for value in rule.params.iter().flatten().filter_map(|name| url.values(name)).flatten() {
+        match value {
+            Some(value) => terms.push(value),
+            None => missing = true,
+        }
+    }
+    if terms.is_empty() {
+        return missing.then(|| "null".to_owned());
+    }
+    terms.sort_unstable_by(|left, right| compare_utf16(left, right));
+    terms.dedup();
+    Some(terms.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::url::parse_url;
+
+    fn rules() -> CategoryRules {
+        CategoryRules::parse(
+            r#"[
+                {"url":"search.example","source":"Example","category":"Search","params":["q","query"]},
+                {"url":"example.com/shop","source":"Shop","category":"Shopping","params":[]},
+                {"url":"example.com","source":"Twice","category":"Social"},
+                {"url":"example.com","source":"Example","category":"Video","params":null},
+                {"url":"google.com","source":"Google","category":"Search","params":["q"]}
+            ]"#,
+        )
+        .unwrap()
+    }
+
+    /// Asserts source, category and search words.
+    #[track_caller]
+    fn expect(referrer: &str, expected: (Option<&str>, Option<&str>, Option<&str>)) {
+        let Evaluation { source, terms, category } = rules().evaluate(referrer, &parse_url(referrer));
+        assert_eq!((source.as_deref(), category.as_deref(), terms.as_deref()), expected, "{referrer}");
+    }
+
+    #[test]
+    fn the_longest_key_wins() {
+        expect("https://www.example.com/shop", (Some("Shop"), Some("Shopping"), None));
+        expect("https://example.com/other", (Some("Example"), Some("Video"), None));
+        expect("example.com", (Some("Example"), Some("Video"), None));
+        expect("https://www.example.com.hk", (Some("Example"), Some("Video"), None));
+        expect("https://maps.google.de/", (Some("Google"), Some("Search"), None));
+    }
+
+    #[test]
+    fn keys_are_tried_from_long_to_short() {
+        let url = parse_url("https://www.example.com.hk/shop?x");
+        let keys = candidates("https://www.example.com.hk/shop?x", &url);
+        let expected = [
+            "www.example.com.hk/shop?x",
+            "www.example.com.hk/shop",
+            "example.com.hk/shop",
+            "www.example.com.hk",
+            "www.example.com",
+            "example.com.hk",
+            "example.com",
+        ];
+        assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn a_miss_names_the_host() {
+        expect("https://nowhere.example/x?q=1", (Some("nowhere.example"), Some(UNASSIGNED), None));
+        expect("https://no_host/x", (None, Some(UNASSIGNED), None));
+        expect("https://", (None, Some(UNASSIGNED), None));
+        expect("a://://b", (None, Some(UNASSIGNED), None));
+    }
+
+    #[test]
+    fn search_words_are_sorted_and_distinct() {
+        for (query, terms) in
+            [("?query=b&q=c&q=a&q=b", Some("a,b,c")), ("?q=", Some("null")), ("?q=&query=x", Some("x")), ("?x=1", None)]
+        {
+            expect(&format!("https://search.example/{query}"), (Some("Example"), Some("Search"), terms));
+        }
+    }
+
+    #[test]
+    fn categories_of_sources_are_spelled_exactly() {
+        assert_eq!(rules().category_of_source("Example"), Some("Video"), "the last entry");
+        assert_eq!(rules().category_of_source("example"), None);
+    }
+
+    #[test]
+    fn country_ends_are_told_from_others() {
+        assert_eq!(without_country("a.co.uk"), Some("a.co"));
+        assert_eq!(without_country("www.yahoo.com.hk"), Some("www.yahoo.com"));
+        for host in ["yahoo.com", "co.uk", "a.info.uk", "a.com.HK", "a.com.123", "", "hk"] {
+            assert_eq!(without_country(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn faults_name_their_entry() {
+        let error = CategoryRules::parse(r#"[{"url":"a.b","source":"s","category":"c","param":[]}]"#).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("entry=0 url=a.b") && message.contains("unknown field `param`"), "{message}");
+        assert!(CategoryRules::parse("{}").is_err());
+    }
+}

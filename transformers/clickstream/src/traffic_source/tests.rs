@@ -1,0 +1,302 @@
+//! The published cases, the shipped rules, and texts nobody would write.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::*;
+use crate::java::{KeyOrder, truncate, url_decode};
+use crate::url::parse_url;
+
+/// The folder of conformance data, or `None` after saying so.
+fn conformance() -> Option<PathBuf> {
+    let folder = std::env::var_os("ETL_CONFORMANCE").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance")),
+        PathBuf::from,
+    );
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("SKIPPED: no conformance data at {}; set ETL_CONFORMANCE", folder.display());
+    None
+}
+
+fn text_of(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn json_of(path: impl AsRef<Path>) -> Value {
+    serde_json::from_str(&text_of(path)).unwrap()
+}
+
+#[test]
+fn published_cases_give_their_results() {
+    let Some(folder) = conformance() else { return };
+    let rules = AppRules::parse(
+        &text_of(folder.join("C/ts/traffic_source_category_rule_v0.json")),
+        &text_of(folder.join("C/ts/traffic_source_channel_rule_v0.json")),
+    )
+    .unwrap();
+    let document = json_of(folder.join("traffic_source_cases.json"));
+    let cases = document["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 16);
+    for case in cases {
+        let input = |name: &str| case["input"][name].as_str();
+        let expected = |name: &str| case["expected"][name].as_str().map(str::to_owned);
+        let found = resolve_from_url(
+            &rules,
+            input("page_url"),
+            input("page_referrer"),
+            input("latest_referrer"),
+            input("latest_referrer_host"),
+        );
+        let expected = TrafficSource {
+            source: expected("source"),
+            medium: expected("medium"),
+            campaign: expected("campaign"),
+            content: expected("content"),
+            term: expected("term"),
+            campaign_id: expected("campaignId"),
+            clid_platform: expected("clidPlatform"),
+            clid: expected("clid"),
+            channel_group: expected("channelGroup"),
+            category: expected("category"),
+        };
+        assert_eq!(found, expected, "{}", case["name"]);
+    }
+}
+
+#[test]
+fn shipped_rules_parse_and_decide() {
+    let Some(folder) = conformance() else { return };
+    let rules = AppRules::parse(
+        &text_of(folder.join("rules_production/traffic_source_category_rule_v1.json")),
+        &text_of(folder.join("rules_production/traffic_source_channel_rule_v1.json")),
+    )
+    .unwrap();
+    assert_eq!(rules.category.category_of_source("Facebook"), Some("Search"), "the last of two entries counts");
+    let channel = |url: &str, referrer: &str| {
+        resolve_from_url(&rules, Some(url), Some(referrer), None, None).channel_group.unwrap()
+    };
+    let cases = [
+        ("https://h/", "", "Direct"),
+        ("https://h/?gclid=1", "", "Paid Search"),
+        ("https://h/", "https://www.bing.com/search?q=x", "Organic Search"),
+        ("https://h/?utm_source=x&utm_medium=social", "", "Organic Social"),
+        ("https://h/?utm_source=x&utm_medium=paid-video-ad", "", "Organic Video"),
+        ("https://h/?utm_source=x&utm_medium=paid-ad", "", "Paid Other"),
+        ("https://h/?utm_source=x&utm_campaign=big-shop", "", "Organic Shopping"),
+        ("https://h/?utm_source=x&utm_campaign=workshop", "", "Unassigned"),
+        ("https://h/?utm_source=newsmail", "", "Email"),
+        ("https://h/?utm_source=sms", "", "SMS"),
+        ("https://h/?utm_source=x&utm_medium=audio", "", "Audio"),
+        ("https://h/?utm_source=x&utm_medium=web_push", "", "Mobile Push Notifications"),
+        ("https://h/", "https://nowhere.example/", "Referral"),
+        ("https://h/", "https://www.internal.example/", "Internal"),
+        ("https://h/", "https://h/before", "Internal"),
+    ];
+    for (url, referrer, expected) in cases {
+        assert_eq!(channel(url, referrer), expected, "{url} from {referrer}");
+    }
+}
+
+/// The keys of `source` that are in `wanted`, in the order they stand there, as a map filled by puts.
+fn source_map(source: &Value, wanted: &[String]) -> KeyOrder {
+    let mut order = KeyOrder::new();
+    for key in source.as_object().unwrap().keys() {
+        if let Some(at) = wanted.iter().position(|name| name == key) {
+            order.put(key, at as u32);
+        }
+    }
+    order
+}
+
+/// All events of a file of rows.
+fn events(rows: &str) -> impl Iterator<Item = Value> + '_ {
+    rows.lines().flat_map(|line| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let events: Value = serde_json::from_str(row["data"].as_str().unwrap()).unwrap();
+        events.as_array().unwrap().clone()
+    })
+}
+
+#[test]
+fn custom_keys_stand_in_the_published_order() {
+    let Some(folder) = conformance() else { return };
+    let folder = folder.join("S");
+    let cases = [
+        ("original_data_with_items.json", None, "transform_v3_event.json"),
+        (
+            "original_data_with_traffic_source_v2.json",
+            Some("event_id_xxx1_web_session_start"),
+            "transform_v3_traffic_source_event.json",
+        ),
+    ];
+    for (input, event_id, expected) in cases {
+        let text = text_of(folder.join(input));
+        let event = events(&text).find(|event| event_id.is_none_or(|id| event["event_id"] == id)).unwrap();
+        let row = json_of(folder.join("event_v2/expected").join(expected));
+        let custom: Value = serde_json::from_str(row["custom_parameters_json_str"].as_str().unwrap()).unwrap();
+        let keys: Vec<String> = custom.as_object().unwrap().keys().cloned().collect();
+        let mut order = KeyOrder::new();
+        order.put_all(&source_map(&event, &keys));
+        order.put_all(&source_map(&event["attributes"], &keys));
+        let walked: Vec<&str> = order.iter().map(|at| keys[at as usize].as_str()).collect();
+        assert_eq!(walked, keys, "{expected}");
+    }
+}
+
+#[test]
+fn user_properties_stand_in_the_published_order() {
+    let Some(folder) = conformance() else { return };
+    let row = json_of(folder.join("S/event_v2/expected/transform_v3_traffic_source_user.json"));
+    let shown: Value = serde_json::from_str(row["user_properties_json_str"].as_str().unwrap()).unwrap();
+    let keys: Vec<String> = shown.as_object().unwrap().keys().cloned().collect();
+    let text = text_of(folder.join("S/original_data_with_traffic_source_v2.json"));
+    let user = events(&text).map(|event| event["user"].clone()).find(|user| user.get("_user_revenue").is_some());
+    let known = ["_user_id", "_user_name", "_user_age", "_user_first_touch_timestamp"];
+    let mut order = KeyOrder::new();
+    for key in known {
+        order.put(key, keys.iter().position(|name| name == key).unwrap() as u32);
+    }
+    // Known keys are no custom ones: an empty name, which no property has, keeps their places.
+    let custom: Vec<String> =
+        keys.iter().map(|key| if known.contains(&key.as_str()) { String::new() } else { key.clone() }).collect();
+    order.put_all(&source_map(&user.unwrap(), &custom));
+    let walked: Vec<&str> = order.iter().map(|at| keys[at as usize].as_str()).collect();
+    assert_eq!(walked, keys);
+}
+
+fn few_rules() -> AppRules {
+    AppRules::parse(
+        r#"[{"url":"google.com","source":"Google","category":"Search","params":["q"]},
+            {"url":"h","source":"H","category":"Unassigned","params":["q","a"]}]"#,
+        r#"[{"id":"1","channel":"Direct","condition":{"op::and":[
+                {"field":"traffic_source_source","op":"eq","value":"__empty__"}]}},
+            {"id":"2","channel":"Long","condition":{"op::or":[
+                {"field":"page_view_latest_referrer","op":"match","value":".*x.*"},
+                {"field":"traffic_source_term","op":"in","values":["null"]}]}}]"#,
+    )
+    .unwrap()
+}
+
+#[test]
+fn a_click_is_paid_and_a_category_gives_a_medium() {
+    let rules = few_rules();
+    let utm = TrafficSource { source: Some("Google".into()), clid: Some("{}".into()), ..TrafficSource::default() };
+    let found = resolve(&rules, &utm, None, None, None, None);
+    assert_eq!((found.medium.as_deref(), found.clid), (Some("(Organic)"), None), "an empty click id is none");
+    let utm = TrafficSource { clid: Some("x".into()), ..utm };
+    assert_eq!(resolve(&rules, &utm, None, None, None, None).medium.as_deref(), Some("(CPC)"));
+}
+
+#[test]
+fn the_word_direct_is_no_source() {
+    let rules = few_rules();
+    let word = |text: &str| Some(text.to_owned());
+    let utm =
+        TrafficSource { source: word("DIRECT"), campaign: word("direct"), term: word("lost"), ..Default::default() };
+    let found = resolve(&rules, &utm, None, Some("https://www.google.com/?q=b"), None, None);
+    assert_eq!(found.source, word("Google"));
+    assert_eq!(found.term, word("b"), "the parameters of the referrer replace all");
+    assert_eq!(found.campaign, None);
+}
+
+#[test]
+fn the_latest_referrer_comes_first_unless_it_is_the_page() {
+    let rules = few_rules();
+    let source = |latest_host: &str| {
+        let latest = Some("https://Page.example/x");
+        let referrer = Some("https://google.com/");
+        let url = Some("https://page.EXAMPLE/");
+        resolve_from_url(&rules, url, referrer, latest, Some(latest_host)).source.unwrap()
+    };
+    assert_eq!(source("PAGE.example"), "Google");
+    assert_eq!(source("other"), "Page.example", "the given host decides, not the one of the URL");
+}
+
+/// A small generator of texts that hurt parsers.
+struct Texts(u64);
+
+impl Texts {
+    const PIECES: [&'static str; 40] = [
+        "https://",
+        "://",
+        ":",
+        "/",
+        "//",
+        "?",
+        "#",
+        "&",
+        "=",
+        "%",
+        "%2",
+        "%41",
+        "%C3%A9",
+        "%FF",
+        "%zz",
+        "[",
+        "]",
+        "[::1]",
+        "@",
+        "www.",
+        "google.com",
+        ".google.",
+        "h",
+        "utm_source",
+        "utm_source=",
+        "gclid=",
+        "xclid=",
+        "q=",
+        ".",
+        "..",
+        "-",
+        " ",
+        "中文",
+        "😀",
+        "é",
+        "\u{A0}",
+        "\0",
+        "\"\\",
+        "1.2.3.4:80",
+        "+",
+    ];
+
+    fn number(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % below
+    }
+
+    fn text(&mut self) -> String {
+        let count = self.number(9);
+        (0..count).map(|_| Self::PIECES[self.number(Self::PIECES.len())]).collect()
+    }
+}
+
+#[test]
+fn no_text_makes_it_panic_and_results_are_complete() {
+    let rules = few_rules();
+    let mut texts = Texts(0x2545_F491_4F6C_DD1D);
+    for _ in 0..20_000 {
+        let [url, referrer, latest, host] = [texts.text(), texts.text(), texts.text(), texts.text()];
+        let parsed = parse_url(&url);
+        assert!(parsed.host.as_deref().is_none_or(|host| host.is_ascii() && !host.contains('/')), "{url:?}");
+        let limit = texts.number(20);
+        assert!(truncate(&url, limit).len() <= limit);
+        let _ = url_decode(&url);
+        for found in [
+            resolve_from_url(&rules, Some(&url), Some(&referrer), Some(&latest), Some(&host)),
+            resolve(&rules, &utm_from_url(&url), Some(&referrer), Some(&host), Some(&latest), None),
+        ] {
+            let complete = [&found.source, &found.medium, &found.channel_group, &found.category];
+            assert!(
+                complete.iter().all(|value| value.is_some()),
+                "{url:?} {referrer:?} {latest:?} {host:?}: {found:?}"
+            );
+        }
+    }
+}
