@@ -73,7 +73,8 @@ pub fn rows(batch: &RecordBatch) -> Result<Vec<Row>> {
 }
 
 fn batch_of(rows: &[Row], like: &RecordBatch) -> Result<RecordBatch> {
-    let mut decoder = arrow::json::ReaderBuilder::new(like.schema()).with_batch_size(rows.len().max(1)).build_decoder()?;
+    let mut decoder =
+        arrow::json::ReaderBuilder::new(like.schema()).with_batch_size(rows.len().max(1)).build_decoder()?;
     decoder.serialize(rows)?;
     Ok(decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(like.schema())))
 }
@@ -99,13 +100,15 @@ fn merge_group(group: &[Row], merge: &Merge) -> Row {
     };
     take(&group[0], &merge.key);
     for column in &merge.greatest {
-        let greatest = group.iter().filter(|row| row.contains_key(column)).max_by(|a, b| compare(&a[column], &b[column]));
+        let greatest =
+            group.iter().filter(|row| row.contains_key(column)).max_by(|a, b| compare(&a[column], &b[column]));
         if let Some(row) = greatest {
             take(row, std::slice::from_ref(column));
         }
     }
     for pick in &merge.picks {
-        let order = |row: &Row| pick.order.iter().map(|column| row.get(column).and_then(Value::as_i64)).collect::<Vec<_>>();
+        let order =
+            |row: &Row| pick.order.iter().map(|column| row.get(column).and_then(Value::as_i64)).collect::<Vec<_>>();
         // `min_by` keeps the first of equals; the rule is the last.
         let candidates = group.iter().rev().filter(|row| row.contains_key(&pick.order[0]));
         if let Some(row) = candidates.min_by_key(|row| order(row)) {

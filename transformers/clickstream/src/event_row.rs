@@ -10,7 +10,6 @@ use crate::time::{Shift, write_instant};
 use crate::traffic_source::TrafficSource;
 use crate::values;
 use std::borrow::Cow;
-use std::fmt::Write;
 use std::sync::Arc;
 
 /// What all rows of a run have in common.
@@ -301,10 +300,9 @@ impl EventRows {
             printed(&|out| write_instant(upload, out), "upload_time");
         }
         if let Some(reason) = &event.shift.reason {
-            // Writing to a String cannot fail.
             printed(&|out| out.push_str("true"), "event_timestamp_adjusted");
-            printed(&|out| drop(write!(out, "{}", event.sent_time)), "event_timestamp_adjusted_from");
-            printed(&|out| drop(write!(out, "{}", event.time())), "event_timestamp_adjusted_to");
+            printed(&|out| out.push_str(&event.sent_time.to_string()), "event_timestamp_adjusted_from");
+            printed(&|out| out.push_str(&event.time().to_string()), "event_timestamp_adjusted_to");
             printed(&|out| out.push_str(reason), "event_timestamp_adjusted_reason");
         }
         map.entry("process_job_id", Some(&run.job_id));

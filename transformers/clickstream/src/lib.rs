@@ -1,5 +1,107 @@
-//! Clickstream events to event, item, user and session tables.
+//! The clickstream transformer: requests of the clickstream SDKs to event, item, user and session rows.
+//!
+//! A record is one request line of the collector: a JSON object whose `data` holds the client's events, as a JSON array
+//! or as Base64 of gzip of one. The rules are those of clickstream-analytics-on-aws 1.2.0, batch application; where
+//! we do better on purpose, the dead letter's reason or the doc comment says so.
 
+mod config;
+mod custom;
+mod event;
+mod event_row;
+mod fields;
+mod items;
 pub mod java;
+mod page;
+mod payload;
+mod record;
+mod rows;
+mod sessions;
+mod steps;
+mod tables;
+mod time;
+mod traffic;
 pub mod traffic_source;
 pub mod url;
+mod users;
+mod values;
+mod worker;
+
+pub use config::ClickstreamConfig;
+
+use crate::traffic_source::RuleSet;
+use crate::worker::ClickstreamWorker;
+use arrow::array::RecordBatch;
+use etl_sdk::{BuildContext, Component, Error, Result, Run, Table, Transformer, TransformerWorker, parse_options};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The transformer as the registry lists it.
+pub const COMPONENT: Component<dyn Transformer> = Component {
+    name: "clickstream",
+    summary: "requests of the clickstream SDKs to event, item, user and session rows",
+    build,
+    options_schema,
+};
+
+/// The clickstream transformer with its rules loaded.
+#[derive(Debug)]
+pub struct Clickstream {
+    config: ClickstreamConfig,
+    tables: Vec<Table>,
+    rules: Arc<RuleSet>,
+}
+
+fn build(options: Value, context: &BuildContext) -> Result<Arc<dyn Transformer>> {
+    let config: ClickstreamConfig = parse_options(options)?;
+    let rules = match &config.rules {
+        Some(folder) => RuleSet::load(&context.resolve(folder))?,
+        None => RuleSet::default(),
+    };
+    Ok(Arc::new(Clickstream::new(config, rules)?))
+}
+
+fn options_schema() -> Value {
+    schemars::schema_for!(ClickstreamConfig).to_value()
+}
+
+impl Clickstream {
+    /// Checks the options; a list of apps without an app would keep no event at all and is refused.
+    pub fn new(config: ClickstreamConfig, rules: RuleSet) -> Result<Self> {
+        if config.app_ids.iter().all(|app| app.trim().is_empty()) {
+            return Err(Error::config("read the options").with("key", "app_ids").hint("list the app ids to keep"));
+        }
+        Ok(Self { config, tables: tables::tables()?, rules: Arc::new(rules) })
+    }
+
+    fn run_facts(&self, run: &Run) -> event_row::RunFacts {
+        let mut now = String::new();
+        time::write_instant(run.now_msec, &mut now);
+        event_row::RunFacts {
+            job_id: run.id.clone(),
+            project_id: self.config.project_id.clone(),
+            now_msec: run.now_msec,
+            now,
+        }
+    }
+}
+
+impl Transformer for Clickstream {
+    fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    fn chain(&self) -> &[&'static str] {
+        &[steps::PAYLOAD, steps::VALIDATE, steps::FILTER, steps::PARSE]
+    }
+
+    fn worker(self: Arc<Self>, run: &Run) -> Result<Box<dyn TransformerWorker>> {
+        Ok(Box::new(ClickstreamWorker::new(self, run)?))
+    }
+
+    fn complete(&self, table: usize, run: &Run, rows: RecordBatch) -> Result<RecordBatch> {
+        if table != tables::USER {
+            return Ok(rows);
+        }
+        users::complete(&self.tables[tables::USER].schema, self.config.truncate, &self.run_facts(run), &rows)
+    }
+}

@@ -63,10 +63,7 @@ struct Tables {
 impl ClickstreamWorker {
     pub fn new(transformer: Arc<Clickstream>, run: &Run) -> Result<Self> {
         let config = &transformer.config;
-        let mut now = String::new();
-        write_instant(run.now_msec, &mut now);
-        let facts =
-            RunFacts { job_id: run.id.clone(), project_id: config.project_id.clone(), now_msec: run.now_msec, now };
+        let facts = transformer.run_facts(run);
         let rows = |table: usize, truncate| Rows::new(&transformer.tables[table].schema, truncate);
         let tables = Tables {
             run: facts,

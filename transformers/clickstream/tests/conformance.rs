@@ -6,7 +6,7 @@ use etl_sdk::{Transformer, testing};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use transformer_clickstream::traffic_source::RuleSet;
+use transformer_clickstream::traffic_source::{AppRules, RuleSet};
 use transformer_clickstream::{Clickstream, ClickstreamConfig};
 
 /// 2024-08-30, when the reference was released.
@@ -14,7 +14,8 @@ const NOW: i64 = 1_724_976_000_000;
 
 fn conformance() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = std::env::var_os("ETL_CONFORMANCE").map_or_else(|| root.join("../../../shared/conformance"), PathBuf::from);
+    let folder =
+        std::env::var_os("ETL_CONFORMANCE").map_or_else(|| root.join("../../../shared/conformance"), PathBuf::from);
     if folder.is_dir() {
         return Some(folder);
     }
@@ -30,7 +31,8 @@ struct Case {
 /// Runs one input file as the reference's tests do: time shift on, 72 hours of freshness. `None` when the data is absent.
 fn run(input: &str, apps: &[&str], project: &str) -> Option<Case> {
     let folder = conformance()?;
-    let read = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let read =
+        |path: &str| std::fs::read_to_string(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
     let config: ClickstreamConfig =
         serde_json::from_value(json!({"project_id": project, "app_ids": apps, "time_shift": true})).unwrap();
     // The reference's tests give rules to these apps, and fall back to the short v0 rules for all others.
@@ -39,11 +41,14 @@ fn run(input: &str, apps: &[&str], project: &str) -> Option<Case> {
         read("S/rule_config/app1/traffic_source_channel_rule_v1.json"),
     );
     let v0 = (read("S/ts/traffic_source_category_rule_v0.json"), read("S/ts/traffic_source_channel_rule_v0.json"));
-    let mut rules = RuleSet::default();
-    for app in ["uba-app", "testApp", "gtmTest", "app1"].iter().chain(apps) {
-        let (category, channel) = if ["uba-app", "testApp", "gtmTest", "app1"].contains(app) { &v1 } else { &v0 };
-        rules.insert(app, category, channel).unwrap();
-    }
+    let rules: RuleSet = apps
+        .iter()
+        .map(|app| {
+            let known = ["uba-app", "testApp", "gtmTest", "app1"].contains(app);
+            let (category, channel) = if known { &v1 } else { &v0 };
+            ((*app).to_owned(), AppRules::parse(category, channel).unwrap())
+        })
+        .collect();
     let transformer: Arc<dyn Transformer> = Arc::new(Clickstream::new(config, rules).unwrap());
     let text = read(input);
     let records: Vec<&[u8]> = text.lines().filter(|line| !line.trim().is_empty()).map(str::as_bytes).collect();
@@ -61,9 +66,9 @@ impl Case {
 
     fn row(&self, table: &str, column: &str, value: &str) -> &Row {
         let rows = self.rows(table);
-        rows.iter()
-            .find(|row| row.get(column).and_then(Value::as_str) == Some(value))
-            .unwrap_or_else(|| panic!("no {table} row with {column}={value} among {} rows; {:#?}", rows.len(), self.outcome.rejects))
+        rows.iter().find(|row| row.get(column).and_then(Value::as_str) == Some(value)).unwrap_or_else(|| {
+            panic!("no {table} row with {column}={value} among {} rows; {:#?}", rows.len(), self.outcome.rejects)
+        })
     }
 
     /// Compares every column that the expected row has, and that no other column has a value.
@@ -73,7 +78,14 @@ impl Case {
         let mut ours = normalised(&Value::Object(row.clone()));
         // These columns only help to merge rows.
         for column in [
-            "sequence", "rank", "time", "first_event_name", "first_time", "first_sequence", "latest_event_name", "latest_time",
+            "sequence",
+            "rank",
+            "time",
+            "first_event_name",
+            "first_time",
+            "first_sequence",
+            "latest_event_name",
+            "latest_time",
             "latest_sequence",
         ] {
             ours.as_object_mut().unwrap().remove(column);
@@ -152,7 +164,8 @@ fn traffic_source() {
 fn longest_texts() {
     let Some(case) = run("S/original_data_nozip_item_max_len.json", &["maxLenTestItemUser"], PROJECT) else { return };
     case.expect(&case.rows("event_v2")[0], "S/event_v2/expected/transform_v3_event_max_len2.json");
-    let expected = std::fs::read_to_string(case.folder.join("S/event_v2/expected/transform_v3_item_max_len.json")).unwrap();
+    let expected =
+        std::fs::read_to_string(case.folder.join("S/event_v2/expected/transform_v3_item_max_len.json")).unwrap();
     let id = serde_json::from_str::<Value>(&expected).unwrap()["item_id"].as_str().unwrap().to_owned();
     assert_eq!(id.len(), 255);
     case.expect(case.row("item_v2", "item_id", &id), "S/event_v2/expected/transform_v3_item_max_len.json");
