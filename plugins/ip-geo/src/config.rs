@@ -1,14 +1,14 @@
 //! The `with` section of an `ip-geo` step.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Options of `ip-geo`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
-    /// The database, a file in MaxMind's format (`.mmdb`), relative to the job file's folder:
+    /// The database, a file in the MMDB format (`.mmdb`), relative to the job file's folder:
     /// `data/GeoLite2-City.mmdb`. It is mapped into memory: replace it by renaming a new file over it, never by writing
     /// into it during a run. No default.
     pub database: PathBuf,
@@ -26,7 +26,8 @@ pub struct Options {
 }
 
 /// Names of the columns to fill; `null` leaves one out. Missing columns are added at the table's end.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+// Serialize is for the JSON Schema, which shows the defaults.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputColumns {
     /// Continent, in English: `Europe`. Flat databases hold none. Default: `geo_continent`.

@@ -22,7 +22,7 @@ impl Database {
         let reader = map_file::open(&path).map_err(|error| {
             Error::config("open the ip database")
                 .with("file", path.display())
-                .hint("`database` names a file in MaxMind's format, such as GeoLite2-City.mmdb")
+                .hint("`database` names a file in the MMDB format, such as GeoLite2-City.mmdb")
                 .source(error)
         })?;
         let database = Self { path, reader };

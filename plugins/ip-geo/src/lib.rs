@@ -1,4 +1,4 @@
-//! Continent, country and city from the IP address, by any database in MaxMind's format.
+//! Continent, country and city from the IP address, by any database in the MMDB format.
 //!
 //! The address is the text before the first comma of the input column, trimmed: the client's own in an
 //! `X-Forwarded-For` list. Null, empty, unreadable, private and local addresses, and ones the database does not know,
@@ -29,7 +29,7 @@ use std::sync::Arc;
 /// The step as the registry lists it.
 pub const COMPONENT: Component<dyn Enrichment> = Component {
     name: "ip-geo",
-    summary: "continent, country and city from the IP address (a database in MaxMind's format)",
+    summary: "continent, country and city from the IP address (a database in the MMDB format)",
     build,
     options_schema: || schemars::schema_for!(Options).to_value(),
 };

@@ -1,6 +1,6 @@
 //! What a database record says of a place, whichever layout it has.
 //!
-//! Nested (GeoLite2, GeoIP2): `continent`, `country`, `city` and each of `subdivisions` are maps with `names.en`,
+//! Nested (`GeoLite2`, `GeoIP2`): `continent`, `country`, `city` and each of `subdivisions` are maps with `names.en`,
 //! `location.metro_code` is a number. Flat: `country_code`, `city` and `state1` are texts. The layout is seen in each
 //! record: `city` is a map in one and a text in the other.
 

@@ -1,4 +1,4 @@
-//! Writes small databases in MaxMind's format (version 2.0), for tests.
+//! Writes small databases in the MMDB format (version 2.0), for tests.
 
 use std::path::PathBuf;
 
@@ -44,7 +44,9 @@ impl Value {
             }
             Self::List(values) => {
                 control(11, values.len(), out);
-                values.iter().for_each(|value| value.encode(out));
+                for value in values {
+                    value.encode(out);
+                }
             }
         }
     }

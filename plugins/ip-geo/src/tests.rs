@@ -251,3 +251,13 @@ fn a_country_database_fills_what_it_has_and_one_of_networks_is_refused() {
     assert!(error.to_string().contains("GeoLite2-ASN"), "{error}");
     assert!(error.hint_text().is_some_and(|hint| hint.contains("city")));
 }
+
+#[test]
+fn the_schema_of_the_options_is_closed_and_has_the_defaults() {
+    let schema = (COMPONENT.options_schema)();
+    assert_eq!(schema["additionalProperties"], json!(false));
+    assert_eq!(schema["required"], json!(["database"]));
+    assert_eq!(schema["properties"]["input"]["default"], json!("ip"));
+    assert_eq!(schema["properties"]["output"]["default"]["country"], json!("geo_country"));
+    assert!(build(json!({ "database": "x.mmdb", "databse": 1 })).err().unwrap().to_string().contains("databse"));
+}
