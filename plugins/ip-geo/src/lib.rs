@@ -1,1 +1,159 @@
-//! Continent, country and city from the IP address.
+//! Continent, country and city from the IP address, by any database in the MMDB format.
+//!
+//! The address is the text before the first comma of the input column, trimmed: the client's own in an
+//! `X-Forwarded-For` list. Null, empty, unreadable, private and local addresses, and ones the database does not know,
+//! leave the columns as they are; so does a part of the place that the database lacks. Host names are never resolved.
+
+mod address;
+mod config;
+mod database;
+mod map_file;
+mod place;
+#[cfg(test)]
+mod test_database;
+#[cfg(test)]
+mod tests;
+
+pub use config::{Options, OutputColumns};
+
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, StringBuilder};
+use arrow::datatypes::{DataType, SchemaRef};
+use database::Database;
+use etl_sdk::{
+    BoundedCache, BuildContext, CacheStats, Component, Enrichment, EnrichmentWorker, Fact, Fill, Output, Result, Run,
+};
+use place::Place;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The step as the registry lists it.
+pub const COMPONENT: Component<dyn Enrichment> = Component {
+    name: "ip-geo",
+    summary: "continent, country and city from the IP address (a database in the MMDB format)",
+    build,
+    options_schema: || schemars::schema_for!(Options).to_value(),
+};
+
+fn build(options: Value, context: &BuildContext) -> Result<Arc<dyn Enrichment>> {
+    let options: Options = etl_sdk::parse_options(options)?;
+    let database = Database::open(context.resolve(&options.database))?;
+    Ok(Arc::new(IpGeo { options, database: Arc::new(database) }))
+}
+
+struct IpGeo {
+    options: Options,
+    database: Arc<Database>,
+}
+
+impl IpGeo {
+    /// The columns to fill, each with its part of a [`Place`].
+    fn columns(&self) -> impl Iterator<Item = (usize, &str)> {
+        let OutputColumns { continent, country, city, region, metro } = &self.options.output;
+        [continent, country, city, region, metro]
+            .into_iter()
+            .enumerate()
+            .filter_map(|(part, column)| Some((part, column.as_deref()?)))
+    }
+
+    fn fill(&self, input: &SchemaRef) -> Result<Fill> {
+        Fill::new(input, self.columns().map(|(_, column)| (column, DataType::Utf8)))
+    }
+}
+
+impl Enrichment for IpGeo {
+    fn output_schema(&self, input: &SchemaRef) -> Result<SchemaRef> {
+        etl_sdk::text_column(input, &self.options.input)?;
+        Ok(Arc::clone(self.fill(input)?.schema()))
+    }
+
+    fn worker(self: Arc<Self>, _run: &Run, input: &SchemaRef) -> Result<Box<dyn EnrichmentWorker>> {
+        Ok(Box::new(Worker {
+            input: etl_sdk::text_column(input, &self.options.input)?,
+            parts: self.columns().map(|(part, _)| part).collect(),
+            fill: self.fill(input)?,
+            cache: BoundedCache::new("ip-geo", self.options.cache_entries),
+            places: Vec::new(),
+            database: Arc::clone(&self.database),
+        }))
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        self.database.facts()
+    }
+}
+
+/// What one address gave: nothing, or a place with at least one part.
+type Found = Option<Arc<Place>>;
+
+/// An address is at most 45 characters, 53 with brackets and port. What is longer is none and is kept out of the cache.
+const LONGEST_ADDRESS: usize = 64;
+
+struct Worker {
+    input: usize,
+    /// The part of a place that each filled column takes.
+    parts: Vec<usize>,
+    fill: Fill,
+    cache: BoundedCache<Found>,
+    /// The batch's places by row; kept for its memory.
+    places: Vec<Found>,
+    database: Arc<Database>,
+}
+
+impl Worker {
+    fn look_up(&mut self, address: &str) -> Result<Found> {
+        if address.is_empty() || address.len() > LONGEST_ADDRESS {
+            return Ok(None);
+        }
+        let mut failure = None;
+        let database = &self.database;
+        let found = self.cache.get_or_insert_with(address, || match database.place(address) {
+            Ok(place) => (!place.is_empty()).then(|| Arc::new(place)),
+            Err(error) => {
+                failure = Some(error);
+                None
+            }
+        });
+        // A failure ends the run, so that the entry it leaves in the cache is never used.
+        failure.map_or(Ok(found), Err)
+    }
+
+    fn find_places(&mut self, addresses: &StringArray) -> Result<()> {
+        self.places.clear();
+        let mut previous: (&str, Found) = ("", None);
+        for address in addresses {
+            let address = address::first_of_list(address.unwrap_or_default());
+            if address != previous.0 {
+                previous = (address, self.look_up(address)?);
+            }
+            self.places.push(previous.1.clone());
+        }
+        Ok(())
+    }
+}
+
+impl EnrichmentWorker for Worker {
+    fn enrich(&mut self, _step: &str, batch: RecordBatch, _out: &mut Output) -> Result<RecordBatch> {
+        self.find_places(etl_sdk::as_text(batch.column(self.input))?)?;
+        let mut arrays = Vec::with_capacity(self.parts.len());
+        for (column, part) in self.parts.iter().enumerate() {
+            let existing = self.fill.existing(&batch, column).map(|array| etl_sdk::as_text(array)).transpose()?;
+            arrays.push(fill_column(&self.places, *part, existing));
+        }
+        self.fill.apply(&batch, arrays)
+    }
+
+    fn caches(&self) -> Vec<CacheStats> {
+        vec![self.cache.stats()]
+    }
+}
+
+/// The new value where there is one, else the existing one.
+fn fill_column(places: &[Found], part: usize, existing: Option<&StringArray>) -> ArrayRef {
+    let new = |row: usize| places[row].as_ref().and_then(|place| place.parts[part].as_deref());
+    let old = |row: usize| existing.filter(|column| column.is_valid(row)).map(|column| column.value(row));
+    let values = || (0..places.len()).map(|row| new(row).or_else(|| old(row)));
+    let bytes = values().flatten().map(str::len).sum();
+    let mut builder = StringBuilder::with_capacity(places.len(), bytes);
+    values().for_each(|value| builder.append_option(value));
+    Arc::new(builder.finish())
+}

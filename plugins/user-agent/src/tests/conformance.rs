@@ -1,0 +1,185 @@
+//! uap-core's published cases, and the rows of the reference.
+
+use super::{batch, build, enrich, rows};
+use crate::uap::Uap;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// A folder of the conformance data, or `None`, said aloud, where there is none.
+fn conformance(part: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("ETL_CONFORMANCE")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"), PathBuf::from);
+    let folder = root.join(part);
+    if !folder.is_dir() {
+        eprintln!("SKIPPED: no conformance data at {}; set ETL_CONFORMANCE", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+#[derive(Deserialize)]
+struct Cases<T> {
+    test_cases: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct VersionCase {
+    user_agent_string: String,
+    family: String,
+    major: Option<String>,
+    minor: Option<String>,
+    patch: Option<String>,
+    patch_minor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct DeviceCase {
+    user_agent_string: String,
+    family: String,
+    brand: Option<String>,
+    model: Option<String>,
+}
+
+fn cases<T: DeserializeOwned>(folder: &Path, file: &str) -> Vec<T> {
+    let text = std::fs::read_to_string(folder.join(file)).unwrap();
+    serde_saphyr::from_str::<Cases<T>>(&text).unwrap().test_cases
+}
+
+/// Empty and missing are the same in the published cases.
+fn texts<const N: usize>(values: [Option<&str>; N]) -> [&str; N] {
+    values.map(Option::unwrap_or_default)
+}
+
+#[derive(Default)]
+struct Agreement {
+    cases: usize,
+    differences: Vec<String>,
+}
+
+impl Agreement {
+    fn compare<const N: usize>(&mut self, text: &str, expected: [Option<&str>; N], found: [Option<&str>; N]) {
+        self.cases += 1;
+        let (expected, found) = (texts(expected), texts(found));
+        if expected != found {
+            self.differences.push(format!("{text}: expected {expected:?}, found {found:?}"));
+        }
+    }
+
+    /// 99.9 % of the cases agree.
+    fn check(&self, at_least: usize) {
+        assert!(self.cases >= at_least, "{} cases only", self.cases);
+        eprintln!("{} of {} published cases differ", self.differences.len(), self.cases);
+        let allowed = self.cases / 1_000;
+        assert!(
+            self.differences.len() <= allowed,
+            "{} of {}: {:#?}",
+            self.differences.len(),
+            self.cases,
+            self.differences
+        );
+    }
+}
+
+#[test]
+fn browsers_as_published() {
+    let Some(folder) = conformance("uap/latest") else { return };
+    let uap = Uap::from_file(folder.join("regexes.yaml")).unwrap();
+    let mut agreement = Agreement::default();
+    for case in cases::<VersionCase>(&folder, "test_ua.yaml") {
+        let found = uap.extractor().unwrap().ua.extract(&case.user_agent_string);
+        let expected = [Some(&*case.family), case.major.as_deref(), case.minor.as_deref(), case.patch.as_deref()];
+        let found = match &found {
+            Some(found) => [Some(&*found.family), found.major, found.minor, found.patch],
+            None => [Some("Other"), None, None, None],
+        };
+        agreement.compare(&case.user_agent_string, expected, found);
+    }
+    agreement.check(1_600);
+}
+
+#[test]
+fn operating_systems_as_published() {
+    let Some(folder) = conformance("uap/latest") else { return };
+    let uap = Uap::from_file(folder.join("regexes.yaml")).unwrap();
+    let mut agreement = Agreement::default();
+    for case in cases::<VersionCase>(&folder, "test_os.yaml") {
+        let found = uap.extractor().unwrap().os.extract(&case.user_agent_string);
+        let expected = [
+            Some(&*case.family),
+            case.major.as_deref(),
+            case.minor.as_deref(),
+            case.patch.as_deref(),
+            case.patch_minor.as_deref(),
+        ];
+        let found = match &found {
+            Some(found) => [
+                Some(&*found.os),
+                found.major.as_deref(),
+                found.minor.as_deref(),
+                found.patch.as_deref(),
+                found.patch_minor.as_deref(),
+            ],
+            None => [Some("Other"), None, None, None, None],
+        };
+        agreement.compare(&case.user_agent_string, expected, found);
+    }
+    agreement.check(480);
+}
+
+#[test]
+fn devices_as_published() {
+    let Some(folder) = conformance("uap/latest") else { return };
+    let uap = Uap::from_file(folder.join("regexes.yaml")).unwrap();
+    let mut agreement = Agreement::default();
+    for case in cases::<DeviceCase>(&folder, "test_device.yaml") {
+        let found = uap.extractor().unwrap().dev.extract(&case.user_agent_string);
+        let expected = [Some(&*case.family), case.brand.as_deref(), case.model.as_deref()];
+        let found = match &found {
+            Some(found) => [Some(&*found.device), found.brand.as_deref(), found.model.as_deref()],
+            None => [Some("Other"), None, None],
+        };
+        agreement.compare(&case.user_agent_string, expected, found);
+    }
+    agreement.check(16_000);
+}
+
+/// The user agents of a file of the reference, run through the step with the rules the reference had.
+fn reference_rows(file: &str) -> Option<Vec<serde_json::Map<String, Value>>> {
+    let regexes = conformance("uap/reference")?.join("regexes.yaml");
+    let input = std::fs::read_to_string(conformance("S/event_v2")?.join(file)).unwrap();
+    let lines: Vec<Value> = input.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let texts: Vec<Option<&str>> = lines.iter().map(|line| line["ua"].as_str()).collect();
+    assert!(!texts.is_empty());
+    let enrichment = build(json!({ "engine": "uap", "regexes": regexes })).unwrap();
+    Some(rows(&enrich(&enrichment, batch(&texts))))
+}
+
+#[test]
+fn a_row_of_the_reference() {
+    let Some(rows) = reference_rows("transformed_data_event_v2.json") else { return };
+    let folder = conformance("S/event_v2/expected").unwrap();
+    let expected = std::fs::read_to_string(folder.join("test_enrich_UA_v2.json")).unwrap();
+    let expected: Value = serde_json::from_str(&expected).unwrap();
+    assert_eq!(Value::Object(rows[0].clone()), expected);
+    assert_eq!(rows.len(), 1);
+}
+
+#[test]
+fn the_bots_of_the_reference_are_bots() {
+    let Some(rows) = reference_rows("transformed_data_event_bot_v2.json") else { return };
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        assert_eq!(row["device_ua_device_category"], "Bot", "{row:?}");
+    }
+}
+
+#[test]
+fn the_null_user_agents_of_the_reference_stay_null() {
+    let Some(rows) = reference_rows("transformed_data_ua_null.json") else { return };
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        assert!(row.values().all(Value::is_null), "{row:?}");
+    }
+}
