@@ -248,6 +248,7 @@ tables:
             ("name: sample\n", "name: simple\n", "4: unknown transformer `simple`"),
             ("rows: 10", "row: 10", "6: unknown key `transformer.with.row`"),
             ("rows: 10", "rows: ten", "6: `transformer.with.rows` must be a whole number, not the text `ten`"),
+            ("part: year}", "part: year, of: at}", "14: unknown key `tables.event.partition_by[0].of`"),
             ("rows: 10", "rows: 13", "6: check the rows key=rows"),
             ("name: sample-step", "name: sample-stop", "8: unknown enrichment `sample-stop`"),
             ("name: sample-step", "name: sample-step\n    table: events", "9: unknown table `events`"),

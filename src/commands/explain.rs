@@ -174,7 +174,8 @@ fn label(schema: &Value, root: &Value) -> String {
     match names.as_slice() {
         [] => "anything".to_owned(),
         ["array"] => match schema.get("items") {
-            Some(items) => format!("list of {}", label(items, root).trim_start_matches("a ")),
+            Some(items) if label(items, root) == "section" => "list of sections".to_owned(),
+            Some(items) => format!("list of {}", label(items, root)),
             None => "list".to_owned(),
         },
         ["object"] => match schema.get("additionalProperties") {
@@ -239,7 +240,7 @@ mod tests {
         insta::assert_snapshot!(explained("tables"), @r#"
         tables: Settings per table; tables not named here keep the transformer's.
 
-          partition_by  list of section
+          partition_by  list of sections
               Partition columns of the path, outermost first. Default: the transformer's. Example: `[{name:
               year, column: event_timestamp, part: year}]`
 

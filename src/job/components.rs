@@ -2,7 +2,7 @@
 
 use super::{Job, shape};
 use crate::registry::Registry;
-use etl_sdk::{Component, Enrichment, Error, Result, Transformer};
+use etl_sdk::{Component, Enrichment, Error, ErrorKind, Result, Transformer};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -42,7 +42,9 @@ impl Job {
             let key = key.unwrap_or_default();
             let inner = key.split(['.', '[', ']']).filter(|part| !part.is_empty());
             let path: Vec<&str> = path.iter().copied().chain(inner).collect();
-            self.placed(&path, error)
+            // A file that is named and not there is a wrong job file, as much as one that does not parse.
+            let kind = if error.kind() == ErrorKind::NotFound { ErrorKind::Config } else { error.kind() };
+            self.placed_as(kind, &path, error)
         })
     }
 }

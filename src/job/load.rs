@@ -3,7 +3,7 @@
 use super::environment::{Environment, substitute};
 use super::yaml::{Node, NodeKind, Place, parse, wrong};
 use super::{JobConfig, overrides, schema, shape};
-use etl_sdk::{BuildContext, Error, Result};
+use etl_sdk::{BuildContext, Error, ErrorKind, Result};
 use serde_path_to_error::Segment;
 use std::fs::File;
 use std::io::{self, Read};
@@ -75,7 +75,12 @@ impl Job {
     /// Puts the place of a key before an error, keeping its kind and hint.
     #[must_use]
     pub fn placed(&self, path: &[&str], error: Error) -> Error {
-        let placed = Error::new(error.kind(), self.locate(path));
+        self.placed_as(error.kind(), path, error)
+    }
+
+    /// As [`Job::placed`], with a kind of its own.
+    pub(super) fn placed_as(&self, kind: ErrorKind, path: &[&str], error: Error) -> Error {
+        let placed = Error::new(kind, self.locate(path));
         match error.hint_text() {
             Some(hint) => placed.hint(hint.to_owned()).source(error),
             None => placed.source(error),
@@ -148,7 +153,6 @@ fn typed(document: &Node) -> Result<JobConfig> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use etl_sdk::ErrorKind;
 
     const GOOD: &str = "\
 job: shop-events

@@ -318,6 +318,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "the contract is as long as the report")]
     fn field_names_are_a_contract() {
         let mut report = report();
         report.files.truncate(1);
