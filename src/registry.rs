@@ -1,6 +1,6 @@
 //! The transformers and enrichments this binary knows: one list, read from top to bottom.
 
-use etl_sdk::{Component, Enrichment, Transformer};
+use etl_sdk::{Component, Enrichment, Error, Result, Transformer};
 
 /// What the job file may name.
 #[derive(Clone, Debug, Default)]
@@ -37,5 +37,198 @@ impl Registry {
     /// All enrichments, in the order they were added.
     pub fn enrichments(&self) -> &[Component<dyn Enrichment>] {
         &self.enrichments
+    }
+
+    /// The transformer of that name. An unknown name is an error that lists the known ones and the nearest.
+    pub fn find_transformer(&self, name: &str) -> Result<&Component<dyn Transformer>> {
+        find(&self.transformers, "transformer", name)
+    }
+
+    /// The enrichment of that name. An unknown name is an error that lists the known ones and the nearest.
+    pub fn find_enrichment(&self, name: &str) -> Result<&Component<dyn Enrichment>> {
+        find(&self.enrichments, "enrichment", name)
+    }
+}
+
+fn find<'a, T: ?Sized>(components: &'a [Component<T>], role: &str, name: &str) -> Result<&'a Component<T>> {
+    components.iter().find(|component| component.name == name).ok_or_else(|| {
+        let known: Vec<&str> = components.iter().map(|component| component.name).collect();
+        unknown(role, name, &known)
+    })
+}
+
+/// The error of a name that is not among the known ones.
+pub(crate) fn unknown(role: &str, name: &str, known: &[&str]) -> Error {
+    let list = list_names(known);
+    let error = Error::config(format!("unknown {role} `{name}`"));
+    match nearest(name, known) {
+        Some(near) => error.hint(format!("did you mean `{near}`? known: {list}")),
+        None => error.hint(format!("known: {list}")),
+    }
+}
+
+/// The known name that was probably meant, if one is near enough.
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    known
+        .iter()
+        .map(|candidate| (likeness(&name, candidate), *candidate))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// 0 to 1. A common beginning counts most; in short names, two letters the wrong way round are as good.
+fn likeness(name: &str, candidate: &str) -> f64 {
+    let by_beginning = strsim::jaro_winkler(name, candidate);
+    // A long text is no mistyped name, and the distance below is quadratic.
+    if name.len() > 64 {
+        return by_beginning;
+    }
+    let edits = strsim::osa_distance(name, candidate);
+    let by_edits = if edits <= 1 && name.len() > 2 { 0.9 } else { 0.0 };
+    by_beginning.max(by_edits)
+}
+
+/// Names for a message; a long list is cut.
+pub(crate) fn list_names(known: &[&str]) -> String {
+    const MOST: usize = 24;
+    match known.len() {
+        0 => "none".to_owned(),
+        1..=MOST => known.join(", "),
+        _ => format!("{}, and {} more", known[..MOST].join(", "), known.len() - MOST),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A transformer and an enrichment that do nothing, for tests of the job file and the commands.
+
+    use super::Registry;
+    use arrow::array::RecordBatch;
+    use arrow::datatypes::SchemaRef;
+    use etl_sdk::{
+        Component, Enrichment, EnrichmentWorker, Error, Keep, Output, RawRecord, Result, Run, Table, TableSchema,
+        Transformer, TransformerWorker, parse_options,
+    };
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+    use std::sync::Arc;
+
+    /// Options of the sample transformer.
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields, default)]
+    struct Options {
+        /// How it works. Default: `fast`.
+        mode: Mode,
+        /// Most rows of a batch.
+        rows: u32,
+        /// Names, in order.
+        names: Vec<String>,
+    }
+
+    #[derive(Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    enum Mode {
+        /// Not slow.
+        #[default]
+        Fast,
+        /// Not fast.
+        Slow,
+    }
+
+    impl Default for Options {
+        fn default() -> Self {
+            Self { mode: Mode::Fast, rows: 8192, names: Vec::new() }
+        }
+    }
+
+    struct Sample {
+        tables: Vec<Table>,
+    }
+
+    impl Transformer for Sample {
+        fn tables(&self) -> &[Table] {
+            &self.tables
+        }
+
+        fn worker(self: Arc<Self>, _: &Run) -> Box<dyn TransformerWorker> {
+            Box::new(Idle)
+        }
+    }
+
+    struct Idle;
+
+    impl TransformerWorker for Idle {
+        fn transform(&mut self, _: &RawRecord<'_>, _: &mut Output) -> Result<()> {
+            Ok(())
+        }
+
+        fn finish_task(&mut self, _: &mut Output) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    impl EnrichmentWorker for Idle {
+        fn enrich(&mut self, _: &str, batch: RecordBatch, _: &mut Output) -> Result<RecordBatch> {
+            Ok(batch)
+        }
+    }
+
+    struct SampleStep;
+
+    impl Enrichment for SampleStep {
+        fn output_schema(&self, input: &SchemaRef) -> Result<SchemaRef> {
+            Ok(Arc::clone(input))
+        }
+
+        fn worker(self: Arc<Self>, _: &Run, _: &SchemaRef) -> Result<Box<dyn EnrichmentWorker>> {
+            Ok(Box::new(Idle))
+        }
+    }
+
+    /// A registry with the transformer `sample` (table `event`, columns `id` and `at`) and the step `sample-step`.
+    pub(crate) fn sample() -> Registry {
+        Registry::default()
+            .transformer(Component {
+                name: "sample",
+                summary: "Does nothing",
+                build: |options, _| {
+                    let options: Options = parse_options(options)?;
+                    if options.rows == 13 || matches!(options.mode, Mode::Slow) && !options.names.is_empty() {
+                        return Err(Error::config("check the rows").with("key", "rows").hint("take another"));
+                    }
+                    let text = r#"{"table":"event","description":"","columns":[
+                        {"name":"id","type":"string"},{"name":"at","type":"timestamp"}]}"#;
+                    let table = Table { schema: TableSchema::parse(text)?, keep: Keep::All, partition_by: Vec::new() };
+                    Ok(Arc::new(Sample { tables: vec![table] }))
+                },
+                options_schema: || schemars::schema_for!(Options).to_value(),
+            })
+            .enrichment(Component {
+                name: "sample-step",
+                summary: "Changes nothing",
+                build: |_, _| Ok(Arc::new(SampleStep)),
+                options_schema: || serde_json::json!({"type": "object"}),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_lists_the_known_and_the_nearest() {
+        let registry = testing::sample();
+        assert!(registry.find_transformer("sample").is_ok());
+        let error = registry.find_transformer("smaple").unwrap_err();
+        assert_eq!(error.to_string(), "unknown transformer `smaple`");
+        assert_eq!(error.hint_text(), Some("did you mean `sample`? known: sample"));
+        assert_eq!(nearest("ulr", &["s3", "url", "layout"]), Some("url"));
+        let error = registry.find_enrichment("geo").unwrap_err();
+        assert_eq!(error.hint_text(), Some("known: sample-step"));
+        let error = Registry::default().find_transformer("x").unwrap_err();
+        assert_eq!(error.hint_text(), Some("known: none"));
     }
 }

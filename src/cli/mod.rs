@@ -1,1 +1,60 @@
-//! cli
+//! The command line: arguments in, a plain request to `commands`, an exit code out.
+
+mod args;
+mod exit;
+mod printer;
+mod progress;
+
+pub use exit::{code_of, code_of_outcome};
+pub use printer::{Color, Output, Printer, ProgressStyle};
+pub use progress::ProgressDisplay;
+
+use crate::commands::{self, Outcome};
+use crate::registry::builtin;
+use args::{Cli, Command};
+use clap::Parser;
+use etl_sdk::{Error, ErrorKind, Result};
+use std::process::ExitCode;
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed stdout is no failure: somebody has seen enough of the help.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let (command, printer) = match cli.into_command() {
+        Ok(command) => {
+            let printer = command.printer();
+            (command, printer)
+        }
+        Err(error) => return fail(&Printer::default(), &error),
+    };
+    match dispatch(command, &printer) {
+        Ok(outcome) => ExitCode::from(code_of_outcome(outcome)),
+        Err(error) => fail(&printer, &error),
+    }
+}
+
+fn fail(printer: &Printer, error: &Error) -> ExitCode {
+    printer.error(error);
+    ExitCode::from(code_of(error.kind()))
+}
+
+fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
+    match command {
+        Command::Run(run) => commands::run::run(&run.into_request(), printer),
+        Command::Plan(plan) => commands::plan::run(&plan.into_request(), printer),
+        Command::Check(check) => commands::check::run(&check.into_request(), &builtin(), printer),
+        Command::List(_) => commands::list::run(&builtin(), printer),
+        Command::Explain(explain) => commands::explain::run(&explain.name, &builtin(), printer),
+        Command::Schema(_) => commands::schema::run(&builtin(), printer),
+    }
+}
+
+fn usage(what: &str, hint: &str) -> Error {
+    Error::new(ErrorKind::Usage, what).hint(hint)
+}

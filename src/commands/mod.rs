@@ -1,1 +1,29 @@
-//! commands
+//! What each subcommand does. Nothing here knows how the command line is written.
+
+pub mod check;
+pub mod explain;
+pub mod list;
+pub mod plan;
+mod request;
+pub mod run;
+pub mod schema;
+
+use etl_sdk::ErrorKind;
+
+pub use request::{CheckRequest, PlanRequest, RunRequest};
+
+/// How a command ended, when it did not fail with an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All was done; there may have been nothing to do.
+    Done,
+    /// Something is done and something is not; the report says what.
+    Partly,
+    /// Stopped by an error of this kind, which the printed report already has.
+    Stopped(ErrorKind),
+}
+
+/// Looks up a variable of the process, for the job file.
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -67,7 +67,7 @@ fn not_a_size(text: &str) -> String {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, size) = UNITS[..4].iter().rev().find(|(_, size)| self.0 >= *size).copied().unwrap_or(("B", 1));
-        if self.0 % size == 0 {
+        if self.0.is_multiple_of(size) {
             write!(f, "{}{unit}", self.0 / size)
         } else {
             write!(f, "{:.1}{unit}", self.0 as f64 / size as f64)

@@ -105,6 +105,7 @@ pub struct TableConfig {
 
 /// One partition column of the path.
 #[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
 #[allow(dead_code, reason = "only describes etl_sdk::PartitionBy, which knows nothing of JSON Schema")]
 struct PartitionBySchema {
     /// Name in the path.

@@ -1,0 +1,299 @@
+//! The arguments, for clap. Their comments are the help.
+
+use super::printer::{Color, Output, Printer, ProgressStyle};
+use super::usage;
+use crate::commands::{CheckRequest, PlanRequest, RunRequest};
+use clap::{Args, Parser, Subcommand};
+use etl_sdk::Result;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; also a window without objects
+  1  failed, nothing published
+  2  the command line or the job file is wrong
+  3  a gate refused to publish, such as limits.dead_letters
+  4  another run holds the window
+  5  partly done";
+
+const EXAMPLES: &str = "\
+Examples:
+  etl-runner run jobs/quickstart.yaml --window 2026-11-20
+  etl-runner --window 2026-11-20T00:00Z/2026-11-20T01:00Z --job jobs/clickstream.yaml
+  etl-runner check jobs/clickstream.yaml
+  etl-runner explain source
+
+";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  etl-runner run job.yaml --window 2026-11-20T05/PT1H
+  etl-runner run job.yaml --last 1h --output json
+  etl-runner run job.yaml --window 2026-11-20 --set sink.url=./out --dry-run
+
+";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  etl-runner plan job.yaml --window 2026-11-20T05/PT1H
+  etl-runner plan job.yaml --last 1h --output json
+
+";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  etl-runner check job.yaml
+  etl-runner check job.yaml --set source.url=s3://raw/clickstream --output json
+
+";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  etl-runner explain source
+  etl-runner explain source.framing
+  etl-runner explain job --output json";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  etl-runner schema > job.schema.json";
+
+/// Turns the raw JSON batches of a time window into partitioned Parquet tables, and accounts for every record.
+#[derive(Debug, Parser)]
+#[command(
+    name = "etl-runner",
+    version,
+    override_usage = "etl-runner <COMMAND>\n       etl-runner --window <WINDOW> --job <FILE> [OPTIONS]",
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true,
+    after_help = [EXAMPLES, EXIT_CODES].concat()
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The job file; the same as `run FILE`.
+    #[arg(long, value_name = "FILE")]
+    job: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a job over one window.
+    #[command(after_help = [RUN_EXAMPLES, EXIT_CODES].concat())]
+    Run(RunArgs),
+    /// Show what a run would read and write.
+    #[command(after_help = [PLAN_EXAMPLES, EXIT_CODES].concat())]
+    Plan(PlanArgs),
+    /// Check a job file and all that it names, offline.
+    #[command(after_help = [CHECK_EXAMPLES, EXIT_CODES].concat())]
+    Check(CheckArgs),
+    /// List the transformers and enrichments that a job may name.
+    #[command(after_help = "Examples:\n  etl-runner list\n  etl-runner list --output json")]
+    List(ListArgs),
+    /// Explain a transformer, an enrichment, or a section or key of the job file.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of the job file.
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema(SchemaArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The job file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunOptions {
+    #[command(flatten)]
+    window: WindowArgs,
+    /// Do everything except publish.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    screen: ScreenArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The job file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    window: WindowArgs,
+    #[command(flatten)]
+    screen: ScreenArgs,
+}
+
+#[derive(Debug, Args)]
+struct WindowArgs {
+    /// The window, [start, end) in UTC: START/END, a day, or START/LENGTH such as 2026-11-20T05/PT1H.
+    #[arg(long, value_name = "WINDOW", conflicts_with = "last")]
+    window: Option<String>,
+    /// The last whole window of this length before the run's instant, such as 1h.
+    #[arg(long, value_name = "SPAN")]
+    last: Option<String>,
+    /// Override a key of the job file, such as source.url=./raw; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// The run's instant instead of the clock's, such as 2026-11-20T01:05:00Z.
+    #[arg(long, value_name = "INSTANT")]
+    now: Option<String>,
+    /// Worker threads; overrides limits.threads.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Args)]
+struct ScreenArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+    /// How progress is shown on stderr.
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    progress: ProgressStyle,
+    /// Say nothing on stderr but errors.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, Args)]
+struct OutputArgs {
+    /// What stdout gets: text for people, or one JSON value alone.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Output,
+    /// When to use colours; auto asks the terminal and `NO_COLOR`.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    color: Color,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// The job file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Override a key of the job file, such as source.url=./raw; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// A name that `list` prints, `job`, a section such as `source`, or a key such as `source.framing`.
+    pub(super) name: String,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Cli {
+    /// The subcommand; options without one are those of `run`.
+    pub fn into_command(self) -> Result<Command> {
+        match (self.command, self.job) {
+            (Some(command), _) => Ok(command),
+            (None, Some(file)) => Ok(Command::Run(RunArgs { file, options: self.run })),
+            (None, None) => Err(usage("no job file", "write `etl-runner run FILE`, or `--job FILE`")),
+        }
+    }
+}
+
+impl Command {
+    pub fn printer(&self) -> Printer {
+        let screen = match self {
+            Self::Run(run) => run.options.screen,
+            Self::Plan(plan) => plan.screen,
+            Self::Check(CheckArgs { output, .. })
+            | Self::List(ListArgs { output })
+            | Self::Explain(ExplainArgs { output, .. })
+            | Self::Schema(SchemaArgs { output }) => ScreenArgs { output: *output, ..ScreenArgs::default() },
+        };
+        Printer::new(screen.output.output, screen.output.color, screen.progress, screen.quiet)
+    }
+}
+
+impl RunArgs {
+    pub fn into_request(self) -> RunRequest {
+        let window = self.options.window;
+        RunRequest {
+            job_file: self.file,
+            window: window.window,
+            last: window.last,
+            overrides: window.overrides,
+            now: window.now,
+            dry_run: self.options.dry_run,
+            threads: window.threads.map(NonZeroUsize::get),
+        }
+    }
+}
+
+impl PlanArgs {
+    pub fn into_request(self) -> PlanRequest {
+        PlanRequest {
+            job_file: self.file,
+            window: self.window.window,
+            last: self.window.last,
+            overrides: self.window.overrides,
+            now: self.window.now,
+            threads: self.window.threads.map(NonZeroUsize::get),
+        }
+    }
+}
+
+impl CheckArgs {
+    pub fn into_request(self) -> CheckRequest {
+        CheckRequest { job_file: self.file, overrides: self.overrides }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn request(arguments: &[&str]) -> RunRequest {
+        match Cli::try_parse_from(arguments).unwrap().into_command().unwrap() {
+            Command::Run(run) => run.into_request(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_without_a_subcommand_are_a_run() {
+        let long =
+            request(&["etl-runner", "run", "j.yaml", "--window", "2026-11-20", "--set", "a=b", "--threads", "2"]);
+        let short =
+            request(&["etl-runner", "--window", "2026-11-20", "--job", "j.yaml", "--set", "a=b", "--threads", "2"]);
+        assert_eq!(long, short);
+        assert_eq!(long.job_file, PathBuf::from("j.yaml"));
+        assert_eq!(long.threads, Some(2));
+    }
+
+    #[test]
+    fn window_and_last_exclude_each_other() {
+        assert!(Cli::try_parse_from(["etl-runner", "run", "j", "--window", "2026-11-20", "--last", "1h"]).is_err());
+        assert!(Cli::try_parse_from(["etl-runner", "--window", "2026-11-20"]).unwrap().into_command().is_err());
+    }
+}

@@ -1,0 +1,263 @@
+//! Reads a job file: YAML, overrides, variables, shape, types, and the checks that no schema can express.
+
+use super::environment::{Environment, substitute};
+use super::yaml::{Node, NodeKind, Place, parse, wrong};
+use super::{JobConfig, overrides, schema, shape};
+use etl_sdk::{BuildContext, Error, ErrorKind, Result};
+use serde_path_to_error::Segment;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Largest job file. A bigger one is some other file.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+/// Sections whose place is kept and that nothing reads yet.
+const RESERVED: [&str; 3] = ["catalog", "load", "notify"];
+
+/// A job file that was read and checked.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What the file says, with overrides and variables applied.
+    pub config: JobConfig,
+    /// The file as it was named.
+    pub path: PathBuf,
+    /// The folder that relative paths of the job start from.
+    pub folder: PathBuf,
+    /// The file's text as it stands, without overrides and variables: fit to be kept, it holds no secrets of the
+    /// environment.
+    pub text: String,
+    /// Every key and value with its line, for errors that are found later.
+    document: Node,
+}
+
+/// Reads and checks a job file. `overrides` are `path=value` texts, applied in order; `environment` looks up variables.
+///
+/// Fails with kind `Usage` for an override that is none and `Config` for all else, a missing file included; messages
+/// about the content begin with `file:line`.
+pub fn load(path: &Path, overrides: &[String], environment: Environment<'_>) -> Result<Job> {
+    let text = read(path)?;
+    let name = path.display().to_string();
+    let mut document = parse(&text, &name)?;
+    for text in overrides {
+        overrides::apply(&mut document, text)?;
+    }
+    substitute(&mut document, environment)?;
+    drop_empty_sections(&mut document);
+    if document.is_null() {
+        return Err(wrong(&Place::Line(name.into(), 1), "the job file is empty")
+            .hint("`etl-runner explain job` prints what it may say"));
+    }
+    refuse_reserved(&document)?;
+    let schema = schema::plain();
+    shape::check(&document, &schema, &schema, "")?;
+    let config = typed(&document)?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let job = Job { config, path: path.to_path_buf(), folder, text, document };
+    job.validate()?;
+    Ok(job)
+}
+
+impl Job {
+    /// What components may use while they are built.
+    pub fn context(&self) -> BuildContext {
+        BuildContext { folder: self.folder.clone() }
+    }
+
+    /// The file and line of a key, as `jobs/x.yaml:12`: of the deepest part of the path that was written.
+    /// Elements of lists are named by their number.
+    pub fn locate(&self, path: &[&str]) -> String {
+        self.place(path).to_string()
+    }
+
+    /// Puts the place of a key before an error, keeping its kind and hint.
+    #[must_use]
+    pub fn placed(&self, path: &[&str], error: Error) -> Error {
+        self.placed_as(error.kind(), path, error)
+    }
+
+    /// As [`Job::placed`], with a kind of its own.
+    pub(super) fn placed_as(&self, kind: ErrorKind, path: &[&str], error: Error) -> Error {
+        let placed = Error::new(kind, self.locate(path));
+        match error.hint_text() {
+            Some(hint) => placed.hint(hint.to_owned()).source(error),
+            None => placed.source(error),
+        }
+    }
+
+    pub(super) fn place(&self, path: &[&str]) -> &Place {
+        self.document.place_of(path.iter().copied())
+    }
+
+    pub(super) fn node(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(&self.document, |node, key| node.get(key))
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    let fail = |error: io::Error| {
+        // Exit code 2 for each of them: the command line names a file that is no job file.
+        Error::config("read the job file")
+            .with("file", path.display())
+            .source(error)
+            .hint("a path without a leading slash starts from the current folder")
+    };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(fail)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(Error::config("read the job file")
+            .with("file", path.display())
+            .with("limit", "4MiB")
+            .hint("the file is larger than any job file; is it another file?"));
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|error| Error::config("read the job file").with("file", path.display()).source(error.utf8_error()))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// A section whose lines are all commented out reads as null; it means the same as no section.
+fn drop_empty_sections(document: &mut Node) {
+    if let NodeKind::Mapping(entries) = &mut document.kind {
+        entries.retain(|entry| !entry.value.is_null());
+    }
+}
+
+fn refuse_reserved(document: &Node) -> Result<()> {
+    let NodeKind::Mapping(entries) = &document.kind else { return Ok(()) };
+    match entries.iter().find(|entry| RESERVED.contains(&entry.key.as_str())) {
+        Some(entry) => Err(wrong(&entry.place, format_args!("the section `{}` is not there yet", entry.key))
+            .hint("its name is kept for a later version; remove it")),
+        None => Ok(()),
+    }
+}
+
+/// The types have the last word: sizes, durations and limits check their own text.
+fn typed(document: &Node) -> Result<JobConfig> {
+    serde_path_to_error::deserialize(document.to_value()).map_err(|error| {
+        let keys: Vec<String> = error
+            .path()
+            .iter()
+            .filter_map(|segment| match segment {
+                Segment::Map { key } => Some(key.clone()),
+                Segment::Seq { index } => Some(index.to_string()),
+                _ => None,
+            })
+            .collect();
+        let place = document.place_of(keys.iter().map(String::as_str));
+        wrong(place, format_args!("`{}`", error.path())).source(error.into_inner())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+job: shop-events
+source:
+  url: ${RAW:-./raw}
+  layout: flat
+transformer:
+  name: records
+enrich:
+  - name: user-agent
+    table: event
+sink:
+  url: ./out
+limits:
+  memory: 256MiB
+state:
+  # nothing yet
+";
+
+    fn with(change: &dyn Fn(&str) -> String, overrides: &[&str]) -> Result<Job> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job.yaml");
+        std::fs::write(&path, change(GOOD)).unwrap();
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        load(&path, &overrides, &|name| (name == "SET").then(|| "value".to_owned()))
+    }
+
+    fn failure(change: &dyn Fn(&str) -> String, overrides: &[&str]) -> (String, ErrorKind) {
+        let error = with(change, overrides).expect_err("the job file is wrong");
+        let text = error.to_string();
+        (text.split_once("job.yaml:").map_or(text.clone(), |(_, rest)| rest.to_owned()), error.kind())
+    }
+
+    #[test]
+    fn a_job_is_read_with_overrides_and_variables() {
+        let job = with(&str::to_owned, &["sink.url=s3://out/x", "limits.threads=3", "enrich.0.enabled=false"]).unwrap();
+        assert_eq!(job.config.source.url, "./raw");
+        assert_eq!(job.config.sink.url, "s3://out/x");
+        assert_eq!(job.config.limits.threads, Some(3));
+        assert_eq!(job.config.limits.memory, crate::job::ByteSize::mib(256));
+        assert!(!job.config.enrich[0].enabled);
+        assert!(job.text.contains("${RAW:-./raw}"), "the text stays as it was written");
+        assert!(job.locate(&["enrich", "0", "table"]).ends_with("job.yaml:9"));
+        assert_eq!(job.locate(&["limits", "threads"]), "--set limits.threads=3");
+    }
+
+    #[test]
+    fn faults_name_their_line_and_key() {
+        type Case<'a> = (&'a str, &'a str, &'a str);
+        let cases: [Case<'_>; 13] = [
+            ("layout: flat", "layuot: flat", "4: unknown key `source.layuot`"),
+            ("layout: flat", "layout: flaty", "4: `source.layout` cannot be `flaty`"),
+            (
+                "memory: 256MiB",
+                "memory: lots",
+                "13: `limits.memory`: `lots` is not a size; write 512MiB, 64KiB, 1GB or a number of bytes",
+            ),
+            (
+                "memory: 256MiB",
+                "dead_letters: some",
+                "13: `limits.dead_letters`: \"some\" is no limit; write a share such as 5% or a count such as 1000",
+            ),
+            ("  url: ./out\n", "", "1: `sink` is missing"), // an empty section is no section
+            ("job: shop-events", "job: Shop", "1: `job` cannot be `Shop`"),
+            ("layout: flat", "layout: flat\n  select: path", "5: a flat layout has no time in its paths to select by"),
+            (
+                "- name: user-agent",
+                "- name: user-agent\n    sql: x.sql",
+                "8: an enrichment has a `name` or a `sql` file, not both",
+            ),
+            (
+                "- name: user-agent\n    table: event",
+                "- table: event",
+                "8: an enrichment needs a `name` or a `sql` file",
+            ),
+            ("limits:", "notify: {topic: x}\nlimits:", "12: the section `notify` is not there yet"),
+            ("memory: 256MiB", "threads: 0", "13: `limits.threads` must be at least 1"),
+            ("url: ./out", "url: ./raw", "11: source and sink are the same place"),
+            (
+                "limits:",
+                "tables:\n  event:\n    partition_by:\n      - {name: y, column: a, part: year}\n      - {name: y, column: a, part: month}\nlimits:",
+                "16: the partition column `y` is named twice",
+            ),
+        ];
+        for (from, to, message) in cases {
+            assert!(GOOD.contains(from), "{from}");
+            let (text, kind) = failure(&|good| good.replacen(from, to, 1), &[]);
+            assert_eq!(text, message);
+            assert_eq!(kind, ErrorKind::Config);
+        }
+    }
+
+    #[test]
+    fn an_unknown_override_is_named_as_it_was_written() {
+        let (text, _) = failure(&str::to_owned, &["source.ulr=./other"]);
+        assert_eq!(text, "--set source.ulr=./other: unknown key `source.ulr`");
+    }
+
+    #[test]
+    fn files_that_are_no_job_are_refused() {
+        let (text, _) = failure(&|_| String::new(), &[]);
+        assert_eq!(text, "1: the job file is empty");
+        let (text, _) = failure(&|_| "x".repeat(5 << 20), &[]);
+        assert!(text.contains("limit=4MiB"), "{text}");
+        let missing = load(Path::new("/nowhere/job.yaml"), &[], &|_| None).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::Config);
+    }
+}

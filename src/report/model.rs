@@ -1,0 +1,364 @@
+//! The run report as data. Field names are a contract: dashboards and the job's history read them.
+
+use crate::window::Window;
+use chrono::SecondsFormat;
+use etl_sdk::{CacheStats, Error, Fact, Ledger, StepCounts};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the report's fields. It grows when a field changes its meaning or goes away, not when one is added.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// All that is known of a run at its end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Name of the run.
+    pub run_id: String,
+    /// Name of the job.
+    pub job: String,
+    /// How it ended.
+    pub status: Status,
+    /// The window, `[start, end)`.
+    pub window: WindowReport,
+    /// The run's instant, RFC 3339 in UTC.
+    pub now: String,
+    /// Version of the program.
+    pub version: String,
+    /// Whether nothing was to be published.
+    pub dry_run: bool,
+    /// Input objects.
+    pub objects: ObjectsReport,
+    /// Bytes in and out.
+    pub bytes: BytesReport,
+    /// Raw records read.
+    pub records: u64,
+    /// Rows per step, in the order rows meet them.
+    pub steps: Vec<StepReport>,
+    /// What was written per table.
+    pub tables: Vec<TableReport>,
+    /// Every file written, sorted by path.
+    pub files: Vec<FileReport>,
+    /// What could not be used.
+    pub dead_letters: DeadLetterReport,
+    /// Hit rates.
+    pub caches: Vec<CacheReport>,
+    /// What the enrichments say of their data.
+    pub enrichments: Vec<EnrichmentReport>,
+    /// Where the time went.
+    pub phases: Vec<PhaseReport>,
+    /// From start to end on the clock.
+    pub elapsed_seconds: f64,
+    /// Of all threads, user and system.
+    pub cpu_seconds: f64,
+    /// Most resident memory of the process.
+    pub peak_memory_bytes: u64,
+    /// What a person should know of, though the run did not fail for it.
+    pub warnings: Vec<String>,
+    /// Why it failed.
+    pub error: Option<ErrorReport>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// All was read and published.
+    Done,
+    /// No object in the window.
+    Empty,
+    /// Stopped by an error; nothing was published.
+    #[default]
+    Failed,
+    /// A gate refused to publish.
+    Refused,
+    /// Something is published and something is still to be done.
+    Partly,
+}
+
+/// A window as text, RFC 3339 in UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowReport {
+    /// First instant.
+    pub start: String,
+    /// First instant after.
+    pub end: String,
+}
+
+/// Input objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectsReport {
+    /// Seen in the listing.
+    pub listed: u64,
+    /// In the window and fit to be read.
+    pub selected: u64,
+    /// Left out, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Read to their end, or to their first fault.
+    pub read: u64,
+    /// In an archive class, unreadable without a restore.
+    pub archived: u64,
+}
+
+/// Bytes in and out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BytesReport {
+    /// As stored.
+    pub compressed: u64,
+    /// As read by the framer.
+    pub decompressed: u64,
+    /// Of all output files.
+    pub written: u64,
+}
+
+/// Rows of one step: `read + added = kept + filtered + dead`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Name of the step.
+    pub name: String,
+    /// The table it works on; none for steps before there are rows.
+    pub table: Option<String>,
+    /// Rows in.
+    pub read: u64,
+    /// Rows made.
+    pub added: u64,
+    /// Rows out.
+    pub kept: u64,
+    /// Left out on purpose, by reason.
+    pub filtered: BTreeMap<String, u64>,
+    /// To the dead letters, by reason.
+    pub dead: BTreeMap<String, u64>,
+    /// Whether every row is accounted for.
+    pub balances: bool,
+}
+
+/// What was written of a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableReport {
+    /// Name of the table.
+    pub name: String,
+    /// Rows in all files.
+    pub rows: u64,
+    /// Number of files.
+    pub files: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Number of partitions with rows.
+    pub partitions: u64,
+}
+
+/// An output file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileReport {
+    /// Name of its table.
+    pub table: String,
+    /// Path under the sink's url.
+    pub path: String,
+    /// `partition_year=2026/partition_month=11`; empty without partitions.
+    pub partition: String,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// What could not be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetterReport {
+    /// All of them.
+    pub total: u64,
+    /// By reason code, over all steps.
+    pub by_reason: BTreeMap<String, u64>,
+    /// Where they were written.
+    pub files: Vec<String>,
+}
+
+/// Hit rate of a cache.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheReport {
+    /// Name of the cache.
+    pub name: String,
+    /// Look-ups answered.
+    pub hits: u64,
+    /// Look-ups computed.
+    pub misses: u64,
+    /// 0 to 1; none before the first look-up.
+    pub hit_rate: Option<f64>,
+}
+
+/// What an enrichment says of its data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrichmentReport {
+    /// The step.
+    pub step: String,
+    /// `build date` and the like, in its own words.
+    pub facts: BTreeMap<String, String>,
+}
+
+/// A part of the run and its time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PhaseReport {
+    /// `list`, `read`, `merge`, `publish`.
+    pub name: String,
+    /// On the clock.
+    pub elapsed_seconds: f64,
+}
+
+/// An error as data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorReport {
+    /// `usage`, `config`, `not_found`, `permission`, `unavailable`, `limit`, `gate`, `held` or `internal`.
+    pub kind: String,
+    /// One line with all causes.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The facts that the error and its causes of our own name.
+    pub facts: BTreeMap<String, String>,
+}
+
+impl From<Window> for WindowReport {
+    fn from(window: Window) -> Self {
+        Self {
+            start: window.start.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            end: window.end.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        }
+    }
+}
+
+impl From<&Error> for ErrorReport {
+    fn from(error: &Error) -> Self {
+        use etl_sdk::ErrorKind;
+        let kind = match error.kind() {
+            ErrorKind::Usage => "usage",
+            ErrorKind::Config => "config",
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::Permission => "permission",
+            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::Limit => "limit",
+            ErrorKind::Gate => "gate",
+            ErrorKind::Held => "held",
+            ErrorKind::Internal => "internal",
+        };
+        let mut facts = BTreeMap::new();
+        let mut next: Option<&Error> = Some(error);
+        while let Some(error) = next {
+            for (name, value) in error.facts() {
+                facts.entry((*name).to_owned()).or_insert_with(|| value.clone());
+            }
+            next = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
+        }
+        Self {
+            kind: kind.to_owned(),
+            message: one_line(&error.to_string()),
+            hint: error.hint_text().map(str::to_owned),
+            facts,
+        }
+    }
+}
+
+/// Some causes (object stores, parsers) have line breaks in their text.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl From<&CacheStats> for CacheReport {
+    fn from(stats: &CacheStats) -> Self {
+        Self { name: stats.name.to_owned(), hits: stats.hits, misses: stats.misses, hit_rate: stats.hit_rate() }
+    }
+}
+
+impl StepReport {
+    /// The counts of one step.
+    pub fn new(name: &str, table: Option<&str>, counts: &StepCounts) -> Self {
+        let owned = |reasons: &BTreeMap<&'static str, u64>| {
+            reasons.iter().map(|(reason, rows)| ((*reason).to_owned(), *rows)).collect()
+        };
+        Self {
+            name: name.to_owned(),
+            table: table.map(str::to_owned),
+            read: counts.read,
+            added: counts.added,
+            kept: counts.kept,
+            filtered: owned(&counts.filtered),
+            dead: owned(&counts.dead),
+            balances: counts.balances(),
+        }
+    }
+
+    /// Rows left out on purpose.
+    pub fn filtered_total(&self) -> u64 {
+        self.filtered.values().sum()
+    }
+
+    /// Rows in the dead letters.
+    pub fn dead_total(&self) -> u64 {
+        self.dead.values().sum()
+    }
+}
+
+impl EnrichmentReport {
+    /// The facts of one step.
+    pub fn new(step: &str, facts: &[Fact]) -> Self {
+        let facts = facts.iter().map(|fact| (fact.name.to_owned(), fact.value.clone())).collect();
+        Self { step: step.to_owned(), facts }
+    }
+}
+
+impl RunReport {
+    /// A report of a run that has done nothing yet; its status is `failed` until it is set.
+    pub fn new(run_id: impl Into<String>, job: impl Into<String>, window: Window, now_msec: i64) -> Self {
+        let now = chrono::DateTime::from_timestamp_millis(now_msec).unwrap_or_default();
+        Self {
+            schema_version: SCHEMA_VERSION,
+            run_id: run_id.into(),
+            job: job.into(),
+            window: window.into(),
+            now: now.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes the steps and the dead letters' counts from the ledger. `table_of` names the table of a step.
+    pub fn set_ledger(&mut self, ledger: &Ledger, table_of: &dyn Fn(&str) -> Option<String>) {
+        self.steps =
+            ledger.steps().map(|(name, counts)| StepReport::new(name, table_of(name).as_deref(), counts)).collect();
+        let mut by_reason = BTreeMap::new();
+        for (reason, rows) in self.steps.iter().flat_map(|step| &step.dead) {
+            *by_reason.entry(reason.clone()).or_insert(0) += rows;
+        }
+        self.dead_letters.total = by_reason.values().sum();
+        self.dead_letters.by_reason = by_reason;
+    }
+
+    /// Takes the files, sorted by path, and sums them up per table. `tables` are the names in the order to print;
+    /// a table without files is listed with zeros.
+    pub fn set_files(&mut self, tables: &[&str], mut files: Vec<FileReport>) {
+        files.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+        self.tables = tables
+            .iter()
+            .map(|name| {
+                let own = || files.iter().filter(|file| file.table == *name);
+                let mut partitions: Vec<&str> = own().map(|file| file.partition.as_str()).collect();
+                partitions.sort_unstable();
+                partitions.dedup();
+                TableReport {
+                    name: (*name).to_owned(),
+                    rows: own().map(|file| file.rows).sum(),
+                    files: own().count() as u64,
+                    bytes: own().map(|file| file.bytes).sum(),
+                    partitions: partitions.len() as u64,
+                }
+            })
+            .collect();
+        self.bytes.written = files.iter().map(|file| file.bytes).sum();
+        self.files = files;
+    }
+
+    /// Names of the steps whose rows do not add up.
+    pub fn unbalanced(&self) -> Vec<&str> {
+        self.steps.iter().filter(|step| !step.balances).map(|step| step.name.as_str()).collect()
+    }
+}

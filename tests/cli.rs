@@ -1,0 +1,437 @@
+//! The real binary: exit code, stdout and stderr.
+#![allow(clippy::unwrap_used, reason = "these are tests; clippy.toml only knows functions marked as such")]
+
+use std::fs;
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+const JOB: &str = "\
+job: shop
+source:
+  url: ${RAW_FOLDER:-./raw}
+  framing: lines
+transformer: {name: no-such-transformer}
+sink:
+  url: ./out
+";
+
+/// One text of all that a call leaves, with the folder of the test named FOLDER.
+fn call(arguments: &[&str], job: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("job.yaml"), job).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_etl-runner"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    let text = format!(
+        "exit code {}\n--- stdout\n{}--- stderr\n{}",
+        output.status.code().unwrap_or(-1),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // clap pads some lines of its help with spaces.
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines.join("\n").replace(&folder.path().display().to_string(), "FOLDER")
+}
+
+#[test]
+fn help_shows_examples_and_exit_codes() {
+    insta::assert_snapshot!(call(&["--help"], JOB), @r#"
+    exit code 0
+    --- stdout
+    Turns the raw JSON batches of a time window into partitioned Parquet tables, and accounts for every
+    record
+
+    Usage: etl-runner <COMMAND>
+           etl-runner --window <WINDOW> --job <FILE> [OPTIONS]
+
+    Commands:
+      run      Run a job over one window
+      plan     Show what a run would read and write
+      check    Check a job file and all that it names, offline
+      list     List the transformers and enrichments that a job may name
+      explain  Explain a transformer, an enrichment, or a section or key of the job file
+      schema   Print the JSON Schema of the job file
+      help     Print this message or the help of the given subcommand(s)
+
+    Options:
+          --job <FILE>
+              The job file; the same as `run FILE`
+
+          --window <WINDOW>
+              The window, [start, end) in UTC: START/END, a day, or START/LENGTH such as
+              2026-11-20T05/PT1H
+
+          --last <SPAN>
+              The last whole window of this length before the run's instant, such as 1h
+
+          --set <KEY=VALUE>
+              Override a key of the job file, such as source.url=./raw; may be repeated
+
+          --now <INSTANT>
+              The run's instant instead of the clock's, such as 2026-11-20T01:05:00Z
+
+          --threads <N>
+              Worker threads; overrides limits.threads
+
+          --dry-run
+              Do everything except publish
+
+          --output <FORMAT>
+              What stdout gets: text for people, or one JSON value alone
+
+              Possible values:
+              - text: Text for people
+              - json: One JSON value and nothing else; on failure `{"error": …}`
+
+              [default: text]
+
+          --color <WHEN>
+              When to use colours; auto asks the terminal and `NO_COLOR`
+
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Also into files and pipes
+              - never:  No colours
+
+              [default: auto]
+
+          --progress <HOW>
+              How progress is shown on stderr
+
+              Possible values:
+              - auto: A bar on a terminal, lines elsewhere
+              - bar:  A bar
+              - log:  A line every ten seconds
+              - none: Nothing
+
+              [default: auto]
+
+      -q, --quiet
+              Say nothing on stderr but errors
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Examples:
+      etl-runner run jobs/quickstart.yaml --window 2026-11-20
+      etl-runner --window 2026-11-20T00:00Z/2026-11-20T01:00Z --job jobs/clickstream.yaml
+      etl-runner check jobs/clickstream.yaml
+      etl-runner explain source
+
+    Exit codes:
+      0  done; also a window without objects
+      1  failed, nothing published
+      2  the command line or the job file is wrong
+      3  a gate refused to publish, such as limits.dead_letters
+      4  another run holds the window
+      5  partly done
+    --- stderr
+    "#);
+}
+
+#[test]
+fn run_help_names_each_option() {
+    insta::assert_snapshot!(call(&["run", "--help"], JOB), @r#"
+    exit code 0
+    --- stdout
+    Run a job over one window
+
+    Usage: etl-runner run [OPTIONS] <FILE>
+
+    Arguments:
+      <FILE>
+              The job file
+
+    Options:
+          --window <WINDOW>
+              The window, [start, end) in UTC: START/END, a day, or START/LENGTH such as
+              2026-11-20T05/PT1H
+
+          --last <SPAN>
+              The last whole window of this length before the run's instant, such as 1h
+
+          --set <KEY=VALUE>
+              Override a key of the job file, such as source.url=./raw; may be repeated
+
+          --now <INSTANT>
+              The run's instant instead of the clock's, such as 2026-11-20T01:05:00Z
+
+          --threads <N>
+              Worker threads; overrides limits.threads
+
+          --dry-run
+              Do everything except publish
+
+          --output <FORMAT>
+              What stdout gets: text for people, or one JSON value alone
+
+              Possible values:
+              - text: Text for people
+              - json: One JSON value and nothing else; on failure `{"error": …}`
+
+              [default: text]
+
+          --color <WHEN>
+              When to use colours; auto asks the terminal and `NO_COLOR`
+
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Also into files and pipes
+              - never:  No colours
+
+              [default: auto]
+
+          --progress <HOW>
+              How progress is shown on stderr
+
+              Possible values:
+              - auto: A bar on a terminal, lines elsewhere
+              - bar:  A bar
+              - log:  A line every ten seconds
+              - none: Nothing
+
+              [default: auto]
+
+      -q, --quiet
+              Say nothing on stderr but errors
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Examples:
+      etl-runner run job.yaml --window 2026-11-20T05/PT1H
+      etl-runner run job.yaml --last 1h --output json
+      etl-runner run job.yaml --window 2026-11-20 --set sink.url=./out --dry-run
+
+    Exit codes:
+      0  done; also a window without objects
+      1  failed, nothing published
+      2  the command line or the job file is wrong
+      3  a gate refused to publish, such as limits.dead_letters
+      4  another run holds the window
+      5  partly done
+    --- stderr
+    "#);
+}
+
+#[test]
+fn every_subcommand_has_an_example() {
+    for command in ["run", "plan", "check", "list", "explain", "schema"] {
+        let text = call(&[command, "--help"], JOB);
+        assert!(text.starts_with("exit code 0\n"), "{text}");
+        assert!(text.contains(&format!("Examples:\n  etl-runner {command}")), "{text}");
+    }
+}
+
+#[test]
+fn version_is_printed() {
+    let expected = format!("exit code 0\n--- stdout\netl-runner {}\n--- stderr", env!("CARGO_PKG_VERSION"));
+    assert_eq!(call(&["--version"], JOB), expected);
+}
+
+#[test]
+fn what_is_not_understood_is_a_usage_error() {
+    insta::assert_snapshot!(call(&["chek", "job.yaml"], JOB), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: unrecognized subcommand 'chek'
+
+      tip: some similar subcommands exist: 'schema', 'check'
+
+    Usage: etl-runner <COMMAND>
+           etl-runner --window <WINDOW> --job <FILE> [OPTIONS]
+
+    For more information, try '--help'.
+    "#);
+    insta::assert_snapshot!(call(&["run", "job.yaml", "--windw", "2026-11-20"], JOB), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: unexpected argument '--windw' found
+
+      tip: a similar argument exists: '--window'
+
+    Usage: etl-runner run --window <WINDOW> <FILE>
+
+    For more information, try '--help'.
+    "#);
+    insta::assert_snapshot!(call(&["--window", "2026-11-20"], JOB), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: no job file
+      hint: write `etl-runner run FILE`, or `--job FILE`
+    "#);
+}
+
+#[test]
+fn a_job_file_that_is_wrong_is_explained() {
+    let wrong = JOB.replace("framing", "frame");
+    insta::assert_snapshot!(call(&["check", "job.yaml"], &wrong), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: job.yaml:4: unknown key `source.frame`
+      hint: did you mean `framing`? known here: url, s3, layout, select, look_back, suffixes, framing, base64
+    "#);
+    insta::assert_snapshot!(call(&["check", "job.yaml", "--output", "json"], &wrong), @r#"
+    exit code 2
+    --- stdout
+    {
+      "error": {
+        "kind": "config",
+        "message": "job.yaml:4: unknown key `source.frame`",
+        "hint": "did you mean `framing`? known here: url, s3, layout, select, look_back, suffixes, framing, base64",
+        "facts": {}
+      }
+    }
+    --- stderr
+    error: job.yaml:4: unknown key `source.frame`
+      hint: did you mean `framing`? known here: url, s3, layout, select, look_back, suffixes, framing, base64
+    "#);
+    insta::assert_snapshot!(call(&["check", "none.yaml"], JOB), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: read the job file file=none.yaml: No such file or directory (os error 2)
+      hint: a path without a leading slash starts from the current folder
+    "#);
+    insta::assert_snapshot!(call(&["check", "job.yaml", "--set", "source.ulr=x"], JOB), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: --set source.ulr=x: unknown key `source.ulr`
+      hint: did you mean `url`? known here: url, s3, layout, select, look_back, suffixes, framing, base64
+    "#);
+    let unset = JOB.replace(":-./raw", "");
+    insta::assert_snapshot!(call(&["check", "job.yaml"], &unset), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: job.yaml:3: the environment variable `RAW_FOLDER` is not set
+      hint: set it, or give it a default: `${RAW_FOLDER:-value}`
+    "#);
+}
+
+#[test]
+fn an_unknown_transformer_points_into_the_file() {
+    let text = call(&["check", "job.yaml"], JOB);
+    assert!(text.starts_with("exit code 2\n"), "{text}");
+    assert!(text.contains("error: job.yaml:5: unknown transformer `no-such-transformer`"), "{text}");
+}
+
+#[test]
+fn sections_and_keys_are_explained() {
+    insta::assert_snapshot!(call(&["explain", "source.framing"], JOB), @r#"
+    exit code 0
+    --- stdout
+    source.framing: How one object holds many records. Default: `lines`.
+      one of lines, document, array, concatenated
+
+      lines
+          One record per line; a line is any text.
+
+      document
+          The whole object is one JSON value.
+
+      array
+          The object is a JSON array; each element is a record.
+
+      concatenated
+          JSON values one after the other, with or without white space between them.
+    --- stderr
+    "#);
+    insta::assert_snapshot!(call(&["explain", "sink"], JOB), @r#"
+    exit code 0
+    --- stdout
+    sink: Where the tables go.
+
+      url  text, required
+          A folder, `file:///folder` or `s3://bucket/prefix`; each table is a folder in it.
+
+      s3  section
+          How to reach an `s3://` url.
+
+      s3.endpoint  text
+          Another server than AWS. Example: `http://127.0.0.1:8333`
+
+      s3.region  text
+          Default: `AWS_REGION`, else `us-east-1`.
+
+      s3.path_style  true or false, default false
+          `true` puts the bucket in the path instead of the host name; local servers need it.
+
+      s3.anonymous  true or false, default false
+          `true` sends no credentials, for public buckets.
+
+      format  one of parquet, json
+          Format of the files. Default: `parquet`.
+
+      compression  one of snappy, zstd
+          Compression of Parquet pages. Default: `snappy`.
+
+      target_file_size  size such as 512MiB
+          A file is closed and the next one begun when it has about this size. Default: `256MiB`.
+
+      row_group_rows  whole number
+          Most rows of a Parquet row group. Default: `262144`.
+
+      row_group_bytes  size such as 512MiB
+          Most encoded bytes of a Parquet row group held in memory, over all open files of a worker.
+          Default: `64MiB`.
+
+      max_open_writers  whole number
+          Most files a worker writes at once. Rows of further partitions are spilled, sorted, and
+          written at the task's end one partition after the other. Default: `16`.
+    --- stderr
+    "#);
+    insta::assert_snapshot!(call(&["explain", "source.frame"], JOB), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: unknown key `frame`
+      hint: did you mean `framing`? known: url, s3, layout, select, look_back, suffixes, framing, base64
+    "#);
+    let job = call(&["explain", "job"], JOB);
+    assert!(job.contains("\n  limits.memory  size such as 512MiB\n"), "{job}");
+}
+
+#[test]
+fn list_and_schema_print_what_machines_read() {
+    for arguments in [["list", "--output", "json"].as_slice(), &["schema"], &["explain", "source", "--output=json"]] {
+        let text = call(arguments, JOB);
+        let stdout = text.split_once("--- stdout\n").unwrap().1.split_once("--- stderr").unwrap().0;
+        assert!(serde_json::from_str::<serde_json::Value>(stdout).unwrap().is_object(), "{text}");
+        assert!(text.starts_with("exit code 0\n"), "{text}");
+    }
+    let list = call(&["list"], JOB);
+    assert!(list.contains("transformers\n") && list.contains("enrichments\n"), "{list}");
+}
+
+#[test]
+fn colours_are_for_terminals_or_on_request() {
+    assert!(!call(&["check", "none.yaml"], JOB).contains('\u{1b}'));
+    assert!(call(&["check", "none.yaml", "--color", "always"], JOB).contains("\u{1b}[1;31merror:\u{1b}[0m"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_etl-runner"))
+        .args(["schema"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let status = child.wait().unwrap();
+    let mut complaint = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+    assert_eq!((status.code(), complaint.as_str()), (Some(0), ""));
+}
