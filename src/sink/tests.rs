@@ -1,7 +1,9 @@
 use super::*;
 use crate::commit::memory::MemoryStore;
+use crate::commit::pending_store;
 use crate::engine::Sorter;
-use crate::job::{ByteSize, LimitsConfig};
+use crate::job::LimitsConfig;
+use crate::storage::{S3Config, Storage};
 use arrow::array::{ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, SchemaRef};
@@ -373,6 +375,38 @@ fn json_lines_take_every_time() {
 }
 
 #[test]
+fn a_folder_takes_every_name_once_it_is_published() {
+    let bench = Bench::new(r#", "max_open_writers": 2"#);
+    let out = tempfile::tempdir().unwrap();
+    let storage = Storage::open(out.path().to_str().unwrap(), &S3Config::default(), out.path()).unwrap();
+    let store = pending_store(&storage, bench.runtime.handle().clone());
+    let spec = TableSinkSpec::new(&schema(), schema().working_schema(), &bench.partition_by[..1]).unwrap();
+    let sorter = Sorter::new(&LimitsConfig::default(), bench.runtime.handle().clone()).unwrap();
+    let mut sink = TableSink::new(spec, &bench.config, Arc::clone(&store), "run".to_owned(), sorter).unwrap();
+    let apps = ["..", "../up", "a\u{0}b", "line\nend", "naïve ☃", "\"quoted\" \\ `", ""];
+    let rows: Vec<Row> = apps.iter().enumerate().map(|(id, app)| row(app, TODAY, id as i64)).collect();
+    sink.write(batch(&rows), &mut Output::default()).unwrap();
+    let files = sink.finish().unwrap();
+    assert!(!out.path().join("event").exists());
+    for file in &files {
+        store.publish(&file.pending).unwrap();
+    }
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 1, "the table's folder alone");
+    let mut folders: Vec<_> = std::fs::read_dir(out.path().join("event"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    folders.sort();
+    let values =
+        ["%22quoted%22 %5C `", "..", "..%2Fup", "__HIVE_DEFAULT_PARTITION__", "a%00b", "line%0Aend", "naïve ☃"];
+    assert_eq!(folders, values.map(|value| format!("partition_app={value}")));
+    for file in &files {
+        let published = out.path().join(&file.pending.path);
+        assert_eq!(std::fs::metadata(published).unwrap().len(), file.pending.bytes);
+    }
+}
+
+#[test]
 fn another_schema_is_refused() {
     let bench = Bench::new("");
     let other = batch(&[row("a", 0, 1)]).project(&[0, 1]).unwrap();
@@ -384,18 +418,49 @@ fn files_of(bench: &Bench, rows: &[Row], batch_rows: usize) -> Vec<(String, Vec<
     files.iter().map(|file| (file.pending.path.clone(), bench.store.read(&file.pending))).collect()
 }
 
+fn mixed_rows(count: i64) -> Vec<Row> {
+    let app = |id: i64| ["a", "a", "b", "c", "d", "e", "a"][(id / 3 % 7) as usize];
+    (0..count).map(|id| row(app(id), TODAY + id % 5 / 4 * DAY, id * 7_919)).collect()
+}
+
 #[test]
-fn bytes_do_not_depend_on_batches() {
-    let mut bench = Bench::new(r#", "max_open_writers": 3, "target_file_size": "48KiB""#);
-    bench.config.row_group_bytes = ByteSize(128 << 10);
-    let rows: Vec<Row> = (0..12_000)
-        .map(|id| row(["a", "a", "b", "c", "d", "e", "a"][(id / 3 % 7) as usize], TODAY + id % 5 / 4 * DAY, id * 7_919))
-        .collect();
+fn bytes_do_not_depend_on_batches_when_files_are_cut() {
+    let bench = Bench::new(r#", "max_open_writers": 3, "target_file_size": "12KiB""#);
+    let rows = mixed_rows(12_000);
     let whole = files_of(&bench, &rows, 8_192);
-    assert!(whole.len() > 8, "{} files", whole.len());
+    assert!(whole.len() > 12, "{} files", whole.len());
     for batch_rows in [1, 7, 1_000] {
         assert!(files_of(&bench, &rows, batch_rows) == whole, "batches of {batch_rows} rows");
     }
+}
+
+#[test]
+fn bytes_do_not_depend_on_batches_when_row_groups_are_cut() {
+    let bench = Bench::new(r#", "max_open_writers": 3, "row_group_bytes": "384KiB""#);
+    let rows = mixed_rows(24_000);
+    let whole = files_of(&bench, &rows, 8_192);
+    let row_groups = |bytes: &[u8]| {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(bytes)).unwrap();
+        reader.metadata().num_row_groups()
+    };
+    assert!(whole.iter().any(|(_, bytes)| row_groups(bytes) > 2));
+    for batch_rows in [1, 7, 1_000] {
+        assert!(files_of(&bench, &rows, batch_rows) == whole, "batches of {batch_rows} rows");
+    }
+}
+
+#[test]
+fn rows_too_wide_to_wait_are_encoded_early_and_all_come_back() {
+    let bench = Bench::new(r#", "row_group_bytes": "64KiB""#);
+    let rows: Vec<Row> = (0..3_000).map(|id| row(&format!("{:0>200}", id % 3), TODAY, id)).collect();
+    let (mut sink, mut out) = (bench.sink(), Output::default());
+    let all = batch(&rows);
+    for start in (0..rows.len()).step_by(100) {
+        sink.write(all.slice(start, 100), &mut out).unwrap();
+        assert!(sink.memory() < 128 << 10, "{} bytes", sink.memory());
+    }
+    let files = sink.finish().unwrap();
+    assert_eq!(files.iter().map(|file| bench.ids(file).len()).collect::<Vec<_>>(), [1_000; 3]);
 }
 
 proptest! {
