@@ -1,5 +1,43 @@
 //! How files become part of the output: written out of sight, then made visible together.
 
+mod bucket;
+mod folder;
+#[cfg(test)]
+pub(crate) mod memory;
 mod pending;
+#[cfg(test)]
+mod tests;
 
-pub use pending::{PendingFile, PendingStore, PendingWriter, Staged};
+pub use pending::{Closing, PendingFile, PendingStore, PendingWriter, Staged};
+
+use crate::storage::{Storage, StorageKind};
+use etl_sdk::{Error, Result};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// The pending files of a folder or bucket. Uploads run on `runtime`, which must outlive the store's writers.
+pub fn pending_store(storage: &Storage, runtime: Handle) -> Arc<dyn PendingStore> {
+    match storage.kind() {
+        StorageKind::Folder(root) => Arc::new(folder::FolderStore::new(root.clone())),
+        StorageKind::Bucket(store) => Arc::new(bucket::BucketStore::new(storage.clone(), store.clone(), runtime)),
+    }
+}
+
+/// Longest part of a path, in bytes, on the file systems in use.
+pub const MAX_PART_BYTES: usize = 255;
+
+/// Refuses a path that is not plainly below the sink's url. Paths are made by the runner, but a commit record is read
+/// back from a place that others can write to.
+fn check_path(path: &str) -> Result<()> {
+    let wrong = |what: &str| Err(Error::internal("check a file's path").with("path", path).with("problem", what));
+    for part in path.split('/') {
+        match part {
+            "" => return wrong("an empty part"),
+            "." | ".." => return wrong("a part that leaves the folder"),
+            _ if part.len() > MAX_PART_BYTES => return wrong("a part of more than 255 bytes"),
+            _ if part.chars().any(|c| c.is_control() || c == '\\') => return wrong("a control character or backslash"),
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -52,4 +52,53 @@ pub trait PendingStore: Send + Sync {
 pub trait PendingWriter: io::Write + Send {
     /// Makes the bytes durable and describes the file.
     fn finish(self: Box<Self>) -> Result<PendingFile>;
+
+    /// Begins what [`PendingWriter::finish`] does without waiting for it where that is possible, so that many small
+    /// files are not sent one after the other.
+    fn close(self: Box<Self>) -> Result<Closing> {
+        self.finish().map(Closing::done)
+    }
+}
+
+/// A file whose last bytes may still be on their way. Dropped without [`Closing::wait`], it leaves nothing behind as
+/// soon as those bytes have arrived.
+pub struct Closing(Option<State>);
+
+enum State {
+    Done(PendingFile),
+    Sending(Box<dyn Sending>),
+}
+
+/// What a store does to wait for a file, or to give it up.
+pub(super) trait Sending: Send {
+    fn wait(self: Box<Self>) -> Result<PendingFile>;
+    fn give_up(self: Box<Self>);
+}
+
+impl Closing {
+    /// A file that is complete already. It is the caller's now: dropping it abandons nothing.
+    pub fn done(file: PendingFile) -> Self {
+        Self(Some(State::Done(file)))
+    }
+
+    pub(super) fn sending(sending: Box<dyn Sending>) -> Self {
+        Self(Some(State::Sending(sending)))
+    }
+
+    /// The file once it is complete and durable.
+    pub fn wait(mut self) -> Result<PendingFile> {
+        match self.0.take() {
+            Some(State::Done(file)) => Ok(file),
+            Some(State::Sending(sending)) => sending.wait(),
+            None => Err(etl_sdk::Error::internal("wait for a file")),
+        }
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Some(State::Sending(sending)) = self.0.take() {
+            sending.give_up();
+        }
+    }
 }

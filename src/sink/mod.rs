@@ -1,5 +1,16 @@
-//! sink
+//! Writing tables: rows are routed to the files of their partitions, and files stay pending until the run is committed.
 
 mod config;
+mod file;
+mod hive;
+mod json;
+mod partition;
+mod route;
+mod spec;
+mod table;
+#[cfg(test)]
+mod tests;
 
 pub use config::*;
+pub use spec::TableSinkSpec;
+pub use table::{STEP, TableSink, WrittenFile};

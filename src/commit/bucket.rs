@@ -1,0 +1,320 @@
+//! Pending files of a bucket: multipart uploads whose parts are sent and which are not completed.
+
+use super::pending::{Closing, Sending};
+use super::{PendingFile, PendingStore, PendingWriter, Staged, check_path};
+use crate::storage::{Storage, store_error};
+use etl_sdk::{Error, ErrorKind, Result};
+use futures::executor::block_on;
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+
+/// Size of all parts but the last. S3 takes no less than 5 MiB; some servers want all but the last to be equal.
+pub(super) const PART_BYTES: usize = 8 << 20;
+
+/// S3's own limit; with [`PART_BYTES`], a file has at most 78 GiB.
+const MAX_PARTS: usize = 10_000;
+
+/// Parts of one file that are on their way at once.
+const PARTS_IN_FLIGHT: usize = 2;
+
+/// Parts of all files of the store that are on their way at once: what bounds the memory they take.
+const ALL_PARTS_IN_FLIGHT: usize = 8;
+
+/// How long a dropped writer waits for its upload to be aborted. What is left behind after that, the bucket's lifecycle
+/// rule for incomplete uploads removes.
+const ABORT_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The calls a bucket must have. A trait of its own so that tests can fail the nth call.
+pub(super) trait BucketCalls: MultipartStore + ObjectStore {}
+
+impl<T: MultipartStore + ObjectStore> BucketCalls for T {}
+
+pub(super) struct BucketStore {
+    bucket: Arc<Bucket>,
+}
+
+struct Bucket {
+    storage: Storage,
+    store: Arc<dyn BucketCalls>,
+    runtime: Handle,
+    in_flight: Arc<Semaphore>,
+}
+
+impl BucketStore {
+    pub(super) fn new(storage: Storage, store: Arc<dyn BucketCalls>, runtime: Handle) -> Self {
+        let in_flight = Arc::new(Semaphore::new(ALL_PARTS_IN_FLIGHT));
+        Self { bucket: Arc::new(Bucket { storage, store, runtime, in_flight }) }
+    }
+}
+
+impl Bucket {
+    fn key(&self, path: &str) -> Result<ObjectPath> {
+        check_path(path)?;
+        let prefix = self.storage.prefix().as_ref();
+        let key = if prefix.is_empty() { path.to_owned() } else { format!("{prefix}/{path}") };
+        ObjectPath::parse(key).map_err(|error| Error::internal("make an object's key").with("path", path).source(error))
+    }
+
+    /// Runs a call on the runtime and waits for it on this thread, which may belong to the runtime or not.
+    fn run<T: Send + 'static>(&self, call: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        join(self.runtime.spawn(call))
+    }
+
+    fn error(&self, operation: &str, key: &ObjectPath, error: object_store::Error) -> Error {
+        store_error(operation, &self.storage.uri_of(key), error)
+    }
+
+    async fn create(&self, key: &ObjectPath) -> Result<String> {
+        self.store.create_multipart(key).await.map_err(|error| self.error("begin an upload", key, error))
+    }
+
+    async fn put(&self, key: &ObjectPath, id: &String, place: usize, bytes: Vec<u8>) -> Result<String> {
+        let part = self.store.put_part(key, id, place, PutPayload::from(bytes)).await;
+        part.map(|part| part.content_id).map_err(|error| self.error("send a part", key, error))
+    }
+
+    async fn abort(&self, key: &ObjectPath, id: &String) -> Result<()> {
+        match self.store.abort_multipart(key, id).await {
+            // Completed or aborted before: there is nothing left to give up.
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.error("abort an upload", key, error)),
+        }
+    }
+
+    async fn complete(&self, key: &ObjectPath, id: &String, parts: Vec<PartId>, bytes: u64) -> Result<()> {
+        let Err(error) = self.store.complete_multipart(key, id, parts).await else { return Ok(()) };
+        // An upload that is no longer there was completed by an earlier attempt, if the object is there with our length.
+        // Looking for the object first would mistake a file of the same length that is to be replaced for this one.
+        if matches!(error, object_store::Error::NotFound { .. }) {
+            match self.store.head(key).await {
+                Ok(meta) if meta.size == bytes => return Ok(()),
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(self.error("look for a published file", key, error)),
+            }
+        }
+        Err(self.error("complete an upload", key, error))
+    }
+}
+
+/// Waits for a call. It is lost only when the runtime shuts down or the call was cancelled.
+fn join<T>(handle: JoinHandle<Result<T>>) -> Result<T> {
+    block_on(handle).unwrap_or_else(|error| {
+        Err(Error::new(ErrorKind::Unavailable, "wait for the bucket").source(error).hint("the run was being stopped"))
+    })
+}
+
+fn upload(file: &PendingFile) -> Result<(String, Vec<PartId>)> {
+    match &file.staged {
+        Staged::Upload { upload_id, parts } => {
+            Ok((upload_id.clone(), parts.iter().map(|part| PartId { content_id: part.clone() }).collect()))
+        }
+        Staged::Hidden { .. } => Err(Error::internal("find a pending file")
+            .with("path", &file.path)
+            .with("problem", "it is a hidden file, the sink is a bucket")),
+    }
+}
+
+impl PendingStore for BucketStore {
+    fn create(&self, path: &str) -> Result<Box<dyn PendingWriter>> {
+        Ok(Box::new(BucketWriter {
+            bucket: Arc::clone(&self.bucket),
+            path: path.to_owned(),
+            key: self.bucket.key(path)?,
+            id: None,
+            buffer: Vec::new(),
+            bytes: 0,
+            parts: Vec::new(),
+            in_flight: VecDeque::new(),
+        }))
+    }
+
+    fn publish(&self, file: &PendingFile) -> Result<()> {
+        let (key, bytes) = (self.bucket.key(&file.path)?, file.bytes);
+        let (id, parts) = upload(file)?;
+        let bucket = Arc::clone(&self.bucket);
+        self.bucket.run(async move { bucket.complete(&key, &id, parts, bytes).await })
+    }
+
+    fn abandon(&self, file: &PendingFile) -> Result<()> {
+        let key = self.bucket.key(&file.path)?;
+        let (id, _) = upload(file)?;
+        let bucket = Arc::clone(&self.bucket);
+        self.bucket.run(async move { bucket.abort(&key, &id).await })
+    }
+}
+
+struct BucketWriter {
+    bucket: Arc<Bucket>,
+    path: String,
+    key: ObjectPath,
+    /// The upload, begun with the first full part: a small file costs its calls only when it is closed.
+    id: Option<String>,
+    buffer: Vec<u8>,
+    bytes: u64,
+    /// Content ids of the parts that have arrived, in order.
+    parts: Vec<String>,
+    /// The parts after those, in order.
+    in_flight: VecDeque<JoinHandle<Result<String>>>,
+}
+
+impl BucketWriter {
+    fn permit(&self) -> Result<OwnedSemaphorePermit> {
+        block_on(Arc::clone(&self.bucket.in_flight).acquire_owned())
+            .map_err(|error| Error::internal("wait for a part to arrive").source(error))
+    }
+
+    fn send_part(&mut self) -> Result<()> {
+        let place = self.parts.len() + self.in_flight.len();
+        if place >= MAX_PARTS - 1 {
+            return Err(Error::new(ErrorKind::Limit, "send a part")
+                .with("path", &self.path)
+                .with("parts", MAX_PARTS)
+                .hint("set sink.target_file_size below 64GiB"));
+        }
+        let id = if let Some(id) = &self.id {
+            id.clone()
+        } else {
+            let (bucket, key) = (Arc::clone(&self.bucket), self.key.clone());
+            self.id.insert(self.bucket.run(async move { bucket.create(&key).await })?).clone()
+        };
+        while self.in_flight.len() >= PARTS_IN_FLIGHT {
+            self.take_arrived()?;
+        }
+        let permit = self.permit()?;
+        let bytes = std::mem::replace(&mut self.buffer, Vec::with_capacity(PART_BYTES));
+        let (bucket, key) = (Arc::clone(&self.bucket), self.key.clone());
+        self.in_flight.push_back(self.bucket.runtime.spawn(async move {
+            let part = bucket.put(&key, &id, place, bytes).await;
+            drop(permit);
+            part
+        }));
+        Ok(())
+    }
+
+    fn take_arrived(&mut self) -> Result<()> {
+        if let Some(handle) = self.in_flight.pop_front() {
+            self.parts.push(join(handle)?);
+        }
+        Ok(())
+    }
+
+    /// Stops what is on its way and aborts the upload, if there is one. `None` when there is nothing to wait for.
+    fn spawn_abort(&mut self) -> Option<JoinHandle<Result<()>>> {
+        let id = self.id.take()?;
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let (bucket, key) = (Arc::clone(&self.bucket), self.key.clone());
+        Some(self.bucket.runtime.spawn(async move {
+            // A part that arrives after the abort would stay: none may be on its way by then.
+            for handle in in_flight {
+                handle.abort();
+                let _ = handle.await;
+            }
+            bucket.abort(&key, &id).await
+        }))
+    }
+}
+
+impl io::Write for BucketWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() == PART_BYTES {
+            self.send_part().map_err(io::Error::other)?;
+        }
+        let taken = bytes.len().min(PART_BYTES - self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..taken]);
+        self.bytes += taken as u64;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl PendingWriter for BucketWriter {
+    fn finish(self: Box<Self>) -> Result<PendingFile> {
+        self.close()?.wait()
+    }
+
+    fn close(mut self: Box<Self>) -> Result<Closing> {
+        let permit = self.permit()?;
+        let file = (std::mem::take(&mut self.path), self.bytes);
+        let (id, last) = (self.id.take(), std::mem::take(&mut self.buffer));
+        let (mut parts, in_flight) = (std::mem::take(&mut self.parts), std::mem::take(&mut self.in_flight));
+        let (bucket, key) = (Arc::clone(&self.bucket), self.key.clone());
+        let handle = self.bucket.runtime.spawn(async move {
+            let upload_id = match id {
+                Some(id) => id,
+                None => bucket.create(&key).await?,
+            };
+            let sent = async {
+                // All of them are waited for, also past a failure: a part that arrives after the abort would stay.
+                let arrived = futures::future::join_all(in_flight).await;
+                for part in arrived {
+                    parts.push(part.map_err(|error| Error::internal("send a part").source(error))??);
+                }
+                // An empty file is one empty part.
+                if !last.is_empty() || parts.is_empty() {
+                    parts.push(bucket.put(&key, &upload_id, parts.len(), last).await?);
+                }
+                Ok(())
+            };
+            let sent = sent.await;
+            drop(permit);
+            if let Err(error) = sent {
+                let _ = bucket.abort(&key, &upload_id).await;
+                return Err(error);
+            }
+            Ok(PendingFile { path: file.0, bytes: file.1, staged: Staged::Upload { upload_id, parts } })
+        });
+        Ok(Closing::sending(Box::new(LastParts { bucket: Arc::clone(&self.bucket), key: self.key.clone(), handle })))
+    }
+}
+
+impl Drop for BucketWriter {
+    fn drop(&mut self) {
+        if let Some(abort) = self.spawn_abort() {
+            wait_a_while(&self.bucket.runtime, abort);
+        }
+    }
+}
+
+struct LastParts {
+    bucket: Arc<Bucket>,
+    key: ObjectPath,
+    handle: JoinHandle<Result<PendingFile>>,
+}
+
+impl Sending for LastParts {
+    fn wait(self: Box<Self>) -> Result<PendingFile> {
+        join(self.handle)
+    }
+
+    fn give_up(self: Box<Self>) {
+        let Self { bucket, key, handle } = *self;
+        let runtime = bucket.runtime.clone();
+        let abort = runtime.spawn(async move {
+            match handle.await {
+                Ok(Ok(PendingFile { staged: Staged::Upload { upload_id, .. }, .. })) => {
+                    bucket.abort(&key, &upload_id).await
+                }
+                _ => Ok(()),
+            }
+        });
+        wait_a_while(&runtime, abort);
+    }
+}
+
+fn wait_a_while(runtime: &Handle, abort: JoinHandle<Result<()>>) {
+    let _ = block_on(runtime.spawn(async move {
+        let _ = tokio::time::timeout(ABORT_PATIENCE, abort).await;
+    }));
+}
