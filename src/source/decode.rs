@@ -102,7 +102,7 @@ impl Meter {
     }
 
     /// Wraps what feeds the framer; counts over all segments of the object.
-    pub(super) fn plain<'a, R: Read>(&'a self, reader: R) -> Metered<'a, R> {
+    pub(super) fn plain<R: Read>(&self, reader: R) -> Metered<'_, R> {
         Metered { inner: reader, out: &self.plain, meter: self }
     }
 

@@ -41,11 +41,17 @@ struct Garbage {
     kind: Kind,
     /// Open brackets.
     depth: usize,
-    in_text: bool,
-    is_escaped: bool,
+    text: Text,
     at_line_start: bool,
     /// Whether the last byte that is no blank closed a bracket.
     behind_closer: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Text {
+    Outside,
+    Inside,
+    BehindBackslash,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -173,8 +179,13 @@ impl Values {
         // Without an open bracket or text there is no end to wait for.
         let kind = if depth == 0 && !in_text { Kind::Stray } else { Kind::Broken };
         let mut garbage = Garbage::new(Stretch::new(offset, self.next_index(), bytes), why, kind);
-        (garbage.depth, garbage.in_text, garbage.is_escaped) = (depth, in_text, is_escaped);
-        garbage.behind_closer = matches!(bytes.trim_ascii_end().last(), Some(b'}' | b']')) && !garbage.in_text;
+        garbage.depth = depth;
+        garbage.text = match (in_text, is_escaped) {
+            (false, _) => Text::Outside,
+            (true, false) => Text::Inside,
+            (true, true) => Text::BehindBackslash,
+        };
+        garbage.behind_closer = matches!(bytes.trim_ascii_end().last(), Some(b'}' | b']')) && !in_text;
         self.place = Place::Garbage(garbage);
         bytes.len()
     }
@@ -225,8 +236,7 @@ impl Garbage {
             message,
             kind,
             depth: 0,
-            in_text: false,
-            is_escaped: false,
+            text: Text::Outside,
             at_line_start: false,
             behind_closer: false,
         }
@@ -258,9 +268,9 @@ impl Garbage {
     fn end_of_broken(&mut self, data: &[u8], is_array: bool) -> Option<usize> {
         let mut at = 0;
         while at < data.len() {
-            if self.in_text {
+            if self.text != Text::Outside {
                 at += self.pass_text(&data[at..]);
-                if !self.in_text && self.depth == 0 {
+                if self.text == Text::Outside && self.depth == 0 {
                     return Some(at);
                 }
                 continue;
@@ -276,7 +286,7 @@ impl Garbage {
             }
             at += 1;
             match byte {
-                b'"' => self.in_text = true,
+                b'"' => self.text = Text::Inside,
                 b'{' | b'[' => self.depth += 1,
                 b'}' | b']' if self.depth <= 1 => return Some(at),
                 b'}' | b']' => self.depth -= 1,
@@ -293,17 +303,18 @@ impl Garbage {
     /// Passes over text up to its end or the line's, or to the end of `data`.
     fn pass_text(&mut self, data: &[u8]) -> usize {
         let mut at = 0;
-        if std::mem::take(&mut self.is_escaped) && data.first() != Some(&b'\n') {
+        if self.text == Text::BehindBackslash && data.first() != Some(&b'\n') {
             at = 1;
         }
+        self.text = Text::Inside;
         while let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &data[at..]) {
             at += found + 1;
             match data[at - 1] {
-                b'\\' if at == data.len() => self.is_escaped = true,
+                b'\\' if at == data.len() => self.text = Text::BehindBackslash,
                 b'\\' if data[at] == b'\n' => {}
                 b'\\' => at += 1,
                 end => {
-                    self.in_text = false;
+                    self.text = Text::Outside;
                     self.behind_closer = false;
                     self.at_line_start = end == b'\n';
                     return at;

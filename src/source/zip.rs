@@ -106,12 +106,12 @@ fn read_entry(
         layers.take_off(&mut checked, left, base64)?;
         (checked.crc.sum(), checked.count, (header.crc, header.plain))
     };
-    // Next to a length that is written in front, the checksum may still be zero and follow behind.
-    let is_crc_known = expected.0 != 0 || header.flags & LENGTH_BEHIND == 0;
-    if plain != expected.1 && expected.1 != 0 && plain < expected.1 {
+    // Beside a stored length in front, checksum and plain length may still be zero there and follow behind.
+    let is_known = header.flags & LENGTH_BEHIND == 0 || expected != (0, 0);
+    if is_known && plain < expected.1 {
         return Err(layers.meter.explain(&io::ErrorKind::UnexpectedEof.into()));
     }
-    if (is_crc_known && crc != expected.0) || (plain != expected.1 && expected.1 != 0) {
+    if is_known && (crc, plain) != expected {
         let message = format!("entry {} does not match its checksum or length", header.name.escape_debug());
         return Err(Stop::Damage(Damage::new(reason::CORRUPT_OBJECT, message)));
     }

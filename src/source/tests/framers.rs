@@ -53,7 +53,7 @@ fn an_array_loses_only_its_broken_elements() {
 #[test]
 fn an_array_that_is_none_or_has_no_end_is_said() {
     assert_eq!(read(br#"{"a":1}"#, Framing::Array).reasons(), [reason::NOT_AN_ARRAY]);
-    let seen = read(br#"[1] tail"#, Framing::Array);
+    let seen = read(b"[1] tail", Framing::Array);
     assert_eq!((seen.texts(), seen.reasons()), (vec!["1"], vec![reason::NOT_AN_ARRAY]));
     let seen = read(br#"[{"a":1},{"b""#, Framing::Array);
     assert_eq!(
