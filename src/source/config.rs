@@ -21,7 +21,8 @@ pub struct SourceConfig {
     #[serde(default)]
     pub select: Select,
     /// How far before the window's start path prefixes are listed too, so that an object written late under an earlier
-    /// prefix is found. At least the producer's longest buffering. Default: `2h`.
+    /// prefix is found. At least the producer's longest buffering. One hour past the window's end is always listed, for
+    /// producers whose clock runs ahead. Neither changes which times belong to the window. Default: `2h`.
     #[serde(default = "default_look_back")]
     pub look_back: Span,
     /// Only objects whose key ends like one of these. Default: all. Example: `[.gz, .json]`
@@ -56,6 +57,7 @@ pub enum Select {
     #[default]
     Modified,
     /// The hour in its path. An object that arrives after its hour was processed is only found by running that hour again.
+    /// The window must be of whole hours.
     Path,
 }
 
@@ -63,7 +65,7 @@ pub enum Select {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Framing {
-    /// One record per line; a line is any text.
+    /// One record per line; a line is any text. Blank lines are no records.
     #[default]
     Lines,
     /// The whole object is one JSON value.

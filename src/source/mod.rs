@@ -1,5 +1,26 @@
-//! source
+//! Which objects a window holds, and the raw records in them.
+//!
+//! [`list()`] selects the objects, [`open()`] gives the stored bytes of one, and [`read_object`] decodes and frames
+//! them.
 
+mod base64;
 mod config;
+mod decode;
+mod folder;
+mod frame;
+mod list;
+mod open;
+mod prefixes;
+mod read;
+pub mod reason;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod values;
+mod zip;
 
 pub use config::*;
+pub use frame::Frame;
+pub use list::{InputObject, Listing, list, skip};
+pub use open::{Opened, Opening, open};
+pub use read::{ObjectStats, read_object};

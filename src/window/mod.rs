@@ -1,13 +1,147 @@
 //! Windows of time: `[start, end)` in UTC.
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
+mod parse;
 
-/// A half-open span of time: `start` belongs to it, `end` does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+use crate::job::Span;
+use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, TimeDelta, Timelike, Utc};
+use etl_sdk::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A half-open span of time: `start` belongs to it, `end` does not. Both are whole seconds in UTC, since that is all
+/// a bucket's modified times can tell apart.
+///
+/// Reads and prints as `2026-11-20T00:00:00Z/2026-11-20T01:00:00Z`; see [`Window::parse`] for the other forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Window {
     /// First instant.
     pub start: DateTime<Utc>,
     /// First instant after.
     pub end: DateTime<Utc>,
+}
+
+impl Window {
+    /// The window between two instants.
+    ///
+    /// Fails with [`ErrorKind::Usage`] when `end` is not after `start`, when one of them has a part of a second, and
+    /// outside the years 1970 to 9999.
+    pub fn new(start: DateTime<Utc>, end: DateTime<Utc>) -> Result<Self> {
+        let window = Self { start, end };
+        if end <= start {
+            return Err(refused(
+                &window.to_string(),
+                "the end of a window is after its start and does not belong to it",
+            ));
+        }
+        if start.nanosecond() != 0 || end.nanosecond() != 0 {
+            return Err(refused(&format!("{start:?}/{end:?}"), "windows start and end on whole seconds"));
+        }
+        if start.year() < 1970 || end.year() > 9999 {
+            return Err(refused(&window.to_string(), "windows lie in the years 1970 to 9999"));
+        }
+        Ok(window)
+    }
+
+    /// The span before `now`: `[now - span, now)`, with `now` cut to the second it is in. It is not aligned to hours:
+    /// calls that follow each other later than `span` leave a gap, and earlier ones overlap.
+    pub fn last(span: Span, now: DateTime<Utc>) -> Result<Self> {
+        let end = now.trunc_subsecs(0);
+        let start = TimeDelta::try_seconds(span.seconds).and_then(|span| end.checked_sub_signed(span));
+        let start = start.ok_or_else(|| refused(&span.to_string(), "the span reaches back before 1970"))?;
+        Self::new(start, end)
+    }
+
+    /// The window as part of names: `20261120T000000Z-20261120T010000Z`.
+    pub fn id(&self) -> String {
+        const FORM: &str = "%Y%m%dT%H%M%SZ";
+        format!("{}-{}", self.start.format(FORM), self.end.format(FORM))
+    }
+
+    /// Whether an instant belongs to the window.
+    pub fn contains(&self, instant: DateTime<Utc>) -> bool {
+        self.start <= instant && instant < self.end
+    }
+
+    /// Whether the window starts and ends on the hour.
+    pub fn is_hourly(&self) -> bool {
+        [self.start, self.end].iter().all(|instant| instant.timestamp() % 3_600 == 0)
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let second = |instant: DateTime<Utc>| instant.to_rfc3339_opts(SecondsFormat::Secs, true);
+        write!(f, "{}/{}", second(self.start), second(self.end))
+    }
+}
+
+impl From<Window> for String {
+    fn from(window: Window) -> Self {
+        window.to_string()
+    }
+}
+
+impl TryFrom<String> for Window {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl std::str::FromStr for Window {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+/// An error that names the window and says what is wrong with it.
+fn refused(window: &str, hint: &str) -> Error {
+    Error::new(ErrorKind::Usage, "read the window").with("window", window).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instant(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_last_span_ends_at_the_second_now_is_in() {
+        let now = instant("2026-11-20T05:17:03.999Z");
+        let window = Window::last(Span { seconds: 3_600 }, now).unwrap();
+        assert_eq!(window.to_string(), "2026-11-20T04:17:03Z/2026-11-20T05:17:03Z");
+        assert!(!window.is_hourly());
+        for seconds in [0, i64::MAX, 60 * 365 * 86_400] {
+            assert_eq!(Window::last(Span { seconds }, now).unwrap_err().kind(), ErrorKind::Usage, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn names_and_serialized_forms() {
+        let window = Window::parse("2026-11-20T00:00Z/2026-11-20T01:00Z").unwrap();
+        assert_eq!(window.id(), "20261120T000000Z-20261120T010000Z");
+        let json = serde_json::to_string(&window).unwrap();
+        assert_eq!(json, r#""2026-11-20T00:00:00Z/2026-11-20T01:00:00Z""#);
+        assert_eq!(serde_json::from_str::<Window>(&json).unwrap(), window);
+    }
+
+    #[test]
+    fn the_start_belongs_to_it_and_the_end_does_not() {
+        let window = Window::parse("2026-11-20").unwrap();
+        assert!(window.contains(window.start));
+        assert!(window.contains(window.end - TimeDelta::nanoseconds(1)));
+        assert!(!window.contains(window.end));
+    }
+
+    #[test]
+    fn parts_of_seconds_are_refused() {
+        let (start, end) = (instant("2026-11-20T00:00:00.5Z"), instant("2026-11-20T01:00:00Z"));
+        assert_eq!(Window::new(start, end).unwrap_err().kind(), ErrorKind::Usage);
+    }
 }

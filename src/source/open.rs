@@ -1,0 +1,368 @@
+//! The bytes of an object as a blocking reader: a file as it is, an object of a bucket streamed ahead by a task.
+
+use super::InputObject;
+use super::folder::{failed, file_of};
+use crate::storage::{Storage, StorageKind, store_error};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use etl_sdk::{Error, ErrorKind, Result};
+use futures::TryStreamExt;
+use object_store::path::Path as ObjectPath;
+use object_store::{GetOptions, GetRange, ObjectStore};
+use std::error::Error as StdError;
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+
+/// Most bytes of one object that are fetched and not read yet. A single chunk of the connection may exceed it.
+const BYTES_AHEAD: usize = 4 << 20;
+
+/// How often a broken connection is taken up again without a byte of progress.
+const ATTEMPTS: u32 = 5;
+
+/// Wait before the second attempt; doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// An object on its way. Opening the next object before the current one is read to its end is all that prefetching
+/// takes: the first few MiB are fetched ahead, and dropping this (or the reader) stops it.
+pub struct Opening(Origin);
+
+enum Origin {
+    File(File),
+    Bucket(Fetched),
+}
+
+/// What came of opening an object.
+pub enum Opened {
+    /// Its stored bytes, from the first to the last. Errors of the reader carry an [`etl_sdk::Error`].
+    Reader(Box<dyn Read + Send>),
+    /// It is in an archive storage class and must be restored before it can be read. It is no failure of the run: it
+    /// is counted as skipped, [`super::skip::ARCHIVED`].
+    Archived,
+}
+
+/// Opens an object. A file is opened at once; from a bucket the fetching starts and this returns.
+///
+/// Fails when a file is gone, refused, or not the one that was listed.
+pub fn open(storage: &Storage, object: &InputObject, runtime: &Handle) -> Result<Opening> {
+    Ok(Opening(match storage.kind() {
+        StorageKind::Folder(_) => Origin::File(open_file(storage, object)?),
+        StorageKind::Bucket(_) => Origin::Bucket(fetch(Arc::clone(storage.store()), object, runtime)),
+    }))
+}
+
+impl Opening {
+    /// Waits for the first bytes. Not to be called on a thread of the runtime, which it would block.
+    ///
+    /// Fails with `Unavailable` when the store does not answer or the object changed since it was listed, with
+    /// `NotFound` and `Permission` as the store says.
+    pub fn wait(self) -> Result<Opened> {
+        let mut fetched = match self.0 {
+            Origin::File(file) => return Ok(Opened::Reader(Box::new(file))),
+            Origin::Bucket(fetched) => fetched,
+        };
+        match fetched.advance() {
+            Ok(()) => Ok(Opened::Reader(Box::new(fetched))),
+            Err(Failure::Archived) => Ok(Opened::Archived),
+            Err(Failure::Error(error)) => Err(error),
+        }
+    }
+}
+
+fn open_file(storage: &Storage, object: &InputObject) -> Result<File> {
+    let path = file_of(storage, &object.path);
+    let file = File::open(&path).map_err(|error| failed(&path, error))?;
+    let metadata = file.metadata().map_err(|error| failed(&path, error))?;
+    let modified = metadata.modified().map_err(|error| failed(&path, error))?;
+    if metadata.len() != object.size || DateTime::<Utc>::from(modified) != object.modified {
+        return Err(changed(&object.object.uri));
+    }
+    Ok(file)
+}
+
+fn changed(uri: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, "read an object")
+        .with("uri", uri)
+        .hint("the object changed after it was listed; run the window again")
+}
+
+fn fetch(store: Arc<dyn ObjectStore>, object: &InputObject, runtime: &Handle) -> Fetched {
+    let (sender, receiver) = unbounded_channel();
+    let task = Fetch {
+        store,
+        path: object.path.clone(),
+        uri: object.object.uri.clone(),
+        etag: object.object.etag.clone(),
+        size: object.size,
+        sender,
+        room: Arc::new(Semaphore::new(BYTES_AHEAD)),
+    };
+    let abort = runtime.spawn(task.run()).abort_handle();
+    Fetched { receiver, chunk: Bytes::new(), permit: None, abort, uri: object.object.uri.clone(), missing: object.size }
+}
+
+/// The task's end: asks the store and keeps at most [`BYTES_AHEAD`] waiting.
+struct Fetch {
+    store: Arc<dyn ObjectStore>,
+    path: ObjectPath,
+    uri: String,
+    etag: Option<String>,
+    size: u64,
+    sender: UnboundedSender<Result<(Bytes, OwnedSemaphorePermit), Failure>>,
+    room: Arc<Semaphore>,
+}
+
+enum Failure {
+    Archived,
+    Error(Error),
+}
+
+/// Why a stream of bytes ended before the object did.
+enum Broken {
+    /// Nobody reads any more.
+    Unwanted,
+    Store(object_store::Error),
+    /// The connection ended early without an error.
+    Short,
+}
+
+impl Fetch {
+    async fn run(self) {
+        let (mut at, mut attempt) = (0, 0);
+        while at < self.size {
+            let reached = at;
+            let Err(broken) = self.stream(&mut at).await else { continue };
+            attempt = if at > reached { 1 } else { attempt + 1 };
+            let failure = match broken {
+                Broken::Unwanted => return,
+                Broken::Store(error) if is_archived(&error) => Failure::Archived,
+                Broken::Store(error) if attempt < ATTEMPTS && is_passing(&error) => {
+                    tokio::time::sleep(FIRST_WAIT * 2u32.pow(attempt - 1)).await;
+                    continue;
+                }
+                Broken::Short if attempt < ATTEMPTS => {
+                    tokio::time::sleep(FIRST_WAIT * 2u32.pow(attempt - 1)).await;
+                    continue;
+                }
+                Broken::Store(object_store::Error::Precondition { .. }) => Failure::Error(changed(&self.uri)),
+                Broken::Store(error) => {
+                    Failure::Error(store_error("read an object", &self.uri, error).with("offset", at))
+                }
+                Broken::Short => Failure::Error(
+                    Error::new(ErrorKind::Unavailable, "read an object")
+                        .with("uri", &self.uri)
+                        .with("offset", at)
+                        .with("size", self.size),
+                ),
+            };
+            // A closed channel means that nobody wants to know.
+            let _ = self.sender.send(Err(failure));
+            return;
+        }
+    }
+
+    /// Sends the bytes from `at` to the end and moves `at` along.
+    async fn stream(&self, at: &mut u64) -> Result<(), Broken> {
+        let options = GetOptions {
+            range: (*at > 0).then_some(GetRange::Offset(*at)),
+            if_match: self.etag.clone(),
+            ..GetOptions::default()
+        };
+        let got = self.store.get_opts(&self.path, options).await.map_err(Broken::Store)?;
+        let mut chunks = got.into_stream();
+        while let Some(mut chunk) = chunks.try_next().await.map_err(Broken::Store)? {
+            while !chunk.is_empty() {
+                let part = chunk.split_to(chunk.len().min(BYTES_AHEAD));
+                let permits = u32::try_from(part.len()).map_err(|_| Broken::Unwanted)?;
+                let permit = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| Broken::Unwanted)?;
+                *at += part.len() as u64;
+                self.sender.send(Ok((part, permit))).map_err(|_| Broken::Unwanted)?;
+            }
+        }
+        if *at < self.size { Err(Broken::Short) } else { Ok(()) }
+    }
+}
+
+/// Whether the same call may succeed later. The store has already retried what it can see.
+fn is_passing(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::Generic { .. })
+}
+
+/// An archived object is refused with `403 InvalidObjectState`, which the store's error carries only as text.
+fn is_archived(error: &object_store::Error) -> bool {
+    let mut cause: Option<&dyn StdError> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("InvalidObjectState") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The reader's end.
+struct Fetched {
+    receiver: UnboundedReceiver<Result<(Bytes, OwnedSemaphorePermit), Failure>>,
+    chunk: Bytes,
+    /// Held until the chunk is read, then handed back so that the next one is fetched.
+    permit: Option<OwnedSemaphorePermit>,
+    abort: AbortHandle,
+    uri: String,
+    /// Bytes of the object that have not arrived here.
+    missing: u64,
+}
+
+impl Fetched {
+    /// Waits for the next chunk; leaves an empty one at the end.
+    fn advance(&mut self) -> Result<(), Failure> {
+        self.permit = None;
+        match self.receiver.blocking_recv() {
+            Some(Ok((chunk, permit))) => {
+                self.missing = self.missing.saturating_sub(chunk.len() as u64);
+                (self.chunk, self.permit) = (chunk, Some(permit));
+                Ok(())
+            }
+            Some(Err(failure)) => Err(failure),
+            None if self.missing == 0 => Ok(()),
+            // The runtime went away: without this, a cut object would look like a whole one.
+            None => Err(Failure::Error(
+                Error::new(ErrorKind::Unavailable, "read an object")
+                    .with("uri", &self.uri)
+                    .with("missing_bytes", self.missing),
+            )),
+        }
+    }
+}
+
+impl Read for Fetched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.chunk.is_empty() {
+            self.advance().map_err(|failure| match failure {
+                Failure::Error(error) => io::Error::other(error),
+                Failure::Archived => io::Error::other(
+                    Error::new(ErrorKind::Permission, "read an object")
+                        .with("uri", &self.uri)
+                        .with("storage", "archived"),
+                ),
+            })?;
+        }
+        let count = self.chunk.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.chunk[..count]);
+        bytes::Buf::advance(&mut self.chunk, count);
+        Ok(count)
+    }
+}
+
+impl Drop for Fetched {
+    fn drop(&mut self) {
+        self.abort.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::S3Config;
+    use etl_sdk::ObjectRef;
+    use object_store::PutPayload;
+    use object_store::memory::InMemory;
+    use std::path::Path;
+
+    fn object(path: &str, size: u64, etag: Option<String>) -> InputObject {
+        InputObject {
+            object: Arc::new(ObjectRef { uri: format!("s3://bucket/{path}"), etag, ordinal: 0 }),
+            path: ObjectPath::from(path),
+            size,
+            modified: DateTime::default(),
+        }
+    }
+
+    fn put(runtime: &tokio::runtime::Runtime, store: &InMemory, bytes: Vec<u8>) -> Option<String> {
+        runtime
+            .block_on(store.put_opts(&"a".into(), PutPayload::from(bytes), object_store::PutOptions::default()))
+            .unwrap()
+            .e_tag
+    }
+
+    #[test]
+    fn an_object_larger_than_what_is_fetched_ahead_arrives_whole() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let store = InMemory::new();
+        let bytes: Vec<u8> = (0..3 * BYTES_AHEAD + 17).map(|place| (place % 251) as u8).collect();
+        let etag = put(&runtime, &store, bytes.clone());
+        let object = object("a", bytes.len() as u64, etag);
+        let opening = Opening(Origin::Bucket(fetch(Arc::new(store), &object, runtime.handle())));
+        let Ok(Opened::Reader(mut reader)) = opening.wait() else { panic!("not opened") };
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        assert!(read == bytes);
+    }
+
+    #[test]
+    fn another_version_or_a_shorter_object_is_an_error_that_carries_ours() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let store = Arc::new(InMemory::new());
+        let etag = put(&runtime, &store, b"first".to_vec());
+        put(&runtime, &store, b"second".to_vec());
+        let listed = object("a", 5, etag);
+        let opening =
+            Opening(Origin::Bucket(fetch(Arc::clone(&store) as Arc<dyn ObjectStore>, &listed, runtime.handle())));
+        let error = opening.wait().err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("changed")), "{error}");
+
+        let gone = object("b", 5, None);
+        let opening = Opening(Origin::Bucket(fetch(store, &gone, runtime.handle())));
+        assert_eq!(opening.wait().err().unwrap().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_runtime_that_ends_is_an_error_and_not_an_end() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let store = InMemory::new();
+        let bytes = vec![7; 3 * BYTES_AHEAD];
+        let etag = put(&runtime, &store, bytes.clone());
+        let object = object("a", bytes.len() as u64, etag);
+        let opening = Opening(Origin::Bucket(fetch(Arc::new(store), &object, runtime.handle())));
+        let Ok(Opened::Reader(mut reader)) = opening.wait() else { panic!("not opened") };
+        drop(runtime);
+        let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
+        let error = error.get_ref().and_then(|error| error.downcast_ref::<Error>()).unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn an_archived_object_is_known_by_the_stores_text() {
+        let error = object_store::Error::PermissionDenied {
+            path: "a".into(),
+            source: "<Error><Code>InvalidObjectState</Code></Error>".into(),
+        };
+        assert!(is_archived(&error));
+        let other = object_store::Error::PermissionDenied { path: "a".into(), source: "AccessDenied".into() };
+        assert!(!is_archived(&other));
+    }
+
+    #[test]
+    fn a_file_that_changed_since_it_was_listed_is_refused() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        std::fs::write(&file, "abc").unwrap();
+        let storage = Storage::open(folder.path().to_str().unwrap(), &S3Config::default(), Path::new("/")).unwrap();
+        let mut listed = object("", 3, None);
+        listed.path = ObjectPath::from_absolute_path(&file).unwrap();
+        listed.modified = std::fs::metadata(&file).unwrap().modified().unwrap().into();
+        assert!(open(&storage, &listed, runtime.handle()).is_ok());
+        std::fs::write(&file, "abcd").unwrap();
+        let error = open(&storage, &listed, runtime.handle()).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        std::fs::remove_file(&file).unwrap();
+        let error = open(&storage, &listed, runtime.handle()).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+}

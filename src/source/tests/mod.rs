@@ -1,0 +1,77 @@
+//! Objects made on the fly, read whole.
+
+mod decoders;
+mod framers;
+mod listing;
+
+use super::read::read_in_blocks;
+use super::{Frame, Framing, Layout, ObjectStats, Select, SourceConfig};
+use crate::job::{ByteSize, LimitsConfig, Span};
+use crate::storage::S3Config;
+use etl_sdk::{ObjectRef, Reject, Result};
+use std::io::Read;
+use std::sync::Arc;
+
+fn config(framing: Framing) -> SourceConfig {
+    SourceConfig {
+        url: String::new(),
+        s3: S3Config::default(),
+        layout: Layout::Flat,
+        select: Select::Modified,
+        look_back: Span { seconds: 7_200 },
+        suffixes: Vec::new(),
+        framing,
+        base64: false,
+    }
+}
+
+fn limits(record_bytes: u64) -> LimitsConfig {
+    LimitsConfig { record_bytes: ByteSize(record_bytes), ..LimitsConfig::default() }
+}
+
+/// What reading an object gave.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    /// Offset, index and bytes.
+    records: Vec<(u64, Option<u32>, Vec<u8>)>,
+    rejects: Vec<Reject>,
+    stats: ObjectStats,
+}
+
+impl Seen {
+    fn texts(&self) -> Vec<&str> {
+        self.records.iter().map(|(_, _, bytes)| std::str::from_utf8(bytes).unwrap()).collect()
+    }
+
+    fn reasons(&self) -> Vec<&'static str> {
+        self.rejects.iter().map(|reject| reject.reason).collect()
+    }
+}
+
+fn object() -> Arc<ObjectRef> {
+    Arc::new(ObjectRef { uri: "/raw/a".into(), etag: None, ordinal: 0 })
+}
+
+fn try_read(input: &mut dyn Read, config: &SourceConfig, limits: &LimitsConfig, block: usize) -> Result<Seen> {
+    let mut seen = Seen::default();
+    let mut visit = |frame: Frame<'_>| {
+        match frame {
+            Frame::Record(record) => seen.records.push((record.offset, record.index, record.bytes.to_vec())),
+            Frame::Rejected(reject) => seen.rejects.push(reject),
+        }
+        Ok(())
+    };
+    let stats = read_in_blocks(input, &object(), config, limits, &mut visit, block)?;
+    assert_eq!(stats.records, seen.records.len() as u64);
+    assert_eq!(stats.rejected, seen.rejects.len() as u64);
+    seen.stats = stats;
+    Ok(seen)
+}
+
+fn read_with(bytes: &[u8], config: &SourceConfig, limits: &LimitsConfig) -> Seen {
+    try_read(&mut &*bytes, config, limits, 4096).unwrap()
+}
+
+fn read(bytes: &[u8], framing: Framing) -> Seen {
+    read_with(bytes, &config(framing), &LimitsConfig::default())
+}
