@@ -12,6 +12,10 @@ pub struct Registry {
 /// Everything that is built in.
 pub fn builtin() -> Registry {
     Registry::default()
+        .transformer(transformer_clickstream::COMPONENT)
+        .enrichment(plugin_user_agent::COMPONENT)
+        .enrichment(plugin_ip_geo::COMPONENT)
+        .enrichment(plugin_bot_filter::COMPONENT)
 }
 
 impl Registry {

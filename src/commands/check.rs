@@ -2,16 +2,13 @@
 
 use super::{CheckRequest, Outcome, process_environment};
 use crate::cli::Printer;
+use crate::engine::{Pipeline, Places};
 use crate::job::{Job, load};
-use crate::registry::{Registry, unknown};
+use crate::registry::Registry;
 use crate::report::columns::{Align, Columns};
-use crate::storage::Storage;
-use arrow::datatypes::SchemaRef;
-use etl_sdk::{Error, Fact, Result, Table, Transformer};
+use etl_sdk::{Fact, Result};
 use serde::Serialize;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::path::Path;
+use serde_json::json;
 
 /// What was found in a job.
 #[derive(Clone, Debug, Serialize)]
@@ -68,115 +65,32 @@ pub fn run(request: &CheckRequest, registry: &Registry, printer: &Printer) -> Re
 
 /// Builds every part of the job.
 pub fn inspect(job: &Job, registry: &Registry) -> Result<CheckReport> {
-    let config = &job.config;
-    let source = open(job, "source", &config.source.url, &config.source.s3)?;
-    let sink = open(job, "sink", &config.sink.url, &config.sink.s3)?;
-    let state_s3 = config.state.s3.as_ref().unwrap_or(&config.sink.s3);
-    let dead_letter_s3 = config.dead_letter.s3.as_ref().unwrap_or(&config.sink.s3);
-    for (section, url, s3) in
-        [("state", &config.state.url, state_s3), ("dead_letter", &config.dead_letter.url, dead_letter_s3)]
-    {
-        if let Some(url) = url {
-            open(job, section, url, s3)?;
-        }
-    }
-    let transformer = job.build_transformer(registry)?;
-    let (enrich, schemas) = check_enrich(job, registry, transformer.as_ref())?;
-    let tables = check_tables(job, transformer.tables(), &schemas)?;
+    let places = Places::open(job)?;
+    let pipeline = Pipeline::build(job, registry)?;
+    let steps = pipeline.tables.iter().flat_map(|plan| {
+        plan.steps.iter().map(|step| StepFound {
+            step: step.name.clone(),
+            table: plan.table.schema.table.clone(),
+            facts: step.enrichment.facts(),
+        })
+    });
+    let tables = pipeline.tables.iter().filter_map(|plan| {
+        let sink = plan.sink.as_ref()?;
+        Some(TableFound {
+            name: plan.table.schema.table.clone(),
+            columns: sink.output().fields().len(),
+            partition_by: sink.partition_names().map(str::to_owned).collect(),
+        })
+    });
     Ok(CheckReport {
-        job: config.job.clone(),
+        job: job.config.job.clone(),
         file: job.path.display().to_string(),
-        source: source.url().to_owned(),
-        transformer: config.transformer.name.clone(),
-        enrich,
-        tables,
-        sink: sink.url().to_owned(),
+        source: places.source.url().to_owned(),
+        transformer: job.config.transformer.name.clone(),
+        enrich: steps.collect(),
+        tables: tables.collect(),
+        sink: places.sink.url().to_owned(),
     })
-}
-
-fn open(job: &Job, section: &str, url: &str, s3: &crate::storage::S3Config) -> Result<Storage> {
-    Storage::open(url, s3, &job.folder).map_err(|error| job.placed(&[section, "url"], error))
-}
-
-type Schemas = BTreeMap<String, SchemaRef>;
-
-/// Builds each step and follows the columns of its table through it.
-fn check_enrich(job: &Job, registry: &Registry, transformer: &dyn Transformer) -> Result<(Vec<StepFound>, Schemas)> {
-    let mut schemas: Schemas =
-        transformer.tables().iter().map(|table| (table.schema.table.clone(), table.schema.working_schema())).collect();
-    let mut found = Vec::new();
-    for (place, step) in job.config.enrich.iter().enumerate().filter(|(_, step)| step.enabled) {
-        let number = place.to_string();
-        let first = transformer.tables().first().map(|table| table.schema.table.as_str());
-        let table = step.table.as_deref().or(first).unwrap_or_default().to_owned();
-        let Some(input) = schemas.get(&table) else {
-            let known: Vec<&str> = schemas.keys().map(String::as_str).collect();
-            return Err(job.placed(&["enrich", &number, "table"], unknown("table", &table, &known)));
-        };
-        let (step, output, facts) = match (&step.name, &step.sql) {
-            (Some(name), _) => {
-                let enrichment = job.build_enrichment(place, registry)?;
-                let output = enrichment
-                    .output_schema(input)
-                    .map_err(|error| job.placed(&["enrich", &number], error.with("table", &table)))?;
-                (name.clone(), output, enrichment.facts())
-            }
-            (None, Some(file)) => {
-                let path = job.context().resolve(file);
-                let output = check_sql(&path, &step.with, input)
-                    .map_err(|error| job.placed(&["enrich", &number, "sql"], error))?;
-                (file.display().to_string(), output, Vec::new())
-            }
-            (None, None) => continue,
-        };
-        schemas.insert(table.clone(), output);
-        found.push(StepFound { step, table, facts });
-    }
-    Ok((found, schemas))
-}
-
-/// The columns that a SQL step leaves. Seam: the engine plans the statement here; until then the file must be there
-/// and must not be empty.
-fn check_sql(path: &Path, _parameters: &Value, input: &SchemaRef) -> Result<SchemaRef> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::config("read the SQL file").with("file", path.display()).source(error))?;
-    if text.trim().is_empty() {
-        return Err(Error::config("the SQL file is empty").with("file", path.display()));
-    }
-    Ok(SchemaRef::clone(input))
-}
-
-fn check_tables(job: &Job, tables: &[Table], schemas: &Schemas) -> Result<Vec<TableFound>> {
-    let known: Vec<&str> = tables.iter().map(|table| table.schema.table.as_str()).collect();
-    if let Some(name) = job.config.tables.keys().find(|name| !known.contains(&name.as_str())) {
-        return Err(job.placed(&["tables", name], unknown("table", name, &known)));
-    }
-    let mut found = Vec::new();
-    for table in tables {
-        let name = &table.schema.table;
-        let settings = job.config.tables.get(name);
-        let own = settings.and_then(|settings| settings.partition_by.as_ref());
-        let partition_by = own.unwrap_or(&table.partition_by);
-        for (place, part) in partition_by.iter().enumerate() {
-            let columns = schemas.get(name).map(|schema| schema.fields().clone()).unwrap_or_default();
-            if !columns.iter().any(|field| *field.name() == part.column) {
-                let known: Vec<&str> = columns.iter().map(|field| field.name().as_str()).collect();
-                let path = ["tables", name.as_str(), "partition_by", &place.to_string(), "column"];
-                return Err(job.placed(&path, unknown("column", &part.column, &known).with("table", name)));
-            }
-        }
-        if settings.and_then(|settings| settings.write) == Some(false) {
-            continue;
-        }
-        let hidden = table.schema.columns.iter().filter(|column| column.transient).count();
-        let all = schemas.get(name).map_or(0, |schema| schema.fields().len());
-        found.push(TableFound {
-            name: name.clone(),
-            columns: all.saturating_sub(hidden),
-            partition_by: partition_by.iter().map(|part| part.name.clone()).collect(),
-        });
-    }
-    Ok(found)
 }
 
 fn screen(report: &CheckReport) -> String {

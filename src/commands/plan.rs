@@ -1,10 +1,152 @@
-//! `plan`: what a run would do.
+//! `plan`: what a run would do, without doing it.
 
-use super::{Outcome, PlanRequest};
+use super::run::{instant, runtime, window};
+use super::{Outcome, PlanRequest, process_environment};
 use crate::cli::Printer;
-use etl_sdk::{Error, Result};
+use crate::engine::{Pipeline, Places, Task, estimated_bytes, pack};
+use crate::job::load;
+use crate::registry::builtin;
+use crate::report::columns::{Align, Columns};
+use crate::report::{WindowReport, bytes, count};
+use crate::source;
+use chrono::SecondsFormat;
+use etl_sdk::Result;
+use serde::Serialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Objects of each task that are named on the screen; `--output json` names all.
+const SHOWN_PER_TASK: usize = 3;
+
+/// What a run would read, and where it would write.
+#[derive(Debug, Serialize)]
+pub struct PlanReport {
+    /// Name of the job.
+    pub job: String,
+    /// The window, `[start, end)`.
+    pub window: WindowReport,
+    /// Where raw batches are read.
+    pub source: String,
+    /// Prefixes that were listed.
+    pub prefixes: u64,
+    /// Objects the store listed.
+    pub listed: u64,
+    /// Objects left out, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Objects of other windows.
+    pub outside: u64,
+    /// Stored bytes to read.
+    pub bytes: u64,
+    /// Decompressed bytes, estimated from names and sizes.
+    pub estimated_bytes: u64,
+    /// The tasks, with their objects.
+    pub tasks: Vec<TaskPlan>,
+    /// Tables that would be written.
+    pub tables: Vec<String>,
+    /// Where they would go.
+    pub sink: String,
+}
+
+/// One task of the plan.
+#[derive(Debug, Serialize)]
+pub struct TaskPlan {
+    /// Place among the tasks.
+    pub number: usize,
+    /// Decompressed bytes, estimated.
+    pub estimated_bytes: u64,
+    /// Its objects.
+    pub objects: Vec<ObjectPlan>,
+}
+
+/// One object of the plan.
+#[derive(Debug, Serialize)]
+pub struct ObjectPlan {
+    /// Where it is.
+    pub uri: String,
+    /// Stored bytes.
+    pub bytes: u64,
+    /// When it was last modified, RFC 3339.
+    pub modified: String,
+}
 
 /// Prints what a run would read and write.
-pub fn run(request: &PlanRequest, _printer: &Printer) -> Result<Outcome> {
-    Err(Error::internal("not built yet").with("command", "plan").with("job", request.job_file.display()))
+pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
+    let now = instant(request.now.as_deref())?;
+    let job = load(&request.job_file, &request.overrides, &process_environment)?;
+    let window = window(request.window.as_deref(), request.last.as_deref(), now)?;
+    let pipeline = Pipeline::build(&job, &builtin())?;
+    let places = Places::open(&job)?;
+    let config = &job.config;
+    let listing = runtime()?.block_on(source::list(&places.source, &config.source, &window, &config.limits))?;
+    let report = PlanReport {
+        job: config.job.clone(),
+        window: window.into(),
+        source: places.source.url().to_owned(),
+        prefixes: listing.prefixes,
+        listed: listing.listed,
+        skipped: listing.skipped.iter().map(|(reason, (count, _))| ((*reason).to_owned(), *count)).collect(),
+        outside: listing.outside.0,
+        bytes: listing.objects.iter().map(|object| object.size).sum(),
+        estimated_bytes: listing.objects.iter().map(estimated_bytes).sum(),
+        tasks: pack(listing.objects, config.limits.task_bytes.0).iter().map(describe).collect(),
+        tables: pipeline
+            .tables
+            .iter()
+            .filter_map(|plan| plan.sink.as_ref().map(|sink| sink.table().to_owned()))
+            .collect(),
+        sink: places.sink.url().to_owned(),
+    };
+    if printer.is_json() {
+        printer.json(&json!({"plan": report}))?;
+    } else {
+        printer.result(&screen(&report))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn describe(task: &Task) -> TaskPlan {
+    let objects = task.objects.iter().map(|object| ObjectPlan {
+        uri: object.object.uri.clone(),
+        bytes: object.size,
+        modified: object.modified.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+    });
+    TaskPlan {
+        number: task.number,
+        estimated_bytes: task.objects.iter().map(estimated_bytes).sum(),
+        objects: objects.collect(),
+    }
+}
+
+fn screen(report: &PlanReport) -> String {
+    let mut columns = Columns::new(&[Align::Left, Align::Left]);
+    let mut row = |name: &str, value: String| columns.row([name.to_owned(), value]);
+    let objects: usize = report.tasks.iter().map(|task| task.objects.len()).sum();
+    row("window", format!("{} to {}", report.window.start, report.window.end));
+    row("source", format!("{} ({} prefixes, {} objects listed)", report.source, count(report.prefixes), count(report.listed)));
+    row(
+        "read",
+        format!(
+            "{} objects, {} ({} decompressed, estimated)",
+            count(objects as u64),
+            bytes(report.bytes),
+            bytes(report.estimated_bytes)
+        ),
+    );
+    for (reason, number) in &report.skipped {
+        row("skip", format!("{} {reason}", count(*number)));
+    }
+    if report.outside > 0 {
+        row("leave", format!("{} objects of other windows", count(report.outside)));
+    }
+    for task in &report.tasks {
+        let shown = task.objects.iter().take(SHOWN_PER_TASK).map(|object| object.uri.clone());
+        let more = task.objects.len().saturating_sub(SHOWN_PER_TASK);
+        let mut names: Vec<_> = shown.collect();
+        if more > 0 {
+            names.push(format!("and {} more", count(more as u64)));
+        }
+        row(&format!("task {}", task.number), format!("{}: {}", bytes(task.estimated_bytes), names.join(", ")));
+    }
+    row("write", format!("{} to {}", report.tables.join(", "), report.sink));
+    format!("plan: job {}, nothing is done\n{}", report.job, columns.render(2))
 }

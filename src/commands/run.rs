@@ -1,10 +1,82 @@
 //! `run`: one job over one window.
 
-use super::{Outcome, RunRequest};
-use crate::cli::Printer;
-use etl_sdk::{Error, Result};
+use super::{Outcome, RunRequest, process_environment};
+use crate::cli::{Printer, ProgressDisplay};
+use crate::engine::{Pipeline, RunPlan, execute};
+use crate::job::{Job, load};
+use crate::registry::builtin;
+use crate::report::Progress;
+use crate::window::Window;
+use chrono::{DateTime, Utc};
+use etl_sdk::{Error, ErrorKind, Result};
+use tokio::runtime::Runtime;
 
 /// Runs the job and prints the report.
-pub fn run(request: &RunRequest, _printer: &Printer) -> Result<Outcome> {
-    Err(Error::internal("not built yet").with("command", "run").with("job", request.job_file.display()))
+pub fn run(request: &RunRequest, printer: &Printer) -> Result<Outcome> {
+    let now = instant(request.now.as_deref())?;
+    let job = load(&request.job_file, &request.overrides, &process_environment)?;
+    let window = window(request.window.as_deref(), request.last.as_deref(), now)?;
+    let pipeline = Pipeline::build(&job, &builtin())?;
+    let runtime = runtime()?;
+    let progress = Progress::default();
+    printer.note(&format!("{}: window {window}", job.config.job));
+    let display = ProgressDisplay::start(printer, progress.clone());
+    let (report, result) = execute(&RunPlan {
+        job: &job,
+        pipeline: &pipeline,
+        window,
+        now_msec: now.timestamp_millis(),
+        threads: threads(request.threads, &job),
+        dry_run: request.dry_run,
+        runtime: runtime.handle().clone(),
+        progress,
+    });
+    drop(display);
+    printer.report(&report)?;
+    match result {
+        Ok(()) => Ok(Outcome::Done),
+        Err(error) => {
+            printer.explain(&error);
+            Ok(Outcome::Stopped(error.kind()))
+        }
+    }
+}
+
+/// The run's instant: as given, else the clock's. The only place that asks the clock what time it is.
+pub(super) fn instant(text: Option<&str>) -> Result<DateTime<Utc>> {
+    let Some(text) = text else { return Ok(Utc::now()) };
+    DateTime::parse_from_rfc3339(text).map(|instant| instant.with_timezone(&Utc)).map_err(|error| {
+        Error::new(ErrorKind::Usage, "read the instant of --now")
+            .with("now", text)
+            .source(error)
+            .hint("write it as 2026-11-20T05:00:00Z")
+    })
+}
+
+/// The window as given, or the last of a length.
+pub(super) fn window(window: Option<&str>, last: Option<&str>, now: DateTime<Utc>) -> Result<Window> {
+    match (window, last) {
+        (Some(text), _) => Window::parse(text),
+        (None, Some(span)) => {
+            let span = span
+                .parse()
+                .map_err(|message: String| Error::new(ErrorKind::Usage, format!("read the span of --last: {message}")))?;
+            Window::last(span, now)
+        }
+        (None, None) => Err(Error::new(ErrorKind::Usage, "no window is given")
+            .hint("add --window 2026-11-20T05/PT1H, --window 2026-11-20 or --last 1h")),
+    }
+}
+
+pub(super) fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("start the runtime").source(error))
+}
+
+pub(super) fn threads(requested: Option<usize>, job: &Job) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    requested.or(job.config.limits.threads).unwrap_or_else(cores).max(1)
 }

@@ -36,7 +36,7 @@ pub fn merge_table(
     let mut kept = 0;
     if read > 0 {
         let sorted = sorter.sorted(collectors, &merge.key)?;
-        for batch in merge_sorted(sorted, merge, &plan.table.schema.working_schema())? {
+        for batch in merge_sorted(sorted, merge, &plan.table.schema.working_schema()) {
             let batch = shared.pipeline.transformer.complete(place, shared.run, batch?)?;
             kept += batch.num_rows() as u64;
             let batch = chain.apply(batch, &mut out)?;

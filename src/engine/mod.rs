@@ -1,9 +1,22 @@
-//! The engine's parts that rest on DataFusion: sorting beyond memory, merging rows of one key, and SQL steps.
+//! The engine: tasks on worker threads, the chain of steps, merged tables, and the run around them. Sorting beyond
+//! memory and SQL steps rest on DataFusion.
 
+mod balance;
 mod merge;
+mod merged;
+mod pipeline;
+mod run;
 mod session;
 mod sort;
 mod spill;
+mod sql;
+mod sql_plan;
+mod tasks;
+mod worker;
 
-pub use merge::{MergedRows, check_merge, merge_sorted, reduce};
+pub use merge::check_merge;
+pub use pipeline::{Pipeline, Step, TablePlan, is_merged};
+pub use run::{Places, RunPlan, execute};
 pub use sort::{RowCollector, SortedRows, Sorter};
+pub use sql::SqlStep;
+pub use tasks::{Task, estimated_bytes, pack};

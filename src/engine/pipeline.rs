@@ -2,10 +2,11 @@
 
 use crate::engine::SqlStep;
 use crate::job::Job;
-use crate::registry::Registry;
+use crate::registry::{Registry, unknown};
 use crate::sink::TableSinkSpec;
 use arrow::datatypes::SchemaRef;
 use etl_sdk::{Enrichment, Error, Keep, Result, Table, Transformer};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A job's transformer and tables.
@@ -56,12 +57,15 @@ impl Pipeline {
                 None => job.build_enrichment(place, registry)?,
                 Some(file) => {
                     let path = job.context().resolve(file);
-                    let step = SqlStep::read(&path, &tables[table].schema.table, &config.with, schema);
+                    let step = read_sql(&path).and_then(|sql| {
+                        SqlStep::new(&name, &path.display().to_string(), &tables[table].schema.table, &sql, &config.with)
+                    });
                     Arc::new(step.map_err(|error| job.placed(&["enrich", &number, "sql"], error))?)
                 }
             };
-            let output =
-                enrichment.output_schema(schema).map_err(|error| job.placed(&["enrich", &number], error))?;
+            let output = enrichment
+                .output_schema(schema)
+                .map_err(|error| job.placed(&["enrich", &number], error.with("table", &tables[table].schema.table)))?;
             steps.push(Step { name, input: std::mem::replace(schema, output), enrichment });
         }
         for name in job.config.tables.keys() {
@@ -112,8 +116,13 @@ pub fn is_merged(table: &Table) -> bool {
 fn find_table(tables: &[Table], name: &str) -> Result<usize> {
     tables.iter().position(|table| table.schema.table == name).ok_or_else(|| {
         let known: Vec<_> = tables.iter().map(|table| table.schema.table.as_str()).collect();
-        Error::config("find the table").with("table", name).hint(format!("the transformer's tables are {}", known.join(", ")))
+        unknown("table", name, &known)
     })
+}
+
+fn read_sql(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Error::config("read the SQL file").with("file", path.display()).source(error))
 }
 
 fn step_name(config: &crate::job::EnrichConfig, names: &mut Vec<String>) -> String {

@@ -95,8 +95,9 @@ pub fn execute(plan: &RunPlan<'_>) -> (RunReport, Result<()>) {
             report.error = Some(error.into());
         }
         report.elapsed_seconds = begun.elapsed().as_secs_f64();
-        report.cpu_seconds = usage::cpu_seconds();
-        report.peak_memory_bytes = usage::peak_memory_bytes();
+        let used = usage::now();
+        report.cpu_seconds = used.cpu_seconds;
+        report.peak_memory_bytes = used.peak_memory_bytes;
         // A report that cannot be kept must not hide why the run failed.
         match keep_report(plan, &places, &report) {
             Err(error) if result.is_ok() => Err(error),

@@ -173,8 +173,8 @@ impl<'a> Worker<'a> {
         let spec = DeadLetterSpec {
             job: self.shared.config.job.clone(),
             run: self.shared.run.clone(),
-            task: task.number,
-            raw_bytes: self.shared.config.dead_letter.raw_bytes,
+            task: task.number as u32,
+            raw_bytes: self.shared.config.dead_letter.raw_bytes.0,
         };
         DeadLetterWriter::new(Arc::clone(&self.shared.dead_letters), spec)
     }

@@ -105,6 +105,11 @@ impl TableSinkSpec {
         &self.table
     }
 
+    /// Names of the partition columns, outermost first.
+    pub fn partition_names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| part.name.as_str())
+    }
+
     /// The schema of the files: the batches' columns without the transient ones.
     pub fn output(&self) -> &SchemaRef {
         &self.output
