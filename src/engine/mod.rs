@@ -4,6 +4,9 @@ mod merge;
 mod session;
 mod sort;
 mod spill;
+mod sql;
+mod sql_plan;
 
 pub use merge::{MergedRows, check_merge, merge_sorted, reduce};
 pub use sort::{RowCollector, SortedRows, Sorter};
+pub use sql::SqlStep;
