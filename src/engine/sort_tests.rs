@@ -106,7 +106,7 @@ fn check(sorted: SortedRows, rows: i64, keys: i64) {
 #[test]
 fn wide_rows_beyond_the_pool_spill_and_come_out_in_order() {
     let runtime = runtime();
-    for (mib, rows) in [(16, 60_000), (32, 100_000)] {
+    for (mib, rows) in [(8, 25_000), (32, 90_000)] {
         let sorter = Sorter::new(&limits(mib), runtime.handle().clone()).unwrap();
         let collectors = collect(&sorter, rows, 8_192, 2, 20_011);
         let (collected, bytes) = (sorter.spilled_bytes(), collectors.iter().map(RowCollector::bytes).sum::<u64>());
