@@ -6,7 +6,9 @@ use crate::storage::{Storage, StorageKind, store_error};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
-use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, TryStreamExt};
 use object_store::path::Path as ObjectPath;
 use object_store::{GetOptions, GetRange, ObjectStore};
 use std::error::Error as StdError;
@@ -52,7 +54,7 @@ pub enum Opened {
 pub fn open(storage: &Storage, object: &InputObject, runtime: &Handle) -> Result<Opening> {
     Ok(Opening(match storage.kind() {
         StorageKind::Folder(_) => Origin::File(open_file(storage, object)?),
-        StorageKind::Bucket(_) => Origin::Bucket(fetch(Arc::clone(storage.store()), object, runtime)),
+        StorageKind::Bucket(_) => Origin::Bucket(fetch(get_from(storage.store(), &object.path), object, runtime)),
     }))
 }
 
@@ -91,11 +93,22 @@ fn changed(uri: &str) -> Error {
         .hint("the object changed after it was listed; run the window again")
 }
 
-fn fetch(store: Arc<dyn ObjectStore>, object: &InputObject, runtime: &Handle) -> Fetched {
+/// Asks the store for the object or a range of it.
+type Get = Box<dyn Fn(GetOptions) -> BoxFuture<'static, object_store::Result<Chunks>> + Send + Sync>;
+type Chunks = BoxStream<'static, object_store::Result<Bytes>>;
+
+fn get_from(store: &Arc<dyn ObjectStore>, path: &ObjectPath) -> Get {
+    let (store, path) = (Arc::clone(store), path.clone());
+    Box::new(move |options| {
+        let (store, path) = (Arc::clone(&store), path.clone());
+        async move { Ok(store.get_opts(&path, options).await?.into_stream()) }.boxed()
+    })
+}
+
+fn fetch(get: Get, object: &InputObject, runtime: &Handle) -> Fetched {
     let (sender, receiver) = unbounded_channel();
     let task = Fetch {
-        store,
-        path: object.path.clone(),
+        get,
         uri: object.object.uri.clone(),
         etag: object.object.etag.clone(),
         size: object.size,
@@ -108,8 +121,7 @@ fn fetch(store: Arc<dyn ObjectStore>, object: &InputObject, runtime: &Handle) ->
 
 /// The task's end: asks the store and keeps at most [`BYTES_AHEAD`] waiting.
 struct Fetch {
-    store: Arc<dyn ObjectStore>,
-    path: ObjectPath,
+    get: Get,
     uri: String,
     etag: Option<String>,
     size: u64,
@@ -137,6 +149,10 @@ impl Fetch {
         while at < self.size {
             let reached = at;
             let Err(broken) = self.stream(&mut at).await else { continue };
+            if at == self.size && !matches!(broken, Broken::Unwanted) {
+                // The connection broke behind the last byte.
+                return;
+            }
             attempt = if at > reached { 1 } else { attempt + 1 };
             let failure = match broken {
                 Broken::Unwanted => return,
@@ -173,8 +189,7 @@ impl Fetch {
             if_match: self.etag.clone(),
             ..GetOptions::default()
         };
-        let got = self.store.get_opts(&self.path, options).await.map_err(Broken::Store)?;
-        let mut chunks = got.into_stream();
+        let mut chunks = (self.get)(options).await.map_err(Broken::Store)?;
         while let Some(mut chunk) = chunks.try_next().await.map_err(Broken::Store)? {
             while !chunk.is_empty() {
                 let part = chunk.split_to(chunk.len().min(BYTES_AHEAD));
@@ -269,6 +284,7 @@ mod tests {
     use super::*;
     use crate::storage::S3Config;
     use etl_sdk::ObjectRef;
+    use futures::StreamExt;
     use object_store::PutPayload;
     use object_store::memory::InMemory;
     use std::path::Path;
@@ -296,7 +312,7 @@ mod tests {
         let bytes: Vec<u8> = (0..3 * BYTES_AHEAD + 17).map(|place| (place % 251) as u8).collect();
         let etag = put(&runtime, &store, bytes.clone());
         let object = object("a", bytes.len() as u64, etag);
-        let opening = Opening(Origin::Bucket(fetch(Arc::new(store), &object, runtime.handle())));
+        let opening = Opening(Origin::Bucket(fetch(get(store), &object, runtime.handle())));
         let Ok(Opened::Reader(mut reader)) = opening.wait() else { panic!("not opened") };
         let mut read = Vec::new();
         reader.read_to_end(&mut read).unwrap();
@@ -306,19 +322,63 @@ mod tests {
     #[test]
     fn another_version_or_a_shorter_object_is_an_error_that_carries_ours() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let store = Arc::new(InMemory::new());
-        let etag = put(&runtime, &store, b"first".to_vec());
-        put(&runtime, &store, b"second".to_vec());
+        let memory = InMemory::new();
+        let etag = put(&runtime, &memory, b"first".to_vec());
+        put(&runtime, &memory, b"second".to_vec());
+        let store = Arc::new(memory) as Arc<dyn ObjectStore>;
         let listed = object("a", 5, etag);
-        let opening =
-            Opening(Origin::Bucket(fetch(Arc::clone(&store) as Arc<dyn ObjectStore>, &listed, runtime.handle())));
+        let opening = Opening(Origin::Bucket(fetch(get_from(&store, &listed.path), &listed, runtime.handle())));
         let error = opening.wait().err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.hint_text().is_some_and(|hint| hint.contains("changed")), "{error}");
 
         let gone = object("b", 5, None);
-        let opening = Opening(Origin::Bucket(fetch(store, &gone, runtime.handle())));
+        let opening = Opening(Origin::Bucket(fetch(get_from(&store, &gone.path), &gone, runtime.handle())));
         assert_eq!(opening.wait().err().unwrap().kind(), ErrorKind::NotFound);
+    }
+
+    fn get(store: InMemory) -> Get {
+        get_from(&(Arc::new(store) as Arc<dyn ObjectStore>), &"a".into())
+    }
+
+    /// Breaks each connection after `most` bytes.
+    fn breaking(store: InMemory, most: usize) -> Get {
+        let whole = get(store);
+        Box::new(move |options| {
+            let got = whole(options);
+            async move {
+                let first = got.await?.try_next().await?.unwrap_or_default();
+                let broken = object_store::Error::Generic { store: "test", source: "broken".into() };
+                Ok(futures::stream::iter([Ok(first.slice(..most.min(first.len()))), Err(broken)]).boxed())
+            }
+            .boxed()
+        })
+    }
+
+    #[test]
+    fn a_broken_connection_is_taken_up_at_the_byte_it_reached() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let store = InMemory::new();
+        let bytes: Vec<u8> = (0..250).collect();
+        let etag = put(&runtime, &store, bytes.clone());
+        let object = object("a", 250, etag);
+        let opening = Opening(Origin::Bucket(fetch(breaking(store, 100), &object, runtime.handle())));
+        let Ok(Opened::Reader(mut reader)) = opening.wait() else { panic!("not opened") };
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        assert_eq!(read, bytes);
+    }
+
+    #[test]
+    fn connections_that_bring_nothing_end_in_an_error() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let store = InMemory::new();
+        let etag = put(&runtime, &store, vec![1; 250]);
+        let object = object("a", 250, etag);
+        let opening = Opening(Origin::Bucket(fetch(breaking(store, 0), &object, runtime.handle())));
+        let error = opening.wait().err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("offset=0"), "{error}");
     }
 
     #[test]
@@ -328,7 +388,7 @@ mod tests {
         let bytes = vec![7; 3 * BYTES_AHEAD];
         let etag = put(&runtime, &store, bytes.clone());
         let object = object("a", bytes.len() as u64, etag);
-        let opening = Opening(Origin::Bucket(fetch(Arc::new(store), &object, runtime.handle())));
+        let opening = Opening(Origin::Bucket(fetch(get(store), &object, runtime.handle())));
         let Ok(Opened::Reader(mut reader)) = opening.wait() else { panic!("not opened") };
         drop(runtime);
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
