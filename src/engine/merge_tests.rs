@@ -197,8 +197,8 @@ fn reduced_tasks_sorted_and_merged_give_one_row_per_key() {
         }
         collector
     });
-    let sorted = sorter.sorted(collectors.collect(), &merge().key).unwrap();
-    let merged: Vec<_> = merge_sorted(sorted, &merge(), &schema()).collect::<Result<_>>().unwrap();
+    let in_order = sorter.sorted(collectors.collect(), &merge().key).unwrap();
+    let merged: Vec<_> = merge_sorted(in_order, &merge(), &schema()).collect::<Result<_>>().unwrap();
     assert_eq!(concat_batches(&schema(), &merged).unwrap(), batch(&naive(&rows)));
 }
 

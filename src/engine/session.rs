@@ -5,7 +5,7 @@ use datafusion::common::DataFusionError;
 use datafusion::config::SpillCompression;
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionConfig;
 use etl_sdk::{Error, ErrorKind, Result};
@@ -26,12 +26,21 @@ pub(super) fn batch_bytes(memory: usize) -> usize {
 ///
 /// The pool is not shared between plans: a sort that merges its runs takes all it can get, and another one beside it
 /// would fail for want of the little it cannot do without.
-pub(super) fn task_context(memory: usize, batch_rows: usize, folder: &Arc<SpillFolder>) -> Result<Arc<TaskContext>> {
+///
+/// The reservation must live as long as the plan. It takes nothing, but halves what the pool lets a sort gather:
+/// merging what was gathered, on the way to disk, needs memory too, and fails without it.
+pub(super) fn task_context(
+    memory: usize,
+    batch_rows: usize,
+    folder: &Arc<SpillFolder>,
+) -> Result<(Arc<TaskContext>, MemoryReservation)> {
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Custom(Arc::clone(folder) as _))
         .with_max_spill_merge_fan_in(MERGE_FAN_IN);
+    let pool: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(memory));
+    let head_room = MemoryConsumer::new("head room").with_can_spill(true).register(&pool);
     let environment = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+        .with_memory_pool(pool)
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(|error| engine_error("set up the engine", error))?;
@@ -41,7 +50,7 @@ pub(super) fn task_context(memory: usize, batch_rows: usize, folder: &Arc<SpillF
         .with_sort_spill_reservation_bytes(memory / 8)
         .with_sort_in_place_threshold_bytes(batch_bytes(memory))
         .with_spill_compression(SpillCompression::Lz4Frame);
-    Ok(Arc::new(TaskContext::default().with_session_config(config).with_runtime(environment)))
+    Ok((Arc::new(TaskContext::default().with_session_config(config).with_runtime(environment)), head_room))
 }
 
 /// A failure of DataFusion in the job's words: memory and disk name the setting that bounds them.

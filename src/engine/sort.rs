@@ -11,6 +11,7 @@ use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use datafusion::common::DataFusionError;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
@@ -115,11 +116,11 @@ impl Sorter {
         let parts = collectors.iter_mut().map(RowCollector::take_rows).collect();
         let source = Source { schema: Arc::clone(&source_schema), parts: Mutex::new(parts), target };
         let ordering = ordering(&schema, by)?;
-        let context = task_context(self.memory, batch_rows, &self.folder)?;
+        let (context, head_room) = task_context(self.memory, batch_rows, &self.folder)?;
         let source = StreamingTableExec::try_new(source_schema, vec![Arc::new(source)], None, Vec::new(), false, None)
             .map_err(|error| engine_error("sort rows", error))?;
         let plan = SortExec::new(ordering, Arc::new(source));
-        Ok(SortedRows::start(plan, context, schema, &self.runtime))
+        Ok(SortedRows::start(plan, context, head_room, schema, &self.runtime))
     }
 }
 
@@ -213,13 +214,12 @@ impl RowCollector {
             return Ok(Arc::clone(file));
         }
         let mut shared = self.sorter.collected.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = match shared.upgrade() {
-            Some(file) => file,
-            None => {
-                let file = Arc::new(self.sorter.folder.file()?);
-                *shared = Arc::downgrade(&file);
-                file
-            }
+        let file = if let Some(file) = shared.upgrade() {
+            file
+        } else {
+            let file = Arc::new(self.sorter.folder.file()?);
+            *shared = Arc::downgrade(&file);
+            file
         };
         self.file = Some(Arc::clone(&file));
         Ok(file)
@@ -423,9 +423,16 @@ impl SortedRows {
         Self { batches, task: None, runtime: runtime.clone() }
     }
 
-    fn start(plan: SortExec, context: Arc<TaskContext>, schema: SchemaRef, runtime: &Handle) -> Self {
+    fn start(
+        plan: SortExec,
+        context: Arc<TaskContext>,
+        head_room: MemoryReservation,
+        schema: SchemaRef,
+        runtime: &Handle,
+    ) -> Self {
         let (sender, batches) = mpsc::channel(QUEUE);
         let task = runtime.spawn(async move {
+            let _head_room = head_room;
             let mut stream = match plan.execute(0, context) {
                 Ok(stream) => stream,
                 Err(error) => {

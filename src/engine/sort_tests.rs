@@ -78,10 +78,10 @@ fn collect(sorter: &Sorter, rows: i64, step: i64, collectors: i64, keys: i64) ->
 }
 
 /// Checks that all rows come out whole, by key and then by number.
-fn check(sorted: SortedRows, rows: i64, keys: i64) {
+fn check(in_order: SortedRows, rows: i64, keys: i64) {
     let mut last: Option<(Option<String>, i64)> = None;
     let mut seen = 0;
-    for batch in sorted {
+    for batch in in_order {
         let batch = batch.unwrap();
         assert_eq!(batch.schema(), schema());
         assert!(batch_size(&batch) < 4 << 20, "{} bytes", batch_size(&batch));
@@ -112,10 +112,35 @@ fn wide_rows_beyond_the_pool_spill_and_come_out_in_order() {
         let (collected, bytes) = (sorter.spilled_bytes(), collectors.iter().map(RowCollector::bytes).sum::<u64>());
         assert!(bytes > mib << 20, "{bytes} bytes are no test for {mib} MiB");
         assert!(collected > 0);
-        let sorted = sorter.sorted(collectors, &["key".to_owned()]).unwrap();
-        check(sorted, rows, 20_011);
+        let in_order = sorter.sorted(collectors, &["key".to_owned()]).unwrap();
+        check(in_order, rows, 20_011);
         assert!(sorter.spilled_bytes() > collected, "the sort spilled");
     }
+}
+
+#[test]
+fn narrow_rows_whose_keys_are_most_of_them_spill_and_come_out_in_order() {
+    let runtime = runtime();
+    let sorter = Sorter::new(&limits(8), runtime.handle().clone()).unwrap();
+    let schema: SchemaRef = Arc::new(Schema::new(vec![column("key", "string")]));
+    let mut collector = sorter.collector(&schema);
+    let (rows, step) = (400_000, 8_000);
+    for from in (0..rows).step_by(step) {
+        let keys = (from..from + step).map(|number| Some(format!("{:024}", (number * 7_919) % rows)));
+        collector
+            .push(RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(keys.collect::<StringArray>())]).unwrap())
+            .unwrap();
+    }
+    let collected = sorter.spilled_bytes();
+    let mut next = 0;
+    for batch in sorter.sorted(vec![collector], &["key".to_owned()]).unwrap() {
+        for key in batch.unwrap().column(0).as_string::<i32>().iter().flatten() {
+            assert_eq!(key.parse::<usize>().unwrap(), next);
+            next += 1;
+        }
+    }
+    assert_eq!(next, rows);
+    assert!(sorter.spilled_bytes() > collected, "the sort spilled");
 }
 
 #[test]
@@ -150,10 +175,10 @@ fn nothing_stays_in_the_spill_folder_and_a_dropped_sort_ends() {
     let files = || std::fs::read_dir(folder.path()).unwrap().count();
     let collectors = collect(&sorter, 60_000, 5_000, 1, 3_001);
     assert_eq!(files(), 0, "collected rows have no name");
-    let mut sorted = sorter.sorted(collectors, &["key".to_owned()]).unwrap();
-    assert_eq!(sorted.next().unwrap().unwrap().schema(), schema());
+    let mut in_order = sorter.sorted(collectors, &["key".to_owned()]).unwrap();
+    assert_eq!(in_order.next().unwrap().unwrap().schema(), schema());
     assert_eq!(files(), 0, "spilled runs have no name");
-    drop(sorted);
+    drop(in_order);
     assert!(sorter.collected.file.lock().unwrap().upgrade().is_none(), "the collectors' file is closed");
     assert_eq!(sorter.collected.held.load(Ordering::Relaxed), 0);
     // The runtime waits for what still runs on it: this hangs unless the sort was ended.

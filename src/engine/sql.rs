@@ -171,10 +171,10 @@ impl Plan {
         let options = CastOptions { safe: false, ..CastOptions::default() };
         let columns = self.order.iter().zip(self.output.fields()).map(|(column, field)| {
             let column = rows.column(*column);
-            match column.data_type() == field.data_type() {
-                true => Ok(Arc::clone(column)),
-                false => cast_with_options(column, field.data_type(), &options),
+            if column.data_type() == field.data_type() {
+                return Ok(Arc::clone(column));
             }
+            cast_with_options(column, field.data_type(), &options)
         });
         Ok(RecordBatch::try_new(Arc::clone(&self.output), columns.collect::<Result<_, _>>()?)?)
     }

@@ -267,12 +267,12 @@ fn arrange(file: &str, input: &SchemaRef, selected: &Schema) -> Result<(Vec<usiz
 fn fits(found: &DataType, declared: &DataType) -> bool {
     let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     match (found, declared) {
-        (found, declared) if found == declared => true,
         (DataType::Null, _) => true,
+        (found, declared) if found == declared => true,
         (found, declared) if is_text(found) => is_text(declared),
         (found, declared) if found.is_integer() => declared.is_integer() || *declared == DataType::Float64,
-        (DataType::Float32, DataType::Float64) => true,
-        (DataType::Timestamp(..) | DataType::Date32, DataType::Timestamp(..)) => true,
+        (DataType::Float32, DataType::Float64)
+        | (DataType::Timestamp(..) | DataType::Date32, DataType::Timestamp(..)) => true,
         (found, declared) => plain(found) == *declared,
     }
 }
