@@ -2,6 +2,7 @@
 //! processor time and memory a section of work takes.
 
 pub mod calendar;
+pub mod end_to_end;
 pub mod floors;
 pub mod generate;
 pub mod measure;

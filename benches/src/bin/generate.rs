@@ -44,7 +44,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<()> {
+fn run(arguments: &Arguments) -> Result<()> {
     let modified = match (&arguments.modified_start, &arguments.modified_end) {
         (Some(start), Some(end)) => Some((parse_instant(start)?, parse_instant(end)?)),
         _ => None,

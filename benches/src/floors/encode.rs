@@ -7,7 +7,8 @@ use etl_sdk::{Error, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
-use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -48,13 +49,17 @@ pub fn encode(folder: &Path) -> Result<Floor> {
 
 fn compression_of(builder: &ParquetRecordBatchReaderBuilder<File>) -> Compression {
     let groups = builder.metadata().row_groups();
-    groups.first().and_then(|group| group.columns().first()).map_or(Compression::SNAPPY, |column| column.compression())
+    groups
+        .first()
+        .and_then(|group| group.columns().first())
+        .map_or(Compression::SNAPPY, ColumnChunkMetaData::compression)
 }
 
 fn properties(compression: Compression) -> WriterProperties {
     WriterProperties::builder()
         .set_compression(compression)
-        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .build()
 }

@@ -44,7 +44,9 @@ pub fn parse(folder: &Path) -> Result<Floor> {
 
 fn parse_all(watch: &mut Stopwatch, prepared: &mut Vec<String>) -> Result<()> {
     watch.time(|| {
-        prepared.iter().for_each(|text| parse_value(text.as_bytes()));
+        for text in &*prepared {
+            parse_value(text.as_bytes());
+        }
         Ok(())
     })?;
     prepared.clear();

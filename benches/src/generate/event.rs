@@ -99,7 +99,7 @@ fn write_device(out: &mut String, session: &Session) {
             user.model,
             user.os_version,
             user.number % 5,
-            if user.number % 3 == 0 { "Mobile" } else { "WIFI" },
+            if user.number.is_multiple_of(3) { "Mobile" } else { "WIFI" },
             user.number % 9,
             user.app,
             user.app
@@ -256,7 +256,7 @@ fn write_screen(out: &mut String, session: &Session, kind: Kind) {
     if kind == Kind::View {
         put!(out, ",\"_entrances\":{}", session.is_entrance());
     }
-    if session.user.number % 5 == 0 {
+    if session.user.number.is_multiple_of(5) {
         out.push_str(
             ",\"_traffic_source_source\":\"partner\",\"_traffic_source_medium\":\"referral\",\
              \"_traffic_source_campaign\":\"spring\",\"_channel\":\"store\"",

@@ -108,7 +108,7 @@ impl RequestWriter {
             self.line,
             "\",\"ua\":\"{}\",\"uri\":\"/collect?platform={platform}&appId={}{}&event_bundle_sequence_id={bundle}\
              &upload_timestamp={uploaded}&hashCode={:08x}\"}}",
-            user.user_agent,
+            user.agent,
             user.app,
             if packed { "&compression=gzip" } else { "" },
             random.bits() >> 32

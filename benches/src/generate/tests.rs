@@ -79,7 +79,7 @@ fn totals_are_what_the_objects_hold() {
             for event in &elements {
                 let app = event["app_id"].as_str();
                 if app.is_some_and(|app| APPS.contains(&app)) {
-                    days.extend(event["timestamp"].as_i64().map(|msec| civil(msec)));
+                    days.extend(event["timestamp"].as_i64().map(civil));
                 }
             }
             events += elements.len() as u64;
