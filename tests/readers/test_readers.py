@@ -156,7 +156,7 @@ class Readers(unittest.TestCase):
         for table in TABLES:
             with self.subTest(table=table):
                 self.assertEqual(self.dataset(table).count_rows(), self.rows[table])
-                counted_rows = self.connection.sql(f"SELECT count(*) FROM {self.scan(table)}").fetchone()[0]
+                counted_rows = self.connection.sql(f"SELECT count(*) FROM {self.scan(table)}").fetchall()[0][0]
                 self.assertEqual(counted_rows, self.rows[table])
 
     def test_pyarrow_sees_the_columns_of_the_schema(self):

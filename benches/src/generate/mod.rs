@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Events of an object of about 30 MB of raw lines, half of them packed.
-const EVENTS_PER_OBJECT: u64 = 34_000;
+const EVENTS_PER_OBJECT: u64 = 29_000;
 
 /// What to generate.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,8 +120,9 @@ fn plan(settings: &Settings) -> Vec<ObjectPlan> {
         .map(|number| {
             let start = settings.day + share(DAY_MSEC, number);
             let end = settings.day + share(DAY_MSEC, number + 1);
-            let (year, month, day) = civil(start);
-            let hour = start.rem_euclid(DAY_MSEC) / HOUR_MSEC;
+            // An object is named after the hour in which it is written.
+            let (year, month, day) = civil(end - 1);
+            let hour = (end - 1).rem_euclid(DAY_MSEC) / HOUR_MSEC;
             let tail = crate::random::Random::new(settings.seed, (2 << 40) | number).bits();
             ObjectPlan {
                 number,
@@ -132,7 +133,7 @@ fn plan(settings: &Settings) -> Vec<ObjectPlan> {
                 modified: modified_start + share(modified_end - modified_start, number + 1) - 1,
                 path: settings.folder.join(format!(
                     "year={year:04}/month={month:02}/day={day:02}/hour={hour:02}/{}-{:08x}-{:04x}-4{:03x}-8000-{number:012x}.log.gz",
-                    start / 1_000,
+                    (end - 1) / 1_000,
                     tail >> 32,
                     (tail >> 16) & 0xffff,
                     tail & 0xfff,
