@@ -236,10 +236,12 @@ def main(arguments):
         os.environ["ETL_RUNNER"] = arguments[0]
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
     result = unittest.TextTestRunner(verbosity=2).run(suite)
-    # A class that could not be set up is one error and runs none of its tests; a test with several failed subtests is
-    # one failed test.
-    bad = {getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors}
-    print(f"{max(result.testsRun - len(bad), 0)} passed, {len(bad)} failed")
+    # A test with several failed subtests is one failed test. A class that could not be set up runs none of its tests and
+    # is one failure more.
+    bad = [getattr(test, "test_case", test) for test, _ in result.failures + result.errors]
+    failed = {test.id() for test in bad}
+    ran = {test.id() for test in bad if isinstance(test, unittest.TestCase)}
+    print(f"{result.testsRun - len(ran)} passed, {len(failed)} failed")
     sys.exit(0 if result.wasSuccessful() and result.testsRun else 1)
 
 

@@ -174,7 +174,7 @@ fn run(settings: &Bench, raw: &Path, output: &Path, geo: &Path) -> Result<(Taken
     let mut best: Option<(Taken, Value)> = None;
     for _ in 0..settings.repeat.max(1) {
         remove(output)?;
-        let text = own_process(&arguments, geo)?;
+        let text = own_process(&arguments, Some(geo))?;
         let wrong =
             || Error::internal("read what a run took").with("answer", text.chars().take(200).collect::<String>());
         let answer: Value = serde_json::from_str(&text).map_err(|error| wrong().source(error))?;
@@ -190,7 +190,7 @@ fn own_process_floor(settings: &Bench, name: &str, folder: &Path) -> Result<Floo
     let arguments = ["floor".to_owned(), name.to_owned(), folder.display().to_string()];
     let mut best: Option<Floor> = None;
     for _ in 0..settings.repeat.max(1) {
-        let text = own_process(&arguments, Path::new(""))?;
+        let text = own_process(&arguments, None)?;
         let floor = serde_json::from_str(&text).ok().as_ref().and_then(Floor::from_json);
         let floor = floor.ok_or_else(|| Error::internal("read a floor").with("floor", name))?;
         if best.is_none_or(|least| floor.cpu_seconds < least.cpu_seconds) {
@@ -200,11 +200,11 @@ fn own_process_floor(settings: &Bench, name: &str, folder: &Path) -> Result<Floo
     best.ok_or_else(|| Error::internal("measure a floor: no pass"))
 }
 
-/// Runs this program again and returns its standard output.
-fn own_process(arguments: &[String], geo: &Path) -> Result<String> {
+/// Runs this program again, with the job's geo database in the environment, and returns its standard output.
+fn own_process(arguments: &[String], geo: Option<&Path>) -> Result<String> {
     let output = std::process::Command::new(this_program()?)
         .args(arguments)
-        .env("ETL_GEO_DATABASE", geo)
+        .envs(geo.map(|path| ("ETL_GEO_DATABASE", path)))
         .stderr(std::process::Stdio::inherit())
         .output()
         .map_err(|error| Error::internal("start a part of the benchmark").source(error))?;
