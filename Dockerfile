@@ -1,0 +1,28 @@
+# syntax=docker/dockerfile:1
+# docker build -t etl-runner .
+# docker run --rm -v "$PWD/job:/job:ro" etl-runner run /job/clickstream.yaml --last 1h
+
+FROM rust:1.95-slim-bookworm AS build
+# A C compiler for the compression and allocator crates; nothing else is needed.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gcc libc6-dev make \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /build
+COPY . .
+# The target folder is a cache mount, so the program is copied out of it in the same step.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/build/target \
+    CARGO_INCREMENTAL=0 cargo build --release --locked --bin etl-runner \
+ && cp target/release/etl-runner /etl-runner
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin etl
+COPY --from=build /etl-runner /usr/local/bin/etl-runner
+COPY LICENSE /usr/share/doc/etl-runner/LICENSE
+USER 10001
+WORKDIR /tmp
+ENTRYPOINT ["etl-runner"]
+CMD ["--help"]
