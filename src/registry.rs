@@ -156,8 +156,12 @@ pub(crate) mod testing {
             &self.tables
         }
 
-        fn worker(self: Arc<Self>, _: &Run) -> Box<dyn TransformerWorker> {
-            Box::new(Idle)
+        fn chain(&self) -> &[&'static str] {
+            &[]
+        }
+
+        fn worker(self: Arc<Self>, _: &Run) -> Result<Box<dyn TransformerWorker>> {
+            Ok(Box::new(Idle))
         }
     }
 
@@ -204,7 +208,8 @@ pub(crate) mod testing {
                     }
                     let text = r#"{"table":"event","description":"","columns":[
                         {"name":"id","type":"string"},{"name":"at","type":"timestamp"}]}"#;
-                    let table = Table { schema: TableSchema::parse(text)?, keep: Keep::All, partition_by: Vec::new() };
+                    let schema = TableSchema::parse(text)?;
+                    let table = Table { schema, keep: Keep::All, partition_by: Vec::new(), step: "rows" };
                     Ok(Arc::new(Sample { tables: vec![table] }))
                 },
                 options_schema: || schemars::schema_for!(Options).to_value(),

@@ -122,7 +122,10 @@ fn screen(report: &PlanReport) -> String {
     let mut row = |name: &str, value: String| columns.row([name.to_owned(), value]);
     let objects: usize = report.tasks.iter().map(|task| task.objects.len()).sum();
     row("window", format!("{} to {}", report.window.start, report.window.end));
-    row("source", format!("{} ({} prefixes, {} objects listed)", report.source, count(report.prefixes), count(report.listed)));
+    row(
+        "source",
+        format!("{} ({} prefixes, {} objects listed)", report.source, count(report.prefixes), count(report.listed)),
+    );
     row(
         "read",
         format!(

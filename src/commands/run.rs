@@ -58,9 +58,9 @@ pub(super) fn window(window: Option<&str>, last: Option<&str>, now: DateTime<Utc
     match (window, last) {
         (Some(text), _) => Window::parse(text),
         (None, Some(span)) => {
-            let span = span
-                .parse()
-                .map_err(|message: String| Error::new(ErrorKind::Usage, format!("read the span of --last: {message}")))?;
+            let span = span.parse().map_err(|message: String| {
+                Error::new(ErrorKind::Usage, format!("read the span of --last: {message}"))
+            })?;
             Window::last(span, now)
         }
         (None, None) => Err(Error::new(ErrorKind::Usage, "no window is given")

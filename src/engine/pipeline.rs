@@ -49,7 +49,9 @@ impl Pipeline {
             let number = place.to_string();
             let table = match &config.table {
                 None => 0,
-                Some(name) => find_table(tables, name).map_err(|error| job.placed(&["enrich", &number, "table"], error))?,
+                Some(name) => {
+                    find_table(tables, name).map_err(|error| job.placed(&["enrich", &number, "table"], error))?
+                }
             };
             let (steps, schema) = &mut plans[table];
             let name = step_name(config, &mut names);
@@ -58,7 +60,13 @@ impl Pipeline {
                 Some(file) => {
                     let path = job.context().resolve(file);
                     let step = read_sql(&path).and_then(|sql| {
-                        SqlStep::new(&name, &path.display().to_string(), &tables[table].schema.table, &sql, &config.with)
+                        SqlStep::new(
+                            &name,
+                            &path.display().to_string(),
+                            &tables[table].schema.table,
+                            &sql,
+                            &config.with,
+                        )
                     });
                     Arc::new(step.map_err(|error| job.placed(&["enrich", &number, "sql"], error))?)
                 }
@@ -76,7 +84,8 @@ impl Pipeline {
             .zip(plans)
             .map(|(table, (steps, schema))| {
                 let config = job.config.tables.get(&table.schema.table);
-                let partition_by = config.and_then(|config| config.partition_by.as_ref()).unwrap_or(&table.partition_by);
+                let partition_by =
+                    config.and_then(|config| config.partition_by.as_ref()).unwrap_or(&table.partition_by);
                 let written = config.and_then(|config| config.write).unwrap_or(true);
                 let sink = TableSinkSpec::new(&table.schema, schema, partition_by)
                     .map_err(|error| job.placed(&["tables", &table.schema.table, "partition_by"], error))?;

@@ -26,23 +26,33 @@ const PUBLISHING: usize = 8;
 
 /// What to run.
 pub struct RunPlan<'a> {
+    /// The job.
     pub job: &'a Job,
+    /// What the job does to its rows.
     pub pipeline: &'a Pipeline,
+    /// The window to run.
     pub window: Window,
     /// The run's instant, epoch milliseconds.
     pub now_msec: i64,
+    /// Worker threads.
     pub threads: usize,
     /// Do all but publish.
     pub dry_run: bool,
+    /// A runtime with threads of its own.
     pub runtime: Handle,
+    /// Where progress is told.
     pub progress: Progress,
 }
 
 /// The storages of a job.
 pub struct Places {
+    /// Raw batches.
     pub source: Storage,
+    /// Tables.
     pub sink: Storage,
+    /// Run reports.
     pub state: Storage,
+    /// What could not be used.
     pub dead_letters: Storage,
 }
 
@@ -53,9 +63,8 @@ impl Places {
         let below_sink = |folder: &str| format!("{}/{folder}", config.sink.url.trim_end_matches('/'));
         let state = config.state.url.clone().unwrap_or_else(|| below_sink("_state"));
         let dead_letters = config.dead_letter.url.clone().unwrap_or_else(|| below_sink("_dead_letters"));
-        let open = |url: &str, s3, path: &[&str]| {
-            Storage::open(url, s3, &job.folder).map_err(|error| job.placed(path, error))
-        };
+        let open =
+            |url: &str, s3, path: &[&str]| Storage::open(url, s3, &job.folder).map_err(|error| job.placed(path, error));
         Ok(Self {
             source: open(&config.source.url, &config.source.s3, &["source", "url"])?,
             sink: open(&config.sink.url, &config.sink.s3, &["sink", "url"])?,
@@ -123,8 +132,7 @@ fn run_of(plan: &RunPlan<'_>) -> Run {
 fn run_to_end(plan: &RunPlan<'_>, places: &Places, run: &Run, report: &mut RunReport) -> Result<()> {
     let config = &plan.job.config;
     let mut phase = Phase::begin("list", plan, report);
-    let listing =
-        plan.runtime.block_on(source::list(&places.source, &config.source, &plan.window, &config.limits))?;
+    let listing = plan.runtime.block_on(source::list(&places.source, &config.source, &plan.window, &config.limits))?;
     describe_listing(report, &listing);
     if listing.objects.is_empty() {
         report.status = Status::Empty;
@@ -183,12 +191,7 @@ fn run_to_end(plan: &RunPlan<'_>, places: &Places, run: &Run, report: &mut RunRe
 }
 
 /// Runs all tasks on `threads` workers. Returns the partial rows by table.
-fn read_all(
-    shared: &Shared<'_>,
-    tasks: &[Task],
-    threads: usize,
-    work: &mut Work,
-) -> Result<Vec<Vec<RowCollector>>> {
+fn read_all(shared: &Shared<'_>, tasks: &[Task], threads: usize, work: &mut Work) -> Result<Vec<Vec<RowCollector>>> {
     let next = AtomicUsize::new(0);
     let outcomes: Mutex<Vec<TaskOutcome>> = Mutex::new(Vec::new());
     let run_worker = || -> Result<Remains> {
@@ -240,12 +243,7 @@ fn is_consequence(error: &Error) -> bool {
 }
 
 /// Merges the tables that are merged, several at a time.
-fn merge_all(
-    shared: &Shared<'_>,
-    collectors: Vec<Vec<RowCollector>>,
-    threads: usize,
-    work: &mut Work,
-) -> Result<()> {
+fn merge_all(shared: &Shared<'_>, collectors: Vec<Vec<RowCollector>>, threads: usize, work: &mut Work) -> Result<()> {
     let waiting: Vec<_> = shared
         .pipeline
         .tables
@@ -342,9 +340,10 @@ fn keep_report(plan: &RunPlan<'_>, places: &Places, report: &RunReport) -> Resul
     if plan.dry_run {
         return Ok(());
     }
-    let path = places.state.prefix().clone().join(report.job.as_str()).join("runs").join(format!("{}.json", report.run_id));
-    let text = serde_json::to_vec_pretty(report)
-        .map_err(|error| Error::internal("write the run report").source(error))?;
+    let path =
+        places.state.prefix().clone().join(report.job.as_str()).join("runs").join(format!("{}.json", report.run_id));
+    let text =
+        serde_json::to_vec_pretty(report).map_err(|error| Error::internal("write the run report").source(error))?;
     let store = Arc::clone(places.state.store());
     plan.runtime
         .block_on(async { store.put(&path, text.into()).await })

@@ -11,7 +11,7 @@ use object_store::multipart::MultipartStore;
 use object_store::path::Path as ObjectPath;
 use object_store::{ClientOptions, ObjectStore};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ impl Storage {
         };
         let folder = std::path::absolute(&folder)
             .map_err(|error| Error::config("make the folder absolute").with("url", url).source(error))?;
+        let folder = without_dots(&folder);
         let prefix = ObjectPath::from_absolute_path(&folder)
             .map_err(|error| Error::config("read the folder's path").with("url", url).source(error))?;
         let url = folder.display().to_string();
@@ -133,6 +134,21 @@ impl fmt::Debug for Storage {
     }
 }
 
+/// Resolves `..` by the text alone, as a url does: the folder need not exist, and links are not looked at.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
 fn unknown_url(url: &str) -> Error {
     Error::config("read a url").with("url", url).hint("write a folder, file:///folder or s3://bucket/prefix")
 }
@@ -153,5 +169,26 @@ pub fn store_error(operation: &str, uri: &str, error: object_store::Error) -> Er
     match hint {
         Some(hint) => ours.hint(hint),
         None => ours,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read_and_made_absolute() {
+        let open = |url: &str| {
+            Storage::open(url, &S3Config::default(), Path::new("/data/jobs"))
+                .map(|storage| (storage.url().to_owned(), storage.prefix().to_string()))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(open("../raw/./x"), Ok(("/data/raw/x".to_owned(), "data/raw/x".to_owned())));
+        assert_eq!(open("file:///a b/c"), Ok(("/a b/c".to_owned(), "a b/c".to_owned())));
+        assert_eq!(open("s3://bucket/pre/fix/"), Ok(("s3://bucket/pre/fix".to_owned(), "pre/fix".to_owned())));
+        assert_eq!(open("s3://bucket"), Ok(("s3://bucket".to_owned(), String::new())));
+        for wrong in ["", "gs://b", "s3://", "file://host/x"] {
+            assert!(open(wrong).is_err_and(|error| error.contains("read a url")), "{wrong}");
+        }
     }
 }
