@@ -56,16 +56,14 @@ impl<V: Clone> BoundedCache<V> {
             self.stats.hits += 1;
             return value.clone();
         }
-        let value = if let Some((key, value)) = self.old.remove_entry(key) {
+        if let Some((key, value)) = self.old.remove_entry(key) {
             self.stats.hits += 1;
             self.keep(key, value.clone());
-            value
-        } else {
-            self.stats.misses += 1;
-            let value = compute();
-            self.keep(key.into(), value.clone());
-            value
-        };
+            return value;
+        }
+        self.stats.misses += 1;
+        let value = compute();
+        self.keep(key.into(), value.clone());
         value
     }
 

@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
             b'n' => self.word("null", Kind::Null),
             b'-' | b'0'..=b'9' => {
                 self.number()?;
-                Ok(self.token(Kind::Number, start, self.at))
+                Ok(Self::token(Kind::Number, start, self.at))
             }
             _ => Err(self.fault("no JSON value starts like this")),
         }
@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
 
     /// The container that was entered at `start` and has just ended, as one token.
     pub fn container_from(&self, kind: Kind, start: usize) -> Token {
-        self.token(kind, start, self.at)
+        Self::token(kind, start, self.at)
     }
 
     /// Checks that nothing but white space is left.
@@ -278,7 +278,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        Ok(self.token(if first == b'{' { Kind::Object } else { Kind::Array }, start, self.at))
+        Ok(Self::token(if first == b'{' { Kind::Object } else { Kind::Array }, start, self.at))
     }
 
     fn string(&mut self, quote: u8) -> Result<Token, Fault> {
@@ -298,7 +298,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.at = at + 1;
-        Ok(self.token(if escaped { Kind::EscapedText } else { Kind::Text }, start, at))
+        Ok(Self::token(if escaped { Kind::EscapedText } else { Kind::Text }, start, at))
     }
 
     fn escape_length(&self, at: usize) -> Result<usize, Fault> {
@@ -353,10 +353,10 @@ impl<'a> Reader<'a> {
             return Err(self.fault("no JSON value starts like this"));
         }
         self.at += word.len();
-        Ok(self.token(kind, start, self.at))
+        Ok(Self::token(kind, start, self.at))
     }
 
-    fn token(&self, kind: Kind, start: usize, end: usize) -> Token {
+    fn token(kind: Kind, start: usize, end: usize) -> Token {
         Token { kind, start: start as u32, end: end as u32 }
     }
 
@@ -409,7 +409,7 @@ struct BitStack {
 
 impl BitStack {
     fn push(&mut self, bit: bool) {
-        if self.depth > 0 && self.depth % 64 == 0 {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
             self.below.push(self.top);
             self.top = 0;
         }
@@ -420,7 +420,7 @@ impl BitStack {
     fn pop(&mut self) {
         self.depth -= 1;
         self.top >>= 1;
-        if self.depth > 0 && self.depth % 64 == 0 {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
             self.top = self.below.pop().unwrap_or_default();
         }
     }

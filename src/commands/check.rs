@@ -150,7 +150,7 @@ tables:
           source       /data/raw
           transformer  sample
           enrich       sample-step on event
-          enrich       step.sql on event
+          enrich       sql:step on event
           table        event, 2 columns, partitioned by year
           sink         /data/out
         "#);
@@ -167,7 +167,7 @@ tables:
             ("name: sample-step", "name: sample-stop", "8: unknown enrichment `sample-stop`"),
             ("name: sample-step", "name: sample-step\n    table: events", "9: unknown table `events`"),
             ("  event:", "  events:", "12: unknown table `events`"),
-            ("column: at", "column: time", "14: unknown column `time` table=event"),
+            ("column: at", "column: time", "13: read partition_by table=event name=year column=time"),
             ("url: /data/raw", "url: \"gs://x\"", "2: read a url url=gs://x"),
         ] {
             assert!(GOOD.contains(from), "{from}");

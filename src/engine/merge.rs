@@ -9,7 +9,6 @@ use arrow::compute::{concat_batches, partition, take, take_record_batch};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
-use arrow::row::{RowConverter, SortField};
 use etl_sdk::{Error, Merge, Pick, Result};
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -25,32 +24,6 @@ where
     I: Iterator<Item = Result<RecordBatch>>,
 {
     MergedRows { rows, fold: Fold::new(merge, schema).map_err(Some), carried: None, ended: false }
-}
-
-/// Merges the rows of one batch by key. The result is sorted by key, ascending and nulls first, and is again a batch
-/// of partial rows: merging what tasks have reduced gives what merging their rows would have given.
-pub fn reduce(batch: &RecordBatch, merge: &Merge) -> Result<RecordBatch> {
-    let fold = Fold::new(merge, batch.schema_ref())?;
-    if batch.num_rows() == 0 {
-        return Ok(batch.clone());
-    }
-    let keys = fold.key_columns(batch);
-    let fields = keys.iter().map(|column| SortField::new(column.data_type().clone())).collect();
-    let sortable = RowConverter::new(fields)?.convert_columns(&keys)?;
-    let mut order: Vec<u32> = (0..batch.num_rows() as u32).collect();
-    // The row's place makes the order total, which is what a stable sort would give.
-    order.sort_unstable_by(|left, right| {
-        sortable.row(*left as usize).cmp(&sortable.row(*right as usize)).then(left.cmp(right))
-    });
-    let mut groups = Vec::new();
-    let mut start = 0;
-    for place in 1..=order.len() {
-        if place == order.len() || sortable.row(order[place] as usize) != sortable.row(order[start] as usize) {
-            groups.push(start..place);
-            start = place;
-        }
-    }
-    fold.gather(batch, &groups, |place| order[place] as usize)
 }
 
 /// Checks that every column of `schema` is in the key, in `greatest` or in exactly one pick, and that the types fit.

@@ -28,15 +28,15 @@ pub fn merge_table(
     };
     let mut out = Output::default();
     let mut chain = Chain::new(plan, shared.run)?;
-    let stem = format!("{}-merged", shared.run.id);
+    let name = format!("{}-merged", shared.run.id);
     let store = Arc::clone(&shared.tables);
-    let mut sink = TableSink::new(spec.clone(), &shared.config.sink, store, stem, sorter.clone())?;
+    let mut sink = TableSink::new(spec.clone(), &shared.config.sink, store, name, sorter.clone())?;
     let step = merge_step(&plan.table);
     let read = collectors.iter().map(RowCollector::rows).sum::<u64>();
     let mut kept = 0;
     if read > 0 {
-        let sorted = sorter.sorted(collectors, &merge.key)?;
-        for batch in merge_sorted(sorted, merge, &plan.table.schema.working_schema()) {
+        let rows = sorter.sorted(collectors, &merge.key)?;
+        for batch in merge_sorted(rows, merge, &plan.table.schema.working_schema()) {
             let batch = shared.pipeline.transformer.complete(place, shared.run, batch?)?;
             kept += batch.num_rows() as u64;
             let batch = chain.apply(batch, &mut out)?;

@@ -14,7 +14,6 @@ mod sql_plan;
 mod tasks;
 mod worker;
 
-pub use merge::check_merge;
 pub use pipeline::{Pipeline, Step, TablePlan, is_merged};
 pub use run::{Places, RunPlan, execute};
 pub use sort::{RowCollector, SortedRows, Sorter};

@@ -1,11 +1,13 @@
 //! What a job does to its rows, built once and checked: transformer, steps per table, and what is written.
 
-use crate::engine::SqlStep;
+use super::SqlStep;
+use super::merge::check_merge;
+use super::worker::SOURCE_STEP;
 use crate::job::Job;
 use crate::registry::{Registry, unknown};
-use crate::sink::TableSinkSpec;
+use crate::sink::{STEP as SINK_STEP, TableSinkSpec};
 use arrow::datatypes::SchemaRef;
-use etl_sdk::{Enrichment, Error, Keep, Result, Table, Transformer};
+use etl_sdk::{Enrichment, Error, Keep, Ledger, Result, Table, Transformer};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,6 +46,11 @@ impl Pipeline {
         let tables = transformer.tables();
         let mut plans: Vec<(Vec<Step>, SchemaRef)> =
             tables.iter().map(|table| (Vec::new(), table.schema.working_schema())).collect();
+        for table in tables {
+            if let Keep::Merged(merge) = &table.keep {
+                check_merge(merge, &table.schema.working_schema())?;
+            }
+        }
         let mut names: Vec<String> = Vec::new();
         for (place, config) in job.config.enrich.iter().enumerate().filter(|(_, config)| config.enabled) {
             let number = place.to_string();
@@ -95,21 +102,33 @@ impl Pipeline {
         Ok(Self { transformer, tables })
     }
 
+    /// A ledger with all steps in the order rows meet them, at zero.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.step(SOURCE_STEP);
+        for step in self.transformer.chain() {
+            ledger.step(step);
+        }
+        for plan in self.tables.iter().filter(|plan| plan.sink.is_some()) {
+            ledger.step(plan.table.step);
+            if is_merged(&plan.table) {
+                ledger.step(&merge_step(&plan.table));
+            }
+            for step in &plan.steps {
+                ledger.step(&step.name);
+            }
+        }
+        ledger.step(SINK_STEP);
+        ledger
+    }
+
     /// The table that a step of the ledger works on, if it works on rows of one.
     pub fn table_of(&self, step: &str) -> Option<String> {
         let plan = self.tables.iter().find(|plan| {
-            plan.steps.iter().any(|own| own.name == step)
-                || step == write_step(&plan.table)
-                || step == merge_step(&plan.table)
-                || plan.table.step == step
+            plan.steps.iter().any(|own| own.name == step) || step == merge_step(&plan.table) || plan.table.step == step
         })?;
         Some(plan.table.schema.table.clone())
     }
-}
-
-/// The ledger step that writes a table.
-pub fn write_step(table: &Table) -> String {
-    format!("write {}", table.schema.table)
 }
 
 /// The ledger step that merges a table's partial rows.

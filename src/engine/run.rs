@@ -155,7 +155,7 @@ fn run_to_end(plan: &RunPlan<'_>, places: &Places, run: &Run, report: &mut RunRe
         progress: plan.progress.clone(),
         stop: AtomicBool::new(false),
     };
-    let mut work = Work::default();
+    let mut work = Work { ledger: plan.pipeline.ledger(), ..Work::default() };
     let done = read_all(&shared, &tasks, plan.threads, &mut work)
         .and_then(|collectors| {
             phase = std::mem::replace(&mut phase, Phase::none()).next("merge", plan, report);

@@ -70,7 +70,7 @@ impl Storage {
                 ClientOptions::new()
                     .with_allow_http(true)
                     .with_connect_timeout(Duration::from_secs(5))
-                    .with_timeout(Duration::from_secs(120)),
+                    .with_timeout(Duration::from_mins(2)),
             );
         if let Some(endpoint) = &s3.endpoint {
             builder = builder.with_endpoint(endpoint);

@@ -329,7 +329,7 @@ pub(crate) fn write_traffic(traffic: &TrafficSource, rows: &mut Rows) {
     }
 }
 
-/// A process_info map of the run alone and the given entries.
+/// A `process_info` map of the run alone and the given entries.
 pub(crate) fn write_process_info(entries: &[(&str, Option<&str>)], run: &RunFacts, rows: &mut Rows) {
     let Some(map) = rows.map() else { return };
     for (key, value) in entries {

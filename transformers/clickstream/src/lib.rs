@@ -95,7 +95,7 @@ impl Transformer for Clickstream {
     }
 
     fn worker(self: Arc<Self>, run: &Run) -> Result<Box<dyn TransformerWorker>> {
-        Ok(Box::new(ClickstreamWorker::new(self, run)?))
+        Ok(Box::new(ClickstreamWorker::new(&self, run)?))
     }
 
     fn complete(&self, table: usize, run: &Run, rows: RecordBatch) -> Result<RecordBatch> {

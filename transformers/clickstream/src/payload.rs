@@ -49,7 +49,7 @@ impl PayloadDecoder {
 
     /// Padding may be left out; white space may not be there.
     fn decode_base64(&mut self, data: &str) -> Result<(), BadPayload> {
-        let padded = data.len() % 4 == 0;
+        let padded = data.len().is_multiple_of(4);
         let codec = if padded { STANDARD } else { STANDARD_NO_PAD };
         self.compressed.clear();
         self.compressed.resize(codec.estimated_decoded_length(data.len()), 0);

@@ -16,7 +16,7 @@ pub(crate) struct Rows {
     schema: SchemaRef,
     columns: Vec<Column>,
     at: usize,
-    rows: usize,
+    count: usize,
     misplaced: Option<usize>,
 }
 
@@ -28,7 +28,7 @@ enum Column {
     Boolean(BooleanBuilder),
     Timestamp(TimestampMicrosecondBuilder),
     Date(Date32Builder),
-    Map(MapColumn),
+    Map(Box<MapColumn>),
 }
 
 /// A map column: keys, and for each key either a text or a struct of texts and one number.
@@ -51,12 +51,12 @@ impl Rows {
             .zip(&schema.columns)
             .map(|(field, column)| Column::new(field, column.max_bytes.filter(|_| truncate)))
             .collect::<Result<_>>()?;
-        Ok(Self { schema: arrow, columns, at: 0, rows: 0, misplaced: None })
+        Ok(Self { schema: arrow, columns, at: 0, count: 0, misplaced: None })
     }
 
     /// Rows built since the last [`Rows::finish`].
     pub fn len(&self) -> usize {
-        self.rows
+        self.count
     }
 
     fn next(&mut self) -> Option<&mut Column> {
@@ -160,7 +160,7 @@ impl Rows {
             self.misplace();
         }
         self.at = 0;
-        self.rows += 1;
+        self.count += 1;
     }
 
     /// All rows built so far as one batch of the table's working schema.
@@ -169,7 +169,7 @@ impl Rows {
             let name = self.schema.fields().get(place).map_or("(none)", |field| field.name());
             return Err(Error::internal("build rows in the order of the table's columns").with("column", name));
         }
-        self.rows = 0;
+        self.count = 0;
         let arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
     }
@@ -187,7 +187,7 @@ impl Column {
                 Self::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(field.data_type().clone()))
             }
             DataType::Date32 => Self::Date(Date32Builder::new()),
-            DataType::Map(entry, _) => Self::Map(MapColumn::new(entry)?),
+            DataType::Map(entry, _) => Self::Map(Box::new(MapColumn::new(entry)?)),
             other => return Err(Error::internal("build a column").with("column", field.name()).with("type", other)),
         })
     }

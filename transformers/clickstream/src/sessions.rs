@@ -40,14 +40,14 @@ struct Key {
 
 /// The sessions of a task.
 pub(crate) struct Sessions {
-    sessions: HashMap<Key, Session>,
+    held: HashMap<Key, Session>,
     rows: Rows,
     truncate: bool,
 }
 
 impl Sessions {
     pub fn new(rows: Rows, truncate: bool) -> Self {
-        Self { sessions: HashMap::new(), rows, truncate }
+        Self { held: HashMap::new(), rows, truncate }
     }
 
     /// Takes an event into account; most are not about sessions.
@@ -66,7 +66,7 @@ impl Sessions {
         };
         let known = event.traffic.source.as_deref().is_some_and(|source| source != "Direct");
         let order = (i64::from(!known), event.time(), -event.sequence);
-        if self.sessions.get(&key).is_some_and(|held| held.order <= order) {
+        if self.held.get(&key).is_some_and(|held| held.order <= order) {
             return Observed::Merged;
         }
         let session = Session {
@@ -77,7 +77,7 @@ impl Sessions {
             start: event.session_start(),
             traffic: Arc::clone(&event.traffic),
         };
-        match self.sessions.insert(key, session) {
+        match self.held.insert(key, session) {
             None => Observed::New,
             Some(_) => Observed::Merged,
         }
@@ -85,12 +85,12 @@ impl Sessions {
 
     /// Whether so many sessions are held that they should be written out.
     pub fn is_full(&self) -> bool {
-        self.sessions.len() >= MOST_HELD
+        self.held.len() >= MOST_HELD
     }
 
     /// Writes all sessions held as partial rows, in the order of their keys, in batches of at most `most_rows`.
     pub fn drain(&mut self, run: &RunFacts, most_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
-        let mut sessions: Vec<_> = self.sessions.drain().collect();
+        let mut sessions: Vec<_> = self.held.drain().collect();
         sessions.sort_unstable_by(|left, right| left.0.cmp(&right.0));
         for (key, session) in &sessions {
             self.write(key, session, run);

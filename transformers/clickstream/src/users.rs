@@ -20,7 +20,7 @@ const FIRST_NAMES: [&str; 4] = ["_first_open", "_first_visit", "_session_start",
 #[derive(Debug)]
 struct User {
     latest_time: i64,
-    user_id: Option<Box<str>>,
+    id: Option<Box<str>>,
     first: Option<Box<First>>,
     latest: Option<Box<Latest>>,
 }
@@ -56,7 +56,7 @@ pub(crate) enum Observed {
 
 /// The users of a task.
 pub(crate) struct Users {
-    users: HashMap<String, User>,
+    held: HashMap<String, User>,
     custom: CustomWriter,
     key: String,
     rows: Rows,
@@ -64,7 +64,7 @@ pub(crate) struct Users {
 
 impl Users {
     pub fn new(rows: Rows) -> Self {
-        Self { users: HashMap::new(), custom: CustomWriter::default(), key: String::new(), rows }
+        Self { held: HashMap::new(), custom: CustomWriter::default(), key: String::new(), rows }
     }
 
     /// Takes an event into account. Events without a user have no user row.
@@ -74,19 +74,19 @@ impl Users {
         self.key.push_str(&event.app_id);
         self.key.push('\u{1f}');
         self.key.push_str(pseudo_id);
-        let held = self.users.len();
-        let user = self.users.entry_ref(self.key.as_str()).or_insert_with(|| User {
+        let before = self.held.len();
+        let user = self.held.entry_ref(self.key.as_str()).or_insert_with(|| User {
             latest_time: i64::MIN,
-            user_id: None,
+            id: None,
             first: None,
             latest: None,
         });
         let time = event.time();
         user.latest_time = user.latest_time.max(time);
         if let Some(id) = event.user_id.as_deref()
-            && user.user_id.as_deref().is_none_or(|held| held < id)
+            && user.id.as_deref().is_none_or(|held| held < id)
         {
-            user.user_id = Some(id.into());
+            user.id = Some(id.into());
         }
         let order = (time, -event.sequence);
         if FIRST_NAMES.contains(&event.name.as_ref()) && user.first.as_ref().is_none_or(|first| order < first.order) {
@@ -107,17 +107,17 @@ impl Users {
             let properties = self.custom.user(event.parsed, event.source);
             user.latest = Some(Box::new(Latest { order, properties }));
         }
-        if self.users.len() > held { Observed::New } else { Observed::Merged }
+        if self.held.len() > before { Observed::New } else { Observed::Merged }
     }
 
     /// Whether so many users are held that they should be written out.
     pub fn is_full(&self) -> bool {
-        self.users.len() >= MOST_HELD
+        self.held.len() >= MOST_HELD
     }
 
     /// Writes all users held as partial rows, in the order of their keys, in batches of at most `most_rows`.
     pub fn drain(&mut self, run: &RunFacts, most_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
-        let mut users: Vec<_> = self.users.drain().collect();
+        let mut users: Vec<_> = self.held.drain().collect();
         users.sort_unstable_by(|left, right| left.0.cmp(&right.0));
         for (key, user) in &users {
             let (app_id, pseudo_id) = key.split_once('\u{1f}').unwrap_or_default();
@@ -134,7 +134,7 @@ impl Users {
         let rows = &mut self.rows;
         rows.timestamp(user.latest_time);
         rows.text(Some(pseudo_id));
-        rows.text(user.user_id.as_deref());
+        rows.text(user.id.as_deref());
         match &user.latest {
             Some(latest) => {
                 if let Some(map) = rows.map() {
@@ -170,7 +170,7 @@ impl Users {
     }
 }
 
-/// Completes merged rows: fills process_info and cuts texts to their columns' lengths.
+/// Completes merged rows: fills `process_info` and cuts texts to their columns' lengths.
 pub(crate) fn complete(
     schema: &TableSchema,
     truncate: bool,

@@ -61,7 +61,7 @@ struct Tables {
 }
 
 impl ClickstreamWorker {
-    pub fn new(transformer: Arc<Clickstream>, run: &Run) -> Result<Self> {
+    pub fn new(transformer: &Arc<Clickstream>, run: &Run) -> Result<Self> {
         let config = &transformer.config;
         let facts = transformer.run_facts(run);
         let rows = |table: usize, truncate| Rows::new(&transformer.tables[table].schema, truncate);
@@ -78,7 +78,7 @@ impl ClickstreamWorker {
             counters: Counters::default(),
             object: 0,
             events_of_object: 0,
-            transformer: Arc::clone(&transformer),
+            transformer: Arc::clone(transformer),
         };
         Ok(Self {
             payloads: PayloadDecoder::new(config.payload_bytes),

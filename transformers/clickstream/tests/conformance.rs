@@ -1,6 +1,8 @@
 //! The reference's own inputs and expected rows, transformer level (the data is found at `$ETL_CONFORMANCE`, else
 //! beside the project; see `docs/testing.md`).
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test")]
+
 use etl_sdk::testing::{Outcome, Row, run_at, transform};
 use etl_sdk::{Transformer, testing};
 use serde_json::{Value, json};
