@@ -58,11 +58,13 @@ impl std::error::Error for Fault {}
 
 impl Token {
     /// The span's text: a number's digits, a string's content as written, a container with its brackets.
+    #[inline]
     pub fn raw(self, text: &str) -> &str {
         &text[self.start as usize..self.end as usize]
     }
 
     /// A string's value. `scratch` is only written when the string has escapes.
+    #[inline]
     pub fn decode<'s>(self, text: &'s str, scratch: &'s mut String) -> &'s str {
         if self.kind != Kind::EscapedText {
             return self.raw(text);
@@ -73,11 +75,13 @@ impl Token {
     }
 
     /// Whether it is a string.
+    #[inline]
     pub fn is_text(self) -> bool {
         matches!(self.kind, Kind::Text | Kind::EscapedText)
     }
 
     /// Whether there is a value that is not `null`.
+    #[inline]
     pub fn is_present(self) -> bool {
         !matches!(self.kind, Kind::Missing | Kind::Null)
     }
@@ -123,6 +127,7 @@ fn unescape_bytes(content: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Place of the first backslash, or the length when there is none.
+#[inline]
 fn first_backslash(piece: [u8; 16]) -> usize {
     const SLASHES: u128 = u128::from_ne_bytes([b'\\'; 16]);
     const ONES: u128 = u128::from_ne_bytes([1; 16]);
@@ -191,12 +196,14 @@ impl<'a> Reader<'a> {
     }
 
     /// The first byte of the next value or delimiter, white space skipped.
+    #[inline]
     pub fn peek(&mut self) -> Option<u8> {
         self.skip_space();
         self.bytes.get(self.at).copied()
     }
 
     /// Reads the next value; a container is taken whole.
+    #[inline]
     pub fn value(&mut self) -> Result<Token, Fault> {
         let Some(first) = self.peek() else { return Err(self.fault("the text ends where a value should stand")) };
         let start = self.at;
@@ -229,6 +236,7 @@ impl<'a> Reader<'a> {
 
     /// The next key of the entered object, its colon consumed; `None` at the object's end. `first` is true for the
     /// first call and is kept by this function.
+    #[inline]
     pub fn next_key(&mut self, first: &mut bool) -> Result<Option<Token>, Fault> {
         if !self.more(b'}', first)? {
             return Ok(None);
@@ -247,6 +255,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether the entered array has another element; its end is consumed.
+    #[inline]
     pub fn next_element(&mut self, first: &mut bool) -> Result<bool, Fault> {
         self.more(b']', first)
     }
@@ -264,6 +273,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn more(&mut self, close: u8, first: &mut bool) -> Result<bool, Fault> {
         let next = self.peek();
         if next == Some(close) {
@@ -314,6 +324,7 @@ impl<'a> Reader<'a> {
         Ok(Self::token(if first == b'{' { Kind::Object } else { Kind::Array }, start, self.at))
     }
 
+    #[inline]
     fn string(&mut self, quote: u8) -> Result<Token, Fault> {
         let start = self.at + 1;
         let mut at = start;
@@ -389,10 +400,12 @@ impl<'a> Reader<'a> {
         Ok(Self::token(kind, start, self.at))
     }
 
+    #[inline]
     fn token(kind: Kind, start: usize, end: usize) -> Token {
         Token { kind, start: start as u32, end: end as u32 }
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         while matches!(self.bytes.get(self.at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
@@ -409,6 +422,7 @@ impl<'a> Reader<'a> {
 }
 
 /// First place at or after `at` of the quote, a backslash or a control character; the text's end if there is none.
+#[inline]
 fn plain_end(bytes: &[u8], mut at: usize, quote: u8) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
