@@ -98,7 +98,10 @@ pub fn execute(plan: &RunPlan<'_>) -> (RunReport, Result<()>) {
     let mut report = RunReport::new(&run.id, &plan.job.config.job, plan.window, plan.now_msec);
     report.dry_run = plan.dry_run;
     let result = Places::open(plan.job).and_then(|places| {
-        let result = run_to_end(plan, &places, &run, &mut report);
+        let mut phases = Phases::new(plan.progress.clone());
+        let result = run_to_end(plan, &places, &run, &mut phases, &mut report);
+        phases.end();
+        report.phases = phases.done;
         if let Err(error) = &result {
             report.status = if error.kind() == ErrorKind::Gate { Status::Refused } else { Status::Failed };
             report.error = Some(error.into());
@@ -129,20 +132,25 @@ fn run_of(plan: &RunPlan<'_>) -> Run {
     }
 }
 
-fn run_to_end(plan: &RunPlan<'_>, places: &Places, run: &Run, report: &mut RunReport) -> Result<()> {
+fn run_to_end(
+    plan: &RunPlan<'_>,
+    places: &Places,
+    run: &Run,
+    phases: &mut Phases,
+    report: &mut RunReport,
+) -> Result<()> {
     let config = &plan.job.config;
-    let mut phase = Phase::begin("list", plan, report);
+    phases.begin("list");
     let listing = plan.runtime.block_on(source::list(&places.source, &config.source, &plan.window, &config.limits))?;
     describe_listing(report, &listing);
     if listing.objects.is_empty() {
         report.status = Status::Empty;
-        phase.end(report);
         return Ok(());
     }
     let bytes = listing.objects.iter().map(|object| object.size).sum();
     plan.progress.set_total(listing.objects.len() as u64, bytes);
     let tasks = pack(listing.objects, config.limits.task_bytes.0);
-    phase = phase.next("read", plan, report);
+    phases.begin("read");
     let shared = Shared {
         pipeline: plan.pipeline,
         config,
@@ -158,36 +166,43 @@ fn run_to_end(plan: &RunPlan<'_>, places: &Places, run: &Run, report: &mut RunRe
     let mut work = Work { ledger: plan.pipeline.ledger(), ..Work::default() };
     let done = read_all(&shared, &tasks, plan.threads, &mut work)
         .and_then(|collectors| {
-            phase = std::mem::replace(&mut phase, Phase::none()).next("merge", plan, report);
+            phases.begin("merge");
             merge_all(&shared, collectors, plan.threads, &mut work)
         })
         .and_then(|()| balance::check(&work.ledger, plan.pipeline, &work.files));
     describe_work(report, plan.pipeline, &work);
-    if let Err(error) = done.and_then(|()| gate(plan, &work.ledger)) {
-        // The dead letters are what explains a refusal: they are kept, the tables are not.
-        let refused = error.kind() == ErrorKind::Gate && !plan.dry_run;
-        abandon(shared.tables.as_ref(), work.files.iter().map(|file| &file.pending));
-        if refused {
-            publish(shared.dead_letters.as_ref(), &work.dead_letters.iter().collect::<Vec<_>>())?;
-            describe_dead_letters(report, places, &work);
-        } else {
-            abandon(shared.dead_letters.as_ref(), work.dead_letters.iter());
-        }
-        phase.end(report);
-        return Err(error);
-    }
-    phase = phase.next("publish", plan, report);
-    if plan.dry_run {
-        abandon(shared.tables.as_ref(), work.files.iter().map(|file| &file.pending));
-        abandon(shared.dead_letters.as_ref(), work.dead_letters.iter());
-    } else {
-        publish(shared.dead_letters.as_ref(), &work.dead_letters.iter().collect::<Vec<_>>())?;
-        publish(shared.tables.as_ref(), &work.files.iter().map(|file| &file.pending).collect::<Vec<_>>())?;
-        describe_dead_letters(report, places, &work);
-    }
-    phase.end(report);
+    let done = done.and_then(|()| gate(plan, &work.ledger));
+    phases.begin("publish");
+    settle(plan, places, &shared, &work, done, report)?;
     report.status = Status::Done;
     Ok(())
+}
+
+/// Publishes what a good run leaves behind, and gives up what a failed one does.
+fn settle(
+    plan: &RunPlan<'_>,
+    places: &Places,
+    shared: &Shared<'_>,
+    work: &Work,
+    done: Result<()>,
+    report: &mut RunReport,
+) -> Result<()> {
+    let tables: Vec<&PendingFile> = work.files.iter().map(|file| &file.pending).collect();
+    let dead_letters: Vec<&PendingFile> = work.dead_letters.iter().collect();
+    let refused = done.as_ref().is_err_and(|error| error.kind() == ErrorKind::Gate);
+    // The dead letters are what explains a refusal: they are kept, the tables are not.
+    if (done.is_ok() || refused) && !plan.dry_run {
+        publish(shared.dead_letters.as_ref(), &dead_letters)?;
+        describe_dead_letters(report, places, work);
+    } else {
+        abandon(shared.dead_letters.as_ref(), &dead_letters);
+    }
+    if done.is_ok() && !plan.dry_run {
+        publish(shared.tables.as_ref(), &tables)?;
+    } else {
+        abandon(shared.tables.as_ref(), &tables);
+    }
+    done
 }
 
 /// Runs all tasks on `threads` workers. Returns the partial rows by table.
@@ -330,7 +345,7 @@ fn publish(store: &dyn PendingStore, files: &[&PendingFile]) -> Result<()> {
 }
 
 /// Gives files up. What cannot be removed now is invisible and does no harm.
-fn abandon<'a>(store: &dyn PendingStore, files: impl Iterator<Item = &'a PendingFile>) {
+fn abandon(store: &dyn PendingStore, files: &[&PendingFile]) {
     for file in files {
         let _ = store.abandon(file);
     }
@@ -351,30 +366,30 @@ fn keep_report(plan: &RunPlan<'_>, places: &Places, report: &RunReport) -> Resul
         .map_err(|error| store_error("keep the run report", &places.state.uri_of(&path), error))
 }
 
-/// A phase of the run, for the progress and the report.
-struct Phase {
-    name: &'static str,
-    begun: Instant,
+/// The phases of a run, for the progress and the report.
+struct Phases {
+    progress: Progress,
+    current: Option<(&'static str, Instant)>,
+    done: Vec<PhaseReport>,
 }
 
-impl Phase {
-    fn none() -> Self {
-        Self { name: "", begun: Instant::now() }
+impl Phases {
+    fn new(progress: Progress) -> Self {
+        Self { progress, current: None, done: Vec::new() }
     }
 
-    fn begin(name: &'static str, plan: &RunPlan<'_>, _report: &mut RunReport) -> Self {
-        plan.progress.set_phase(name);
-        Self { name, begun: Instant::now() }
+    /// Ends the phase before and begins the next.
+    fn begin(&mut self, name: &'static str) {
+        self.end();
+        self.progress.set_phase(name);
+        self.current = Some((name, Instant::now()));
     }
 
-    fn next(self, name: &'static str, plan: &RunPlan<'_>, report: &mut RunReport) -> Self {
-        self.end(report);
-        Self::begin(name, plan, report)
-    }
-
-    fn end(self, report: &mut RunReport) {
-        let elapsed_seconds = self.begun.elapsed().as_secs_f64();
-        report.phases.push(PhaseReport { name: self.name.to_owned(), elapsed_seconds });
+    fn end(&mut self) {
+        if let Some((name, begun)) = self.current.take() {
+            let elapsed_seconds = begun.elapsed().as_secs_f64();
+            self.done.push(PhaseReport { name: name.to_owned(), elapsed_seconds });
+        }
     }
 }
 
