@@ -131,7 +131,8 @@ impl Item {
         let mut first = true;
         while let Some(key) = reader.next_key(&mut first)? {
             let value = reader.value()?;
-            let name = match key.raw(text) {
+            let key_name = values::key_text(key, text);
+            let name = match key_name.as_ref() {
                 "item_id" => "id",
                 "item_name" => "name",
                 name => name,
