@@ -60,7 +60,7 @@ fn counts_of_bad_and_empty_inputs() {
         ("S/original_data_raw_json_error.json", 0, 0, 0, "not_an_object"),
         ("S/original_data_raw_text_error.json", 0, 0, 0, "payload_not_base64"),
         ("S/original_data_with_error.json", 0, 0, 0, "payload_not_base64"),
-        ("S/original_data_with_empty_user.json", 1, 0, 0, ""),
+        ("S/original_data_with_empty_user.json", 1, 3, 1, ""),
     ] {
         let Some(case) = run(input, &["uba-app", "app1"], PROJECT) else { return };
         let counts = ["event_v2", "item_v2", "user_v2"].map(|table| case.rows(table).len());
