@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// Rows of a batch: enough to amortise work per batch, few enough for a batch of 106 columns to stay near the caches.
 const BATCH_ROWS: usize = 4_096;
 
-/// Bits of an event's sequence below those of its object's place in the run.
+/// Bits of an event's or item's sequence below those of its object's place in the run.
 const SEQUENCE_BITS: u32 = 39;
 
 /// Years 0 to 9999 in epoch milliseconds: what a partition path can say.
@@ -57,7 +57,8 @@ struct Tables {
     traffic: TrafficResolver,
     counters: Counters,
     object: u32,
-    events_of_object: i64,
+    /// Numbers given to the object's events and items so far.
+    numbers_of_object: i64,
 }
 
 impl ClickstreamWorker {
@@ -78,7 +79,7 @@ impl ClickstreamWorker {
             traffic: TrafficResolver::new(Arc::clone(&transformer.rules), config.traffic_source),
             counters: Counters::default(),
             object: 0,
-            events_of_object: 0,
+            numbers_of_object: 0,
             transformer: Arc::clone(transformer),
         };
         Ok(Self {
@@ -184,7 +185,7 @@ impl Tables {
     fn start_object(&mut self, ordinal: u32) {
         if self.object != ordinal {
             self.object = ordinal;
-            self.events_of_object = 0;
+            self.numbers_of_object = 0;
         }
     }
 
@@ -204,7 +205,7 @@ impl Tables {
         self.counters.payload.kept += events.len() as u64;
         for (place, parsed) in events.iter().enumerate() {
             let address = || record.address(Some(place as u32));
-            self.events_of_object += 1;
+            self.numbers_of_object += 1;
             if !parsed.element.is_text() {
                 self.take_one(request, payload, parsed, &address, out)?;
                 continue;
@@ -300,7 +301,7 @@ impl Tables {
             latest_referrer: None,
             latest_referrer_host: None,
             traffic: Arc::default(),
-            sequence: i64::from(self.object) << SEQUENCE_BITS | self.events_of_object,
+            sequence: i64::from(self.object) << SEQUENCE_BITS | self.numbers_of_object,
         };
         if parsed.has_attributes {
             self.derive(&mut event);
@@ -348,6 +349,7 @@ impl Tables {
         self.counters.parse.kept += 1;
         self.events.push(event, &self.run);
         let items = self.items.push(event, &self.run);
+        self.numbers_of_object += items.read as i64;
         self.counters.items.added += items.read;
         self.counters.items.kept += items.read - items.without_id;
         out.filter(ITEMS, "no_item_id", items.without_id);
