@@ -3,8 +3,8 @@
 use crate::event::{FIRST_NUMBER, KNOWN_USER_KEYS, ParsedEvent, UserProperty};
 use crate::java::KeyOrder;
 use crate::rows::Rows;
-use crate::values;
-use etl_sdk::json::{Kind, Token};
+use crate::values::{self, key_text};
+use etl_sdk::json::Token;
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -63,7 +63,7 @@ impl CustomWriter {
             self.json.push(if self.json.is_empty() { '{' } else { ',' });
             values::write_string(&key_text(key, source), &mut self.json);
             self.json.push(':');
-            values::write_json(value, source, &mut self.json);
+            values::write_custom_json(value, source, &mut self.json);
         }
         self.json.push('}');
         rows.text(Some(&self.json));
@@ -71,7 +71,7 @@ impl CustomWriter {
         for &place in &self.order {
             let (key, value) = entry(place as usize);
             let text = values::custom_text(value, source);
-            map.typed_entry(&key_text(key, source), &text, values::type_name(value, source), None);
+            map.typed_entry(&key_text(key, source), Some(&text), values::type_name(value, source), None);
         }
         map.end(true);
     }
@@ -106,8 +106,8 @@ impl CustomWriter {
 /// The properties of a user at one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UserProperties {
-    /// Name, value, type, and when it was set in epoch milliseconds.
-    pub entries: Vec<(String, String, &'static str, Option<i64>)>,
+    /// Name, value, type, and when it was set in epoch milliseconds. Only `_user_id` and `_user_name` can be null.
+    pub entries: Vec<(String, Option<String>, &'static str, Option<i64>)>,
     pub json: String,
 }
 
@@ -128,25 +128,25 @@ impl UserProperties {
         let (value, type_name) = match known {
             // Numbers may come as text and are numbers all the same; texts may come as numbers and are texts.
             Some(place) if place >= FIRST_NUMBER => {
-                let number = values::long(property.value, source).ok().flatten().unwrap_or_default().to_string();
+                let number = values::safe_long(property.value, source).unwrap_or_default().to_string();
                 self.json.push_str(&number);
-                (number, "number")
+                (Some(number), "number")
             }
             Some(_) => {
-                let text = values::text(property.value, source).unwrap_or_default().into_owned();
-                values::write_string(&text, &mut self.json);
+                let text = values::text(property.value, source).map(Cow::into_owned);
+                match &text {
+                    Some(text) => values::write_string(text, &mut self.json),
+                    None => self.json.push_str("null"),
+                }
                 (text, "string")
             }
             None => {
-                values::write_json(property.value, source, &mut self.json);
-                (values::custom_text(property.value, source).into_owned(), values::type_name(property.value, source))
+                values::write_custom_json(property.value, source, &mut self.json);
+                let text = values::custom_text(property.value, source).into_owned();
+                (Some(text), values::type_name(property.value, source))
             }
         };
         self.json.push('}');
         self.entries.push((key.into_owned(), value, type_name, property.set_time));
     }
-}
-
-fn key_text(key: Token, source: &str) -> Cow<'_, str> {
-    if key.kind == Kind::Text { Cow::Borrowed(key.raw(source)) } else { values::text(key, source).unwrap_or_default() }
 }

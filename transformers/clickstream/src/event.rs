@@ -18,7 +18,7 @@ pub(crate) struct Defect {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UserProperty {
     pub key: Token,
-    /// The property's `value`, or the whole of it when it has none.
+    /// The property's `value`. Where that is null, the whole of a custom property, and a missing token for a known one.
     pub value: Token,
     /// The property's `set_timestamp`, epoch milliseconds.
     pub set_time: Option<i64>,
@@ -30,6 +30,9 @@ pub(crate) const KNOWN_USER_KEYS: [&str; 4] = ["_user_id", "_user_name", "_user_
 /// From here on the known properties are whole numbers; the ones before are text.
 pub(crate) const FIRST_NUMBER: usize = 2;
 
+/// Place of `_user_age`, which has 32 bits.
+const AGE: usize = 2;
+
 /// The tokens of one event. Spans point into the text it was parsed from.
 #[derive(Debug)]
 pub(crate) struct ParsedEvent {
@@ -39,8 +42,9 @@ pub(crate) struct ParsedEvent {
     pub extras: Vec<(Token, Token)>,
     /// Keys of its attributes without a column.
     pub attribute_extras: Vec<(Token, Token)>,
+    /// The value of `event_type` alone, without its alias: the freshness rule reads no other key.
+    pub event_type: Token,
     pub has_attributes: bool,
-    pub has_user: bool,
     /// [`KNOWN_USER_KEYS`] in order.
     pub known_user: [Option<UserProperty>; 4],
     pub custom_user: Vec<UserProperty>,
@@ -59,8 +63,8 @@ impl Default for ParsedEvent {
             attributes: [Token::default(); A::Count as usize],
             extras: Vec::new(),
             attribute_extras: Vec::new(),
+            event_type: Token::default(),
             has_attributes: false,
-            has_user: false,
             known_user: [None; 4],
             custom_user: Vec::new(),
             element: Token::default(),
@@ -79,6 +83,11 @@ impl ParsedEvent {
     /// The token of an attribute.
     pub fn attribute(&self, key: A) -> Token {
         self.attributes[key as usize]
+    }
+
+    /// Whether the user object has a property. An empty one counts as none, so that it replaces nothing.
+    pub fn has_user_properties(&self) -> bool {
+        !self.custom_user.is_empty() || self.known_user.iter().any(Option::is_some)
     }
 
     /// Reads the next value of the reader as an event. A [`Fault`] says that the text is not JSON; what is JSON but no
@@ -109,6 +118,9 @@ impl ParsedEvent {
                         _ => reader.value()?,
                     };
                     self.event[slot] = token;
+                    if slot == E::EventName as usize && values::key_text(key, text) == "event_type" {
+                        self.event_type = token;
+                    }
                     self.judge(kind, key, token, text);
                 }
                 None => self.extras.push((key, reader.value()?)),
@@ -124,8 +136,8 @@ impl ParsedEvent {
         self.attributes.fill(Token::default());
         self.extras.clear();
         self.attribute_extras.clear();
+        self.event_type = Token::default();
         self.has_attributes = false;
-        self.has_user = false;
         self.known_user = [None; 4];
         self.custom_user.clear();
         self.structural = None;
@@ -166,29 +178,30 @@ impl ParsedEvent {
         reader.enter()?;
         let mut first = true;
         while let Some(key) = reader.next_key(&mut first)? {
-            let known = KNOWN_USER_KEYS.iter().position(|known| *known == key.raw(text));
+            let name = values::key_text(key, text);
+            let known = KNOWN_USER_KEYS.iter().position(|known| *known == name);
             let found = property(reader, key)?;
             let Some(place) = known else {
-                self.custom_user.push(found.property);
+                self.custom_user.push(found.custom(text));
                 continue;
             };
             self.judge_known_user(place, &found, text);
-            self.known_user[place] = found.has_value.then_some(found.property);
+            self.known_user[place] = (!found.is_null).then(|| found.known(text));
         }
         Ok(reader.container_from(Kind::Object, start))
     }
 
     fn judge_known_user(&mut self, place: usize, found: &FoundProperty, text: &str) {
-        let value = if found.has_value { found.property.value } else { Token::default() };
         let message = match found.stray {
             Some(message) => message,
             None if found.is_null => return,
-            None if place >= FIRST_NUMBER => match values::long(value, text) {
-                Ok(Some(_)) => return,
-                Ok(None) => "no value",
-                Err(misfit) => misfit,
+            None if values::long(found.set_time, text).is_err() => "a set_timestamp that is no number",
+            None if place >= FIRST_NUMBER => match values::safe_long(found.value, text) {
+                Some(age) if place == AGE && i32::try_from(age).is_err() => "no whole number of 32 bits",
+                Some(_) => return,
+                None => "no whole number",
             },
-            None if matches!(value.kind, Kind::Array | Kind::Object) => "an array or object instead of text",
+            None if matches!(found.value.kind, Kind::Array | Kind::Object) => "an array or object instead of text",
             None => return,
         };
         self.keep_defect("bad_user_property", KNOWN_USER_KEYS[place], message);
@@ -213,7 +226,12 @@ impl ParsedEvent {
                 None
             }
             FieldKind::Float => {
-                if !matches!(token.kind, Kind::Null | Kind::Number) {
+                let special = |text: &str| matches!(text, "NaN" | "Infinity" | "-Infinity" | "INF" | "-INF");
+                let fits = match token.kind {
+                    Kind::Null | Kind::Number => true,
+                    _ => token.is_text() && special(token.raw(text)),
+                };
+                if !fits {
                     self.keep_structural("wrong_type", key.raw(text), "no number");
                 }
                 None
@@ -234,7 +252,6 @@ impl ParsedEvent {
         let attributes = self.event(E::Attributes);
         let user = self.event(E::User);
         self.has_attributes = attributes.kind == Kind::Object;
-        self.has_user = user.kind == Kind::Object;
         for (token, fits, key) in [
             (attributes, Kind::Object, "attributes"),
             (user, Kind::Object, "user"),
@@ -257,50 +274,59 @@ impl ParsedEvent {
 
 /// A user property as it stands in the text.
 struct FoundProperty {
-    property: UserProperty,
-    /// Whether it is an object with a `value` that is not null.
-    has_value: bool,
+    key: Token,
+    /// All of it.
+    whole: Token,
+    /// Its member `value`; missing when it is no object.
+    value: Token,
+    /// Its member `set_timestamp`.
+    set_time: Token,
     /// Whether it is null itself.
     is_null: bool,
     /// What a property known by name may not be or hold.
     stray: Option<&'static str>,
 }
 
+impl FoundProperty {
+    /// As a property known by name: its value may be null and then stays in the map, as in the reference.
+    fn known(&self, text: &str) -> UserProperty {
+        let value = if self.value.is_present() { self.value } else { Token::default() };
+        UserProperty { key: self.key, value, set_time: values::long(self.set_time, text).unwrap_or_default() }
+    }
+
+    /// As any other property: without a value all of it is the value, and was set at no known time.
+    fn custom(&self, text: &str) -> UserProperty {
+        if self.value.is_present() {
+            let set_time = values::number_as_long(self.set_time, text);
+            return UserProperty { key: self.key, value: self.value, set_time };
+        }
+        UserProperty { key: self.key, value: self.whole, set_time: None }
+    }
+}
+
 fn property(reader: &mut Reader<'_>, key: Token) -> Result<FoundProperty, Fault> {
     let text = reader.text();
+    let (mut value, mut set_time, mut stray) = (Token::default(), Token::default(), None);
     if reader.peek() != Some(b'{') {
-        let value = reader.value()?;
-        let is_null = value.kind == Kind::Null;
+        let whole = reader.value()?;
+        let is_null = whole.kind == Kind::Null;
         let stray = (!is_null).then_some("no object with a value");
-        return Ok(FoundProperty {
-            property: UserProperty { key, value, set_time: None },
-            has_value: false,
-            is_null,
-            stray,
-        });
+        return Ok(FoundProperty { key, whole, value, set_time, is_null, stray });
     }
     let start = reader.offset();
-    let (mut value, mut set_time, mut stray) = (Token::default(), Token::default(), None);
     reader.enter()?;
     let mut first = true;
     while let Some(member) = reader.next_key(&mut first)? {
         let token = reader.value()?;
-        match member.raw(text) {
+        match values::key_text(member, text).as_ref() {
             "value" => value = token,
             "set_timestamp" => set_time = token,
             _ => stray = Some("keys other than value and set_timestamp"),
         }
     }
     let whole = reader.container_from(Kind::Object, start);
-    let set_time = values::long(set_time, text);
-    if set_time.is_err() {
-        stray = stray.or(Some("a set_timestamp that is no number"));
-    }
-    let has_value = value.is_present();
-    let property = if has_value {
-        UserProperty { key, value, set_time: set_time.unwrap_or_default() }
-    } else {
-        UserProperty { key, value: whole, set_time: None }
-    };
-    Ok(FoundProperty { property, has_value, is_null: false, stray })
+    Ok(FoundProperty { key, whole, value, set_time, is_null: false, stray })
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,7 @@ impl<'a> Event<'a> {
     /// The value of `_user_first_touch_timestamp`, shifted.
     pub fn first_touch(&self) -> Option<i64> {
         let property = self.parsed.known_user[FIRST_NUMBER + 1].as_ref()?;
-        self.shifted(values::long(property.value, self.source).ok().flatten())
+        self.shifted(values::safe_long(property.value, self.source))
     }
 
     pub fn session_start(&self) -> Option<i64> {

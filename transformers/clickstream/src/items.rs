@@ -112,7 +112,8 @@ impl ItemRows {
             self.custom.item(&item.extras, source, rows);
             write_process_info(&[], run, rows);
             rows.text(Some(&event.app_id));
-            rows.long(Some(event.sequence));
+            // Each item has a number of its own, so that the first of several with one id is the same one every time.
+            rows.long(Some(event.sequence + place as i64));
             rows.timestamp(run.now_msec);
             rows.end_row();
         }
@@ -131,7 +132,8 @@ impl Item {
         let mut first = true;
         while let Some(key) = reader.next_key(&mut first)? {
             let value = reader.value()?;
-            let name = match key.raw(text) {
+            let key_name = values::key_text(key, text);
+            let name = match key_name.as_ref() {
                 "item_id" => "id",
                 "item_name" => "name",
                 name => name,

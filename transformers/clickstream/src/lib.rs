@@ -3,6 +3,20 @@
 //! A record is one request line of the collector: a JSON object whose `data` holds the client's events, as a JSON array
 //! or as Base64 of gzip of one. The rules are those of clickstream-analytics-on-aws 1.2.0, batch application; where
 //! we do better on purpose, the dead letter's reason or the doc comment says so.
+//!
+//! Where rows differ from the reference's on purpose:
+//! - What vanishes there without a trace (payloads that are no array, lines without `appId`) is a dead letter or counted.
+//!   A null `ingest_time` there ends the job; here it is a dead letter.
+//! - Text after a payload's or a line's JSON value makes it a dead letter; there it is ignored. So do `NaN` and
+//!   `Infinity` without quotes, which there become text.
+//! - Events with `utm_*` or click id parameters that are present but empty, with odd referrers, or of an app without rules
+//!   are kept; there they are corrupt. Results of rules do not depend on the order of events.
+//! - Arrays and objects in place of a number or boolean that may be anything read as null, and the keys after them are
+//!   read; there they are misread.
+//! - Events outside of the years 0 to 9999 are dead letters, because no partition can be named after them.
+//! - Of several items with one id in an event the first is kept, and of equal users and sessions the last one processed;
+//!   there it depends on the engine.
+//! - Keys that come twice within a nested custom value stay as they are in its JSON; there the last one is kept.
 
 mod config;
 mod custom;

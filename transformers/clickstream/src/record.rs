@@ -1,8 +1,13 @@
 //! The request line: one JSON object per HTTP request, with the client's payload as text in `data`.
 
+use crate::values;
 use etl_sdk::json::{Fault, Kind, Reader, Token};
 
-/// The fields of a request line that are read; everything else is skipped. Wrongly typed fields read as null.
+/// The fields of a request line that are read; everything else is skipped. Wrongly typed numbers read as null, and
+/// texts as the JSON of what stands there (see [`values::line_text`]).
+///
+/// `client_timestamp` is when the client sent the request, else `upload_timestamp`; upstream looks at the latter only in
+/// a dataset that has no column of the former name.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RequestLine {
     pub data: Token,
@@ -30,7 +35,7 @@ impl RequestLine {
         reader.enter()?;
         while let Some(key) = reader.next_key(&mut first)? {
             let value = reader.value()?;
-            match key.raw(line) {
+            match values::key_text(key, line).as_ref() {
                 "data" => request.data = value,
                 "appId" => request.app_id = value,
                 "rid" => request.rid = value,
@@ -53,11 +58,12 @@ fn whole_number(token: Token, line: &str) -> Option<i64> {
     if token.kind == Kind::Number { token.raw(line).parse().ok() } else { None }
 }
 
-/// The first value of a query parameter of a request uri, as written.
+/// The first value of a query parameter of a request uri, as written; `None` when the first has no value.
 pub(crate) fn query_parameter<'a>(uri: &'a str, name: &str) -> Option<&'a str> {
     let (_, query) = uri.split_once('?')?;
     let query = query.split_once('#').map_or(query, |(query, _)| query);
-    query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+    let named = |pair: &'a str| pair.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with('='));
+    query.split('&').find_map(named)?.strip_prefix('=')
 }
 
 #[cfg(test)]
@@ -80,5 +86,17 @@ mod tests {
         assert_eq!(query_parameter(uri, "event_bundle_sequence_id"), Some("12"));
         assert_eq!(query_parameter(uri, "x"), None);
         assert_eq!(query_parameter("/collect", "x"), None);
+        assert_eq!(query_parameter("/collect?x&x=2", "x"), None, "the first one counts");
+        assert_eq!(query_parameter("/collect?xy=1&x=2", "x"), Some("2"));
+    }
+
+    #[test]
+    fn keys_may_be_escaped_and_the_last_of_a_name_counts() {
+        let line = r#"{"\u0061ppId":"a","appId":"b","ingest_time":1,"ingest_time":5.0}"#;
+        let request = RequestLine::parse(line, 10).unwrap().unwrap();
+        assert_eq!((request.app_id.raw(line), request.ingest_time), ("b", None));
+        let line = r#"{"appId":"b","\u0061ppId":"a","client_timestamp":null,"upload_timestamp":7}"#;
+        let request = RequestLine::parse(line, 10).unwrap().unwrap();
+        assert_eq!((request.app_id.raw(line), request.upload_time), ("a", Some(7)));
     }
 }

@@ -242,9 +242,9 @@ impl MapColumn {
     }
 
     /// Adds an entry whose value is a struct of a text, its type name and, where the column has one, a number.
-    pub fn typed_entry(&mut self, key: &str, value: &str, type_name: &str, number: Option<i64>) {
+    pub fn typed_entry(&mut self, key: &str, value: Option<&str>, type_name: &str, number: Option<i64>) {
         self.keys.append_value(key);
-        self.texts[0].append_value(value);
+        self.texts[0].append_option(value);
         if let Some(types) = self.texts.get_mut(1) {
             types.append_value(type_name);
         }
@@ -301,7 +301,7 @@ mod tests {
             rows.text(Some("abcdef"));
             rows.long(Some(round));
             let map = rows.map().unwrap();
-            map.typed_entry("k", "v", "string", None);
+            map.typed_entry("k", Some("v"), "string", None);
             map.end(true);
             rows.end_row();
             rows.nulls(3);

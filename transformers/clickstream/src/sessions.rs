@@ -41,13 +41,14 @@ struct Key {
 /// The sessions of a task.
 pub(crate) struct Sessions {
     held: HashMap<Key, Session>,
+    most_held: usize,
     rows: Rows,
     truncate: bool,
 }
 
 impl Sessions {
     pub fn new(rows: Rows, truncate: bool) -> Self {
-        Self { held: HashMap::new(), rows, truncate }
+        Self { held: HashMap::new(), most_held: MOST_HELD, rows, truncate }
     }
 
     /// Takes an event into account; most are not about sessions.
@@ -85,7 +86,13 @@ impl Sessions {
 
     /// Whether so many sessions are held that they should be written out.
     pub fn is_full(&self) -> bool {
-        self.held.len() >= MOST_HELD
+        self.held.len() >= self.most_held
+    }
+
+    /// Holds at most this many.
+    #[cfg(test)]
+    pub fn hold(&mut self, most_held: usize) {
+        self.most_held = most_held;
     }
 
     /// Writes all sessions held as partial rows, in the order of their keys, in batches of at most `most_rows`.

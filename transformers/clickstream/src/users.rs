@@ -57,6 +57,7 @@ pub(crate) enum Observed {
 /// The users of a task.
 pub(crate) struct Users {
     held: HashMap<String, User>,
+    most_held: usize,
     custom: CustomWriter,
     key: String,
     rows: Rows,
@@ -64,7 +65,7 @@ pub(crate) struct Users {
 
 impl Users {
     pub fn new(rows: Rows) -> Self {
-        Self { held: HashMap::new(), custom: CustomWriter::default(), key: String::new(), rows }
+        Self { held: HashMap::new(), most_held: MOST_HELD, custom: CustomWriter::default(), key: String::new(), rows }
     }
 
     /// Takes an event into account. Events without a user have no user row.
@@ -101,7 +102,7 @@ impl Users {
         }
         let order = (time.saturating_neg(), -event.sequence);
         if event.name == "_profile_set"
-            && event.parsed.has_user
+            && event.parsed.has_user_properties()
             && user.latest.as_ref().is_none_or(|latest| order < latest.order)
         {
             let properties = self.custom.user(event.parsed, event.source);
@@ -112,7 +113,13 @@ impl Users {
 
     /// Whether so many users are held that they should be written out.
     pub fn is_full(&self) -> bool {
-        self.held.len() >= MOST_HELD
+        self.held.len() >= self.most_held
+    }
+
+    /// Holds at most this many.
+    #[cfg(test)]
+    pub fn hold(&mut self, most_held: usize) {
+        self.most_held = most_held;
     }
 
     /// Writes all users held as partial rows, in the order of their keys, in batches of at most `most_rows`.
@@ -139,7 +146,7 @@ impl Users {
             Some(latest) => {
                 if let Some(map) = rows.map() {
                     for (name, value, type_name, set_time) in &latest.properties.entries {
-                        map.typed_entry(name, value, type_name, *set_time);
+                        map.typed_entry(name, value.as_deref(), type_name, *set_time);
                     }
                     map.end(true);
                 }

@@ -21,6 +21,17 @@ pub(crate) fn text(token: Token, source: &str) -> Option<Cow<'_, str>> {
     }
 }
 
+/// The name of an object's key. Only names with escapes allocate.
+pub(crate) fn key_text(key: Token, source: &str) -> Cow<'_, str> {
+    if key.kind == Kind::Text { Cow::Borrowed(key.raw(source)) } else { text(key, source).unwrap_or_default() }
+}
+
+/// A field of a request line as text: what is no string counts as its JSON text, as Spark reads a text column.
+/// `None` for null and for a missing field.
+pub(crate) fn line_text(token: Token, line: &str) -> Option<Cow<'_, str>> {
+    token.is_present().then(|| custom_text(token, line))
+}
+
 /// A number as Java prints it: integers keep their digits, decimals go through a double (`1.10` is `1.1`).
 pub(crate) fn number_text(digits: &str) -> Cow<'_, str> {
     if is_integer(digits) {
@@ -43,7 +54,7 @@ fn is_infinite(digits: &str) -> bool {
 /// Why a value does not fit its field.
 pub(crate) type Misfit = &'static str;
 
-/// A whole number: decimals are cut toward zero, text of a number counts, empty text is null.
+/// A whole number: decimals are cut toward zero, text of a number counts, empty text and the text `null` are null.
 pub(crate) fn long(token: Token, source: &str) -> Result<Option<i64>, Misfit> {
     match token.kind {
         Kind::Missing | Kind::Null => Ok(None),
@@ -60,28 +71,34 @@ pub(crate) fn long(token: Token, source: &str) -> Result<Option<i64>, Misfit> {
             }
         }
         Kind::Text | Kind::EscapedText => match text(token, source).as_deref().map(str::trim) {
-            Some("") | None => Ok(None),
+            Some("" | "null") | None => Ok(None),
             Some(digits) => digits.parse().map(Some).map_err(|_| "text that is no whole number"),
         },
         _ => Err("neither a number nor text"),
     }
 }
 
-/// A decimal number; text of a number counts, empty text is null.
+/// A decimal number; text of a number counts, empty text and the text `null` are null.
 pub(crate) fn double(token: Token, source: &str) -> Result<Option<f64>, Misfit> {
     match token.kind {
         Kind::Missing | Kind::Null => Ok(None),
         Kind::Number => Ok(token.raw(source).parse().ok()),
         Kind::Text | Kind::EscapedText => match text(token, source).as_deref().map(str::trim) {
-            Some("") | None => Ok(None),
+            Some("" | "null") | None => Ok(None),
+            Some("INF") => Ok(Some(f64::INFINITY)),
+            Some("-INF") => Ok(Some(f64::NEG_INFINITY)),
             Some(digits) => java_double(digits).map(Some).ok_or("text that is no number"),
         },
         _ => Err("neither a number nor text"),
     }
 }
 
-/// Rust reads `inf` and `infinity` in any case; Java only reads `Infinity`.
+/// `Double.parseDouble` of a trimmed text, without the hexadecimal form. Rust reads `inf` and `infinity` in any case,
+/// Java only `Infinity`; Java takes one of `dDfF` after the digits.
 fn java_double(digits: &str) -> Option<f64> {
+    let bare = digits.strip_suffix(['d', 'D', 'f', 'F']);
+    let digits =
+        bare.filter(|bare| bare.ends_with(|last: char| last.is_ascii_digit() || last == '.')).unwrap_or(digits);
     let unsigned = digits.trim_start_matches(['+', '-']);
     if unsigned.starts_with(|first: char| first.is_ascii_alphabetic()) && !matches!(unsigned, "NaN" | "Infinity") {
         return None;
@@ -96,6 +113,11 @@ pub(crate) fn safe_long(token: Token, source: &str) -> Option<i64> {
         Kind::Text | Kind::EscapedText => text(token, source)?.parse().ok(),
         _ => None,
     }
+}
+
+/// A `set_timestamp` of a property without a name of its own: numbers only, decimals cut toward zero; text is null.
+pub(crate) fn number_as_long(token: Token, source: &str) -> Option<i64> {
+    if token.kind == Kind::Number { long(token, source).ok().flatten() } else { None }
 }
 
 /// A decimal number, or null for anything that is not one.
@@ -135,6 +157,17 @@ pub(crate) fn custom_text(token: Token, source: &str) -> Cow<'_, str> {
         write_json(token, source, &mut json);
         Cow::Owned(json)
     })
+}
+
+/// Appends a custom value to the JSON text of all of them. As [`write_json`], but a whole number beyond 64 bits that
+/// stands by itself goes through a double; within containers it keeps its digits.
+pub(crate) fn write_custom_json(token: Token, source: &str, out: &mut String) {
+    let digits = token.raw(source);
+    if token.kind == Kind::Number && is_integer(digits) && digits.parse::<i64>().is_err() {
+        java::double_to_string(digits.parse().unwrap_or(f64::NAN), out);
+    } else {
+        write_json(token, source, out);
+    }
 }
 
 /// Appends a value as compact JSON, numbers normalised, escapes as Jackson writes them.
@@ -296,5 +329,54 @@ mod tests {
             assert_eq!(safe_boolean(token(written), written), value, "{written}");
         }
         assert_eq!(safe_double(token("\"inf\""), "\"inf\""), None);
+        assert_eq!(long(token("\"null\""), "\"null\""), Ok(None));
+        for (written, value) in [
+            ("\"null\"", Ok(None)),
+            ("\" 1.5d \"", Ok(Some(1.5))),
+            ("\"2f\"", Ok(Some(2.0))),
+            ("\"-INF\"", Ok(Some(f64::NEG_INFINITY))),
+            ("\"Infinity\"", Ok(Some(f64::INFINITY))),
+            ("1e400", Ok(Some(f64::INFINITY))),
+            ("\"d\"", Err("text that is no number")),
+            ("\"1df\"", Err("text that is no number")),
+            ("\"infinity\"", Err("text that is no number")),
+        ] {
+            assert_eq!(double(token(written), written), value, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_set_timestamp_without_a_known_name_is_a_number_or_nothing() {
+        for (written, value) in [("5", Some(5)), ("5.9", Some(5)), ("\"5\"", None), ("true", None), ("null", None)] {
+            assert_eq!(number_as_long(token(written), written), value, "{written}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_beyond_64_bits_go_through_a_double_when_they_stand_alone() {
+        for (written, printed) in [
+            ("9223372036854775807", "9223372036854775807"),
+            ("9223372036854775808", "9.223372036854776E18"),
+            ("[9223372036854775808]", "[9223372036854775808]"),
+            ("-0", "0"),
+        ] {
+            let mut out = String::new();
+            write_custom_json(token(written), written, &mut out);
+            assert_eq!(out, printed);
+        }
+    }
+
+    #[test]
+    fn fields_of_a_line_that_are_no_text_count_as_their_json() {
+        for (written, value) in [
+            ("{\"a\" : 1.10}", Some("{\"a\":1.1}")),
+            ("[]", Some("[]")),
+            ("7", Some("7")),
+            ("null", None),
+            ("true", Some("true")),
+        ] {
+            assert_eq!(line_text(token(written), written).as_deref(), value, "{written}");
+        }
+        assert_eq!(line_text(Token::default(), ""), None);
     }
 }

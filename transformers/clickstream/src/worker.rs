@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// Rows of a batch: enough to amortise work per batch, few enough for a batch of 106 columns to stay near the caches.
 const BATCH_ROWS: usize = 4_096;
 
-/// Bits of an event's sequence below those of its object's place in the run.
+/// Bits of an event's or item's sequence below those of its object's place in the run.
 const SEQUENCE_BITS: u32 = 39;
 
 /// Years 0 to 9999 in epoch milliseconds: what a partition path can say.
@@ -57,7 +57,8 @@ struct Tables {
     traffic: TrafficResolver,
     counters: Counters,
     object: u32,
-    events_of_object: i64,
+    /// Numbers given to the object's events and items so far.
+    numbers_of_object: i64,
 }
 
 impl ClickstreamWorker {
@@ -67,7 +68,8 @@ impl ClickstreamWorker {
         let rows = |table: usize, truncate| Rows::new(&transformer.tables[table].schema, truncate);
         let tables = Tables {
             run: facts,
-            apps: config.app_ids.iter().cloned().collect(),
+            // A blank app id is never kept, even when it is listed.
+            apps: config.app_ids.iter().filter(|app| !app.trim().is_empty()).cloned().collect(),
             events: EventRows::new(rows(EVENT, config.truncate)?),
             items: ItemRows::new(rows(ITEM, config.truncate)?),
             // Users are cut once they are merged, so that what is merged is what was sent.
@@ -77,7 +79,7 @@ impl ClickstreamWorker {
             traffic: TrafficResolver::new(Arc::clone(&transformer.rules), config.traffic_source),
             counters: Counters::default(),
             object: 0,
-            events_of_object: 0,
+            numbers_of_object: 0,
             transformer: Arc::clone(transformer),
         };
         Ok(Self {
@@ -103,7 +105,7 @@ impl ClickstreamWorker {
         if !request.data.is_present() {
             return Err(("missing_data", "the line has no `data`".to_owned()));
         }
-        if values::text(request.app_id, line).is_none_or(|app| app.is_empty()) {
+        if values::line_text(request.app_id, line).is_none_or(|app| app.is_empty()) {
             return Err(("missing_app_id", "the line has no `appId`".to_owned()));
         }
         let Some(ingest_time) = request.ingest_time else {
@@ -119,14 +121,14 @@ impl ClickstreamWorker {
         let payload = self.payloads.decode(data).map_err(|bad| (bad.reason, bad.message))?;
         let events = parse_events(payload, self.depth, &mut self.events)
             .map_err(|fault| ("payload_not_json", format!("the payload is not a JSON array: {fault}")))?;
-        let uri = values::text(request.uri, line);
+        let uri = values::line_text(request.uri, line);
         let in_uri = |name| uri.as_deref().and_then(|uri| query_parameter(uri, name)?.parse::<i64>().ok());
         self.ingested.clear();
         write_instant(ingest_time, &mut self.ingested);
         let request = Request {
-            rid: values::text(request.rid, line),
-            ua: values::text(request.ua, line),
-            ip: values::text(request.ip, line),
+            rid: values::line_text(request.rid, line),
+            ua: values::line_text(request.ua, line),
+            ip: values::line_text(request.ip, line),
             ingest_time,
             ingested: &self.ingested,
             input_file: &record.object.uri,
@@ -184,7 +186,7 @@ impl Tables {
     fn start_object(&mut self, ordinal: u32) {
         if self.object != ordinal {
             self.object = ordinal;
-            self.events_of_object = 0;
+            self.numbers_of_object = 0;
         }
     }
 
@@ -204,7 +206,7 @@ impl Tables {
         self.counters.payload.kept += events.len() as u64;
         for (place, parsed) in events.iter().enumerate() {
             let address = || record.address(Some(place as u32));
-            self.events_of_object += 1;
+            self.numbers_of_object += 1;
             if !parsed.element.is_text() {
                 self.take_one(request, payload, parsed, &address, out)?;
                 continue;
@@ -249,18 +251,19 @@ impl Tables {
         let sent_time = values::safe_long(parsed.event(E::Timestamp), source).unwrap_or_default();
         let name = text(E::EventName).unwrap_or_default();
         let app_id = text(E::AppId).unwrap_or_default();
-        if let Some(reason) = self.filter(&name, &app_id, sent_time, request.ingest_time) {
+        let event_type = values::text(parsed.event_type, source).unwrap_or_default();
+        if let Some(reason) = self.filter(&event_type, &app_id, sent_time, request.ingest_time) {
             out.filter(FILTER, reason, 1);
             return Ok(());
         }
         self.counters.filter.kept += 1;
         self.counters.parse.read += 1;
-        if name.is_empty() {
-            out.filter(PARSE, "no_event_name", 1);
-            return Ok(());
-        }
         if let Some(defect) = &parsed.defect {
             reject(PARSE, defect);
+            return Ok(());
+        }
+        if name.is_empty() {
+            out.filter(PARSE, "no_event_name", 1);
             return Ok(());
         }
         let clocks = Clocks {
@@ -299,7 +302,7 @@ impl Tables {
             latest_referrer: None,
             latest_referrer_host: None,
             traffic: Arc::default(),
-            sequence: i64::from(self.object) << SEQUENCE_BITS | self.events_of_object,
+            sequence: i64::from(self.object) << SEQUENCE_BITS | self.numbers_of_object,
         };
         if parsed.has_attributes {
             self.derive(&mut event);
@@ -307,8 +310,10 @@ impl Tables {
         self.write(&event, out)
     }
 
-    fn filter(&self, name: &str, app_id: &str, time: i64, ingest_time: i64) -> Option<&'static str> {
-        if !ALWAYS_FRESH.contains(&name) {
+    /// Why an event is left out. `event_type` is that key's value: the reference does not look at the alias
+    /// `event_name` here.
+    fn filter(&self, event_type: &str, app_id: &str, time: i64, ingest_time: i64) -> Option<&'static str> {
+        if !ALWAYS_FRESH.contains(&event_type) {
             if time > self.run.now_msec {
                 return Some("in_the_future");
             }
@@ -345,6 +350,7 @@ impl Tables {
         self.counters.parse.kept += 1;
         self.events.push(event, &self.run);
         let items = self.items.push(event, &self.run);
+        self.numbers_of_object += items.read as i64;
         self.counters.items.added += items.read;
         self.counters.items.kept += items.read - items.without_id;
         out.filter(ITEMS, "no_item_id", items.without_id);
@@ -395,3 +401,6 @@ impl Tables {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

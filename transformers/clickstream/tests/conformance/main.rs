@@ -1,134 +1,19 @@
-//! The reference's own inputs and expected rows, transformer level (the data is found at `$ETL_CONFORMANCE`, else
-//! beside the project; see `docs/testing.md`).
+//! The reference's own inputs and expected rows. The data is found at `$ETL_CONFORMANCE`, else in `shared/conformance`
+//! beside the project or above it; without it every case passes unrun and says so.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test")]
 
-use etl_sdk::testing::{Outcome, Row, run_at, transform};
+mod case;
+mod parser;
+mod runner;
+
+use case::{NOW, Rules, Setup, assert_same, conformance, run};
+use etl_sdk::testing::{Row, run_at};
 use etl_sdk::{Transformer, testing};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use transformer_clickstream::traffic_source::{AppRules, RuleSet};
-use transformer_clickstream::{Clickstream, ClickstreamConfig};
-
-/// 2024-08-30, when the reference was released.
-const NOW: i64 = 1_724_976_000_000;
-
-fn conformance() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder =
-        std::env::var_os("ETL_CONFORMANCE").map_or_else(|| root.join("../../../shared/conformance"), PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("SKIPPED: no conformance data at {}; set ETL_CONFORMANCE", folder.display());
-    None
-}
-
-struct Case {
-    folder: PathBuf,
-    outcome: Outcome,
-}
-
-/// Runs one input file as the reference's tests do: time shift on, 72 hours of freshness. `None` when the data is absent.
-fn run(input: &str, apps: &[&str], project: &str) -> Option<Case> {
-    let folder = conformance()?;
-    let read =
-        |path: &str| std::fs::read_to_string(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let config: ClickstreamConfig =
-        serde_json::from_value(json!({"project_id": project, "app_ids": apps, "time_shift": true})).unwrap();
-    // The reference's tests give rules to these apps, and fall back to the short v0 rules for all others.
-    let v1 = (
-        read("S/rule_config/app1/traffic_source_category_rule_v1.json"),
-        read("S/rule_config/app1/traffic_source_channel_rule_v1.json"),
-    );
-    let v0 = (read("S/ts/traffic_source_category_rule_v0.json"), read("S/ts/traffic_source_channel_rule_v0.json"));
-    let rules: RuleSet = apps
-        .iter()
-        .map(|app| {
-            let known = ["uba-app", "testApp", "gtmTest", "app1"].contains(app);
-            let (category, channel) = if known { &v1 } else { &v0 };
-            ((*app).to_owned(), AppRules::parse(category, channel).unwrap())
-        })
-        .collect();
-    let transformer: Arc<dyn Transformer> = Arc::new(Clickstream::new(config, rules).unwrap());
-    let text = read(input);
-    let records: Vec<&[u8]> = text.lines().filter(|line| !line.trim().is_empty()).map(str::as_bytes).collect();
-    let outcome = transform(&transformer, &run_at("test-job", NOW), &records, usize::MAX).unwrap();
-    assert_eq!(outcome.ledger.unbalanced(), Vec::<&str>::new());
-    let halves = transform(&transformer, &run_at("test-job", NOW), &records, 1).unwrap();
-    assert_eq!(outcome.tables, halves.tables, "rows do not depend on tasks");
-    Some(Case { folder, outcome })
-}
-
-impl Case {
-    fn rows(&self, table: &str) -> &[Row] {
-        &self.outcome.tables[table]
-    }
-
-    fn row(&self, table: &str, column: &str, value: &str) -> &Row {
-        let rows = self.rows(table);
-        rows.iter().find(|row| row.get(column).and_then(Value::as_str) == Some(value)).unwrap_or_else(|| {
-            panic!("no {table} row with {column}={value} among {} rows; {:#?}", rows.len(), self.outcome.rejects)
-        })
-    }
-
-    /// Compares every column that the expected row has, and that no other column has a value.
-    fn expect(&self, row: &Row, expected: &str) {
-        let text = std::fs::read_to_string(self.folder.join(expected)).unwrap();
-        assert_same(expected, row, &serde_json::from_str(&text).unwrap());
-    }
-}
-
-/// Compares all columns but those that only help to merge rows.
-fn assert_same(name: &str, row: &Row, expected: &Value) {
-    let expected = normalised(expected);
-    let mut ours = normalised(&Value::Object(row.clone()));
-    let helpers = [
-        "sequence",
-        "rank",
-        "time",
-        "first_event_name",
-        "first_time",
-        "first_sequence",
-        "latest_event_name",
-        "latest_time",
-        "latest_sequence",
-    ];
-    for column in helpers {
-        ours.as_object_mut().unwrap().remove(column);
-    }
-    let (ours, expected) = (ours.as_object().unwrap(), expected.as_object().unwrap());
-    let mut columns: Vec<_> = ours.keys().chain(expected.keys()).collect();
-    columns.sort_unstable();
-    columns.dedup();
-    let different: Vec<_> = columns
-        .into_iter()
-        .filter(|key| ours.get(*key) != expected.get(*key))
-        .map(|key| format!("{key}: ours {:?}, expected {:?}", ours.get(key), expected.get(key)))
-        .collect();
-    assert!(different.is_empty(), "{name}:\n{}", different.join("\n"));
-}
-
-/// The normalisation of spec 10: times without milliseconds, no nulls, no process time, created time or file name.
-fn normalised(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => Value::Object(
-            members
-                .iter()
-                .filter(|(key, value)| {
-                    !value.is_null() && !matches!(key.as_str(), "process_time" | "created_time" | "input_file_name")
-                })
-                .map(|(key, value)| match (key.as_str(), value) {
-                    ("event_timestamp", Value::String(time)) => (key.clone(), json!(time.replace('T', " ")[..19])),
-                    _ => (key.clone(), normalised(value)),
-                })
-                .collect(),
-        ),
-        Value::Array(elements) => Value::Array(elements.iter().map(normalised).collect()),
-        other => other.clone(),
-    }
-}
+use transformer_clickstream::Clickstream;
+use transformer_clickstream::traffic_source::RuleSet;
 
 const PROJECT: &str = "test_project_id_01";
 
@@ -202,13 +87,10 @@ fn session_extraction() {
     let Some(folder) = conformance() else { return };
     let text = std::fs::read_to_string(folder.join("S/event_v2/event_v2_session_dataset.json")).unwrap();
     let requests: Vec<Vec<u8>> = text.lines().filter(|line| !line.trim().is_empty()).map(request_of).collect();
-    let config = json!({"project_id": "p", "app_ids": ["blog"], "traffic_source": false});
-    let transformer: Arc<dyn Transformer> =
-        Arc::new(Clickstream::new(serde_json::from_value(config).unwrap(), RuleSet::default()).unwrap());
-    let records: Vec<&[u8]> = requests.iter().map(Vec::as_slice).collect();
-    let outcome = transform(&transformer, &run_at("test-job", NOW), &records, usize::MAX).unwrap();
-    assert_eq!(outcome.tables["event_v2"].len(), records.len());
-    let case = Case { folder, outcome };
+    let setup =
+        Setup { apps: &["blog"], project: "p", rules: Rules::None, time_shift: false, freshness_hours: 72, now: NOW };
+    let case = setup.run(folder, &requests);
+    assert_eq!(case.rows("event_v2").len(), requests.len());
     let session = case.row("session", "session_id", "16852f55-20240516-195001418");
     case.expect(session, "S/event_v2/expected/test_extract_session_from_event.json");
 }

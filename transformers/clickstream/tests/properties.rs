@@ -1,0 +1,237 @@
+//! What must hold for any input: rows do not depend on how records are grouped, and no damage makes the transformer
+//! panic, lose a row or give two answers. The inputs are those of `payloads`, damaged with a fixed seed.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use base64_simd::STANDARD;
+use etl_sdk::Transformer;
+use etl_sdk::testing::{Outcome, run_at, transform};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::sync::Arc;
+use transformer_clickstream::traffic_source::{AppRules, RuleSet};
+use transformer_clickstream::{Clickstream, ClickstreamConfig};
+
+const NOW: i64 = 1_700_000_000_000;
+
+/// A linear congruential generator: the same numbers on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit.max(1)
+    }
+
+    fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len())]
+    }
+}
+
+fn transformer() -> Arc<dyn Transformer> {
+    let category = r#"[{"url":"google.com","source":"Google","category":"Search","params":["q"]}]"#;
+    let channel = r#"[{"id":"r","channel":"Organic Search",
+        "condition":{"op::and":[{"field":"traffic_source_category","op":"eq","value":"Search"}]}}]"#;
+    let rules: RuleSet = [("shop".to_owned(), AppRules::parse(category, channel).unwrap())].into_iter().collect();
+    let config: ClickstreamConfig = serde_json::from_value(
+        json!({"project_id": "p", "app_ids": ["shop", "blog"], "time_shift": true, "depth": 40, "payload_bytes": 100_000}),
+    )
+    .unwrap();
+    Arc::new(Clickstream::new(config, rules).unwrap())
+}
+
+fn run(records: &[Vec<u8>], per_task: usize) -> Outcome {
+    let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+    transform(&transformer(), &run_at("r", NOW), &records, per_task).unwrap()
+}
+
+fn event(random: &mut Random, number: usize) -> Value {
+    let name = random.of(&["_session_start", "_page_view", "_profile_set", "_first_open", "_screen_view", "click", ""]);
+    let time = NOW - random.below(50) as i64 * 1_000;
+    let user = random.below(6);
+    json!({
+        "event_id": format!("e{number}"), "app_id": random.of(&["shop", "blog", "other"]), "timestamp": time,
+        "event_type": name, "unique_id": format!("u{user}"), "platform": random.of(&["Android", "Web", "iOS"]),
+        "event_value": random.of(&[json!(1.10), json!("2.5"), Value::Null]), "screen_height": 800,
+        "user": {"_user_id": {"value": format!("id{}", random.below(3)), "set_timestamp": time},
+            "_user_age": {"value": 20 + user}, "plan": {"value": random.below(9), "set_timestamp": time}},
+        "attributes": {
+            "_session_id": format!("s{}", random.below(3)), "_session_number": 1, "_engagement_time_msec": 5,
+            "_page_url": format!("https://shop.example/p?x={}&gclid=g%20{}", random.below(4), random.below(2)),
+            "_page_referrer": random.of(&["https://www.google.com/?q=shoes", "https://shop.example/", "no url"]),
+            "_traffic_source_source": random.of(&[json!("Direct"), json!("news"), json!(""), Value::Null]),
+            "color": ["red", 1.50, {"deep": [true]}],
+        },
+        "items": [{"id": format!("i{}", random.below(3)), "price": 1.5, "size": "L"}, {"item_id": ""}],
+        "extra": "中文😀\u{1}\"\\",
+    })
+}
+
+fn zipped(text: &str) -> String {
+    let mut writer = GzEncoder::new(Vec::new(), Compression::fast());
+    writer.write_all(text.as_bytes()).unwrap();
+    STANDARD.encode_to_string(writer.finish().unwrap())
+}
+
+/// Requests in every encoding.
+fn payloads(random: &mut Random, count: usize) -> Vec<Vec<u8>> {
+    (0..count)
+        .map(|request| {
+            let events: Vec<Value> = (0..random.below(4)).map(|place| event(random, request * 10 + place)).collect();
+            let text = Value::Array(events.clone()).to_string();
+            let data = match random.below(4) {
+                0 => Value::Array(events),
+                1 => Value::Array(events.iter().map(|event| json!(event.to_string())).collect()),
+                2 => json!(zipped(&text)),
+                _ => json!(text),
+            };
+            let line = json!({
+                "appId": "shop", "ingest_time": NOW, "rid": format!("r{request}"), "ua": "agent", "ip": "1.2.3.4",
+                "uri": format!("/collect?event_bundle_sequence_id={request}&upload_timestamp={}", NOW - 1_000_000),
+                "data": data,
+            });
+            line.to_string().into_bytes()
+        })
+        .collect()
+}
+
+#[test]
+fn rows_do_not_depend_on_how_records_are_grouped() {
+    for seed in 0..4 {
+        let records = payloads(&mut Random(seed), 120);
+        let whole = run(&records, usize::MAX);
+        assert!(whole.tables.values().all(|rows| !rows.is_empty()), "every table has rows");
+        assert!(whole.ledger.unbalanced().is_empty());
+        for per_task in [1, 3, 50] {
+            let parts = run(&records, per_task);
+            assert_eq!(parts.tables, whole.tables, "seed {seed}, {per_task} records a task");
+            assert_eq!(parts.rejects, whole.rejects);
+            // How many partial rows of users and sessions there are is not the same; all else is.
+            for step in ["payload", "validate", "filter", "parse", "items"] {
+                assert_eq!(parts.ledger.get(step), whole.ledger.get(step), "{step}");
+            }
+            assert!(parts.ledger.unbalanced().is_empty());
+        }
+    }
+}
+
+/// What a value is replaced by: every kind of JSON value, and texts that are almost something else.
+const VALUES: [&str; 22] = [
+    "null",
+    "true",
+    "0",
+    "-1",
+    "1.5",
+    "1e400",
+    "-0",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "12345678901234567890123",
+    "\"\"",
+    "\"null\"",
+    "\"1\"",
+    "\"\\ud800\"",
+    "\"\\u0000\"",
+    "\"https://a://b\"",
+    "\"?&=%\"",
+    "{}",
+    "[]",
+    "[[[[[[]]]]]]",
+    "{\"value\":null}",
+    "{\"value\":{},\"set_timestamp\":\"x\"}",
+];
+
+/// Replaces one value somewhere in the tree, or gives its key to another.
+fn swap_a_value(value: &mut Value, random: &mut Random) {
+    let children = match &*value {
+        Value::Object(members) => members.len(),
+        Value::Array(elements) => elements.len(),
+        _ => 0,
+    };
+    if children == 0 || random.below(4) == 0 {
+        // 1e400 is no number to serde_json, and text to the reference.
+        *value = serde_json::from_str(VALUES[random.below(VALUES.len())]).unwrap_or_else(|_| json!("Infinity"));
+        return;
+    }
+    let place = random.below(children);
+    match value {
+        Value::Object(members) => {
+            if let Some(member) = members.values_mut().nth(place) {
+                swap_a_value(member, random);
+            }
+        }
+        Value::Array(elements) => swap_a_value(&mut elements[place], random),
+        _ => {}
+    }
+}
+
+fn damaged(record: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = record.to_vec();
+    match random.below(5) {
+        0 => {
+            for _ in 0..=random.below(4) {
+                let place = random.below(bytes.len());
+                bytes[place] ^= 1 << random.below(8);
+            }
+        }
+        1 => bytes.truncate(random.below(record.len())),
+        2 => {
+            let value = random.of(&VALUES).as_bytes();
+            let place = random.below(bytes.len());
+            let end = (place + random.below(12)).min(bytes.len());
+            bytes.splice(place..end, value.iter().copied());
+        }
+        _ => {
+            // Types are swapped in the events themselves, behind every encoding.
+            let mut line: Value = serde_json::from_slice(record).unwrap();
+            let mut events = json!([event(random, 0), event(random, 1)]);
+            for _ in 0..=random.below(3) {
+                swap_a_value(&mut events, random);
+            }
+            let text = events.to_string();
+            line["data"] = if random.below(2) == 0 { json!(zipped(&text)) } else { json!(text) };
+            if random.below(4) == 0 {
+                swap_a_value(&mut line, random);
+            }
+            bytes = line.to_string().into_bytes();
+        }
+    }
+    bytes
+}
+
+#[test]
+fn no_damage_unbalances_the_ledger_or_gives_two_answers() {
+    let mut random = Random(2_026);
+    let (mut rows, mut rejects) = (0, 0);
+    for round in 0..12 {
+        let records: Vec<_> = payloads(&mut random, 150).iter().map(|record| damaged(record, &mut random)).collect();
+        let outcome = run(&records, usize::MAX);
+        assert_eq!(outcome.ledger.unbalanced(), Vec::<&str>::new(), "round {round}");
+        assert_eq!(outcome.ledger.get("payload").unwrap().read, records.len() as u64);
+        let again = run(&records, 7);
+        assert_eq!(outcome.tables, again.tables, "round {round}");
+        assert_eq!(outcome.rejects, again.rejects, "round {round}");
+        rows += outcome.tables["event_v2"].len();
+        rejects += outcome.rejects.len();
+    }
+    assert!(rows > 300 && rejects > 300, "the damage spares some and hits some: {rows} rows, {rejects} rejects");
+}
+
+#[test]
+fn a_bad_record_costs_no_neighbour() {
+    let mut random = Random(7);
+    let good = payloads(&mut random, 60);
+    let alone = run(&good, usize::MAX);
+    let mut mixed = Vec::new();
+    for record in &good {
+        mixed.push(record[..record.len() / 2].to_vec());
+        mixed.push(record.clone());
+        mixed.push(b"\xff\xfe{".to_vec());
+    }
+    let mixed = run(&mixed, 4);
+    // Helper columns that order rows count the events before; bad records have none.
+    assert_eq!(mixed.tables, alone.tables);
+    assert_eq!(mixed.rejects.len(), alone.rejects.len() + 120);
+}
