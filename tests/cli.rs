@@ -540,6 +540,7 @@ fn a_mistake_in_a_components_options_points_into_the_file() {
         ("freshness_hours: 72", "freshness: 72", "unknown key `transformer.with.freshness`"),
         ("engine: woothee", "engine: regex", "`enrich[0].with.engine` cannot be `regex`"),
         ("places.mmdb", "none.mmdb", "none.mmdb"),
+        ("- name: bot-filter", "- name: ip-geo", "`enrich[2].with.database` is missing"),
         ("internal_host: ", "internal_hots: ", "missing parameter=internal_host"),
         ("traffic-label.sql", "none.sql", "read the SQL file"),
     ] {
