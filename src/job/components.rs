@@ -33,8 +33,8 @@ impl Job {
         let path = [section, &["with"]].concat();
         let schema = (component.options_schema)();
         // Without options, what must be there is missed all the same.
-        let none = Node { place: self.place(section).clone(), kind: NodeKind::Mapping(Vec::new()) };
-        let node = self.node(&path).filter(|node| !node.is_null()).unwrap_or(&none);
+        let without = Node { place: self.place(section).clone(), kind: NodeKind::Mapping(Vec::new()) };
+        let node = self.node(&path).filter(|node| !node.is_null()).unwrap_or(&without);
         shape::check(node, &schema, &schema, &dotted(&path))?;
         (component.build)(options.clone(), &self.context()).map_err(|error| {
             // `parse_options` names the key at fault as `rules[0].name`.
