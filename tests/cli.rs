@@ -65,10 +65,11 @@ fn help_shows_examples_and_exit_codes() {
               2026-11-20T05/PT1H
 
           --last <SPAN>
-              The last whole window of this length before the run's instant, such as 1h
+              The span that ends at the run's instant, to the second, such as 1h
 
           --set <KEY=VALUE>
-              Override a key of the job file, such as source.url=./raw; may be repeated
+              Override a key of the job file, such as limits.threads=2; paths start from the job file's
+              folder; may be repeated
 
           --now <INSTANT>
               The run's instant instead of the clock's, such as 2026-11-20T01:05:00Z
@@ -154,10 +155,11 @@ fn run_help_names_each_option() {
               2026-11-20T05/PT1H
 
           --last <SPAN>
-              The last whole window of this length before the run's instant, such as 1h
+              The span that ends at the run's instant, to the second, such as 1h
 
           --set <KEY=VALUE>
-              Override a key of the job file, such as source.url=./raw; may be repeated
+              Override a key of the job file, such as limits.threads=2; paths start from the job file's
+              folder; may be repeated
 
           --now <INSTANT>
               The run's instant instead of the clock's, such as 2026-11-20T01:05:00Z
@@ -207,7 +209,7 @@ fn run_help_names_each_option() {
     Examples:
       etl-runner run job.yaml --window 2026-11-20T05/PT1H
       etl-runner run job.yaml --last 1h --output json
-      etl-runner run job.yaml --window 2026-11-20 --set sink.url=./out --dry-run
+      etl-runner run job.yaml --window 2026-11-20 --set sink.url=/tmp/out --dry-run
 
     Exit codes:
       0  done; also a window without objects
@@ -336,7 +338,7 @@ fn sections_and_keys_are_explained() {
       one of lines, document, array, concatenated
 
       lines
-          One record per line; a line is any text.
+          One record per line; a line is any text. Blank lines are no records.
 
       document
           The whole object is one JSON value.
@@ -411,8 +413,147 @@ fn list_and_schema_print_what_machines_read() {
         assert!(serde_json::from_str::<serde_json::Value>(stdout).unwrap().is_object(), "{text}");
         assert!(text.starts_with("exit code 0\n"), "{text}");
     }
-    let list = call(&["list"], JOB);
-    assert!(list.contains("transformers\n") && list.contains("enrichments\n"), "{list}");
+}
+
+/// What a call leaves on stdout, as JSON; it must have ended with exit code 0 and be silent on stderr.
+fn json_of(arguments: &[&str]) -> serde_json::Value {
+    let text = call(arguments, JOB);
+    let (stdout, stderr) = text.split_once("--- stdout\n").unwrap().1.split_once("--- stderr").unwrap();
+    assert!(text.starts_with("exit code 0\n") && stderr.is_empty(), "{text}");
+    serde_json::from_str(stdout).unwrap()
+}
+
+const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/quickstart.yaml");
+
+#[test]
+fn list_names_what_a_job_may_name() {
+    insta::assert_snapshot!(call(&["list"], JOB), @r#"
+    exit code 0
+    --- stdout
+    transformers
+      clickstream  requests of the clickstream SDKs to event, item, user and session rows
+    enrichments
+      user-agent  browser, operating system and device from the user agent (woothee or uap-core)
+      ip-geo      continent, country and city from the IP address (a database in the MMDB format)
+      bot-filter  drops the rows of bots
+    --- stderr
+    `etl-runner explain NAME` prints the options of one
+    "#);
+    let list = json_of(&["list", "--output", "json"]);
+    assert_eq!(list["transformers"][0]["name"], "clickstream");
+    let enrichments: Vec<_> = list["enrichments"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(enrichments, ["user-agent", "ip-geo", "bot-filter"]);
+}
+
+#[test]
+fn a_component_is_explained() {
+    insta::assert_snapshot!(call(&["explain", "clickstream"], JOB), @r#"
+    exit code 0
+    --- stdout
+    clickstream: requests of the clickstream SDKs to event, item, user and session rows (transformer; its options go under `with`)
+
+      project_id  text, required
+          Value of the column `project_id`. Example: `acme_web`
+
+      app_ids  list of text, required
+          The apps whose events are kept, compared exactly with the event's `app_id`; events of others
+          are filtered. Example: `[shop, blog]`
+
+      freshness_hours  whole number
+          Hours an event may be older than its request; older ones are filtered. Events named
+          `_first_open`, `_first_visit` or `_profile_set` are always kept. Default: `72`.
+
+      rules  text
+          Folder of traffic source rules: `<app>/traffic_source_category_rule_v1.json` and
+          `<app>/traffic_source_channel_rule_v1.json`. Apps without rules keep what the client sent.
+
+      traffic_source  true or false
+          `false` leaves the traffic source columns as the client sent them. Default: `true`.
+
+      time_shift  true or false
+          `true` moves events by the clock difference between client and server when it exceeds ten
+          minutes. Events in the future are moved in any case. Default: `false`.
+
+      truncate  true or false
+          `false` keeps texts longer than their warehouse column takes. Default: `true`.
+
+      payload_bytes  whole number
+          Most bytes of one request's decompressed payload; a larger one is a dead letter. Default:
+          `67108864` (64 MiB).
+
+      depth  whole number
+          Deepest nesting of a payload; a deeper one is a dead letter. Default: `200`.
+    --- stderr
+    "#);
+    insta::assert_snapshot!(call(&["explain", "bot-filter"], JOB), @r#"
+    exit code 0
+    --- stdout
+    bot-filter: drops the rows of bots (enrichment; its options go under `with`)
+
+      column  text
+          Text column that says what sent the event. Default: `device_ua_device_category`.
+
+      value  text
+          Rows whose column is exactly this, in this case, are dropped; null stays. Default: `Bot`.
+    --- stderr
+    "#);
+    let explained = json_of(&["explain", "clickstream", "--output", "json"]);
+    assert_eq!(explained["schema"]["required"], serde_json::json!(["project_id", "app_ids"]));
+    assert_eq!(explained["schema"]["additionalProperties"], false);
+}
+
+#[test]
+fn the_quickstart_passes_its_check() {
+    let text = call(&["check", QUICKSTART], JOB).replace(env!("CARGO_MANIFEST_DIR"), "PROJECT");
+    insta::assert_snapshot!(text, @r#"
+    exit code 0
+    --- stdout
+    ok: job quickstart in PROJECT/jobs/quickstart.yaml
+      source        PROJECT/fixtures/clickstream/raw
+      transformer   clickstream
+      enrich        user-agent on event_v2 (engine woothee)
+      enrich        ip-geo on event_v2 (database places.mmdb, database type Places-City, build date 2025-11-20T00:00:00Z, ip version 6, search tree nodes 191)
+      enrich        bot-filter on event_v2
+      enrich        sql:traffic-label on event_v2
+      table         event_v2, 105 columns, partitioned by partition_app, partition_year, partition_month, partition_day
+      table         item_v2, 24 columns, partitioned by partition_app, partition_year, partition_month, partition_day
+      table         user_v2, 21 columns, partitioned by partition_app, partition_year, partition_month, partition_day
+      table         session, 18 columns, partitioned by partition_app, partition_year, partition_month, partition_day
+      sink          PROJECT/out
+      state         PROJECT/out/_state
+      dead letters  PROJECT/out/_dead_letters, at most 90%
+    --- stderr
+    "#);
+    let check = &json_of(&["check", QUICKSTART, "--output", "json"])["check"];
+    assert_eq!(check["job"], "quickstart");
+    let columns: Vec<_> = check["tables"].as_array().unwrap().iter().map(|table| &table["columns"]).collect();
+    assert_eq!(columns, [105, 24, 21, 18]);
+    assert_eq!(check["enrich"][3]["step"], "sql:traffic-label");
+}
+
+#[test]
+fn a_mistake_in_a_components_options_points_into_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("job.yaml");
+    let job = fs::read_to_string(QUICKSTART).unwrap().replace("../", concat!(env!("CARGO_MANIFEST_DIR"), "/"));
+    for (from, to, message) in [
+        ("freshness_hours: 72", "freshness: 72", "unknown key `transformer.with.freshness`"),
+        ("engine: woothee", "engine: regex", "`enrich[0].with.engine` cannot be `regex`"),
+        ("places.mmdb", "none.mmdb", "none.mmdb"),
+        ("- name: bot-filter", "- name: ip-geo", "`enrich[2].with.database` is missing"),
+        ("internal_host: ", "internal_hots: ", "missing parameter=internal_host"),
+        ("traffic-label.sql", "none.sql", "read the SQL file"),
+    ] {
+        assert!(job.contains(from), "{from}");
+        let line = job.lines().position(|line| line.contains(from)).unwrap() + 1;
+        fs::write(&file, job.replace(from, to)).unwrap();
+        let text = call(&["check", file.to_str().unwrap()], JOB);
+        assert!(text.starts_with("exit code 2\n--- stdout\n--- stderr\nerror: "), "{text}");
+        assert!(text.contains(message), "{message}: {text}");
+        // A file that is missing is the fault of the key that names it; a missing parameter is that of the step.
+        let near = (line - 2..=line).any(|line| text.contains(&format!("job.yaml:{line}: ")));
+        assert!(near, "line {line}: {text}");
+    }
 }
 
 #[test]

@@ -99,7 +99,8 @@ impl Error {
     }
 }
 
-/// One line: the operation, the facts as `name=value`, then the chain of causes after colons.
+/// One line: the operation, the facts as `name=value`, then the chain of causes after colons. A cause that the one before
+/// it has quoted is left out.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.operation)?;
@@ -107,8 +108,13 @@ impl fmt::Display for Error {
             write!(f, " {name}={value}")?;
         }
         let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
+        let mut said = String::new();
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            let text = error.to_string();
+            if !said.contains(&text) {
+                write!(f, ": {text}")?;
+                said = text;
+            }
             // Our own errors print their whole chain themselves.
             cause = if error.is::<Self>() { None } else { error.source() };
         }
@@ -121,5 +127,34 @@ impl StdError for Error {}
 impl From<arrow::error::ArrowError> for Error {
     fn from(error: arrow::error::ArrowError) -> Self {
         Self::internal("build a record batch").source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[derive(Debug)]
+    struct Quoting(io::Error);
+
+    impl fmt::Display for Quoting {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "i/o error: {}", self.0)
+        }
+    }
+
+    impl StdError for Quoting {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let error = Error::config("open the file").with("file", "x").source(Quoting(io::Error::other("no such file")));
+        assert_eq!(error.to_string(), "open the file file=x: i/o error: no such file");
+        let outer = Error::internal("build the job").source(error);
+        assert_eq!(outer.to_string(), "build the job: open the file file=x: i/o error: no such file");
     }
 }

@@ -30,7 +30,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   etl-runner run job.yaml --window 2026-11-20T05/PT1H
   etl-runner run job.yaml --last 1h --output json
-  etl-runner run job.yaml --window 2026-11-20 --set sink.url=./out --dry-run
+  etl-runner run job.yaml --window 2026-11-20 --set sink.url=/tmp/out --dry-run
 
 ";
 
@@ -136,10 +136,10 @@ struct WindowArgs {
     /// The window, [start, end) in UTC: START/END, a day, or START/LENGTH such as 2026-11-20T05/PT1H.
     #[arg(long, value_name = "WINDOW", conflicts_with = "last")]
     window: Option<String>,
-    /// The last whole window of this length before the run's instant, such as 1h.
+    /// The span that ends at the run's instant, to the second, such as 1h.
     #[arg(long, value_name = "SPAN")]
     last: Option<String>,
-    /// Override a key of the job file, such as source.url=./raw; may be repeated.
+    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// The run's instant instead of the clock's, such as 2026-11-20T01:05:00Z.
@@ -177,7 +177,7 @@ pub(super) struct CheckArgs {
     /// The job file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Override a key of the job file, such as source.url=./raw; may be repeated.
+    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     #[command(flatten)]

@@ -27,6 +27,12 @@ pub struct CheckReport {
     pub tables: Vec<TableFound>,
     /// Where the tables go.
     pub sink: String,
+    /// Where run reports are kept.
+    pub state: String,
+    /// Where records that cannot be used go.
+    pub dead_letters: String,
+    /// How many of them refuse a run.
+    pub dead_letter_limit: Option<String>,
 }
 
 /// An enrichment step.
@@ -90,6 +96,9 @@ pub fn inspect(job: &Job, registry: &Registry) -> Result<CheckReport> {
         enrich: steps.collect(),
         tables: tables.collect(),
         sink: places.sink.url().to_owned(),
+        state: places.state.url().to_owned(),
+        dead_letters: places.dead_letters.url().to_owned(),
+        dead_letter_limit: job.config.limits.dead_letters.map(String::from),
     })
 }
 
@@ -108,6 +117,9 @@ fn screen(report: &CheckReport) -> String {
         row("table", format!("{}, {} columns, partitioned by {by}", table.name, table.columns));
     }
     row("sink", report.sink.clone());
+    row("state", report.state.clone());
+    let limit = report.dead_letter_limit.as_ref().map_or("no limit".to_owned(), |limit| format!("at most {limit}"));
+    row("dead letters", format!("{}, {limit}", report.dead_letters));
     format!("ok: job {} in {}\n{}", report.job, report.file, columns.render(2))
 }
 
@@ -147,12 +159,14 @@ tables:
         report.file = "job.yaml".to_owned();
         insta::assert_snapshot!(screen(&report), @r#"
         ok: job sample-job in job.yaml
-          source       /data/raw
-          transformer  sample
-          enrich       sample-step on event
-          enrich       sql:step on event
-          table        event, 2 columns, partitioned by year
-          sink         /data/out
+          source        /data/raw
+          transformer   sample
+          enrich        sample-step on event
+          enrich        sql:step on event
+          table         event, 2 columns, partitioned by year
+          sink          /data/out
+          state         /data/out/_state
+          dead letters  /data/out/_dead_letters, no limit
         "#);
     }
 

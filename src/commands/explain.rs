@@ -49,11 +49,11 @@ fn find(name: &str, registry: &Registry) -> Result<(String, Value, Value)> {
     let transformer = registry.transformers().iter().find(|one| one.name == name);
     if let Some(component) = transformer {
         let schema = (component.options_schema)();
-        return Ok((format!("transformer. {}", component.summary), schema.clone(), schema));
+        return Ok((component_title("transformer", component.summary), schema.clone(), schema));
     }
     if let Some(component) = registry.enrichments().iter().find(|one| one.name == name) {
         let schema = (component.options_schema)();
-        return Ok((format!("enrichment. {}", component.summary), schema.clone(), schema));
+        return Ok((component_title("enrichment", component.summary), schema.clone(), schema));
     }
     let root = json_schema(registry);
     if name == "job" {
@@ -68,6 +68,10 @@ fn find(name: &str, registry: &Registry) -> Result<(String, Value, Value)> {
         }
     }
     Ok((doc_of(schema), schema.clone(), root.clone()))
+}
+
+fn component_title(role: &str, summary: &str) -> String {
+    format!("{summary} ({role}; its options go under `with`)")
 }
 
 fn not_found(name: &str, key: &str, inner: &Value, root: &Value, registry: &Registry) -> etl_sdk::Error {
@@ -226,7 +230,7 @@ mod tests {
     #[test]
     fn a_component_is_explained_from_its_schema() {
         insta::assert_snapshot!(explained("sample"), @r#"
-        sample: transformer. Does nothing
+        sample: Does nothing (transformer; its options go under `with`)
 
           mode  one of fast, slow
               How it works. Default: `fast`.

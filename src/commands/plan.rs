@@ -117,6 +117,10 @@ fn describe(task: &Task) -> TaskPlan {
     }
 }
 
+fn several(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
 fn screen(report: &PlanReport) -> String {
     let mut columns = Columns::new(&[Align::Left, Align::Left]);
     let mut row = |name: &str, value: String| columns.row([name.to_owned(), value]);
@@ -124,13 +128,18 @@ fn screen(report: &PlanReport) -> String {
     row("window", format!("{} to {}", report.window.start, report.window.end));
     row(
         "source",
-        format!("{} ({} prefixes, {} objects listed)", report.source, count(report.prefixes), count(report.listed)),
+        format!(
+            "{} ({} listed under {})",
+            report.source,
+            several(report.listed, "object", "objects"),
+            several(report.prefixes, "prefix", "prefixes")
+        ),
     );
     row(
         "read",
         format!(
-            "{} objects, {} ({} decompressed, estimated)",
-            count(objects as u64),
+            "{}, {} ({} decompressed, estimated)",
+            several(objects as u64, "object", "objects"),
             bytes(report.bytes),
             bytes(report.estimated_bytes)
         ),
@@ -139,7 +148,7 @@ fn screen(report: &PlanReport) -> String {
         row("skip", format!("{} {reason}", count(*number)));
     }
     if report.outside > 0 {
-        row("leave", format!("{} objects of other windows", count(report.outside)));
+        row("leave", format!("{} of other windows", several(report.outside, "object", "objects")));
     }
     for task in &report.tasks {
         let shown = task.objects.iter().take(SHOWN_PER_TASK).map(|object| object.uri.clone());

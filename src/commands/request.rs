@@ -9,7 +9,7 @@ pub struct RunRequest {
     pub job_file: PathBuf,
     /// The window as it was written: `2026-11-20T05/PT1H`. Never together with `last`.
     pub window: Option<String>,
-    /// The length of the last whole window before the run's instant: `1h`.
+    /// The length of the span that ends at the run's instant: `1h`.
     pub last: Option<String>,
     /// `path=value` overrides of the job file, in order.
     pub overrides: Vec<String>,
@@ -28,7 +28,7 @@ pub struct PlanRequest {
     pub job_file: PathBuf,
     /// The window as it was written. Never together with `last`.
     pub window: Option<String>,
-    /// The length of the last whole window before the run's instant.
+    /// The length of the span that ends at the run's instant.
     pub last: Option<String>,
     /// `path=value` overrides of the job file, in order.
     pub overrides: Vec<String>,

@@ -53,7 +53,7 @@ pub(super) fn instant(text: Option<&str>) -> Result<DateTime<Utc>> {
     })
 }
 
-/// The window as given, or the last of a length.
+/// The window as given, or the span of a length that ends now.
 pub(super) fn window(window: Option<&str>, last: Option<&str>, now: DateTime<Utc>) -> Result<Window> {
     match (window, last) {
         (Some(text), _) => Window::parse(text),

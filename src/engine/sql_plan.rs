@@ -1,8 +1,9 @@
 //! From the text of a SQL step to expressions: parse, check, bind the parameters, plan.
 
+use crate::registry::unknown;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, ScalarValue, TableReference};
+use datafusion::common::{Column, DataFusionError, ScalarValue, SchemaError, TableReference};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
@@ -60,8 +61,7 @@ pub(super) fn plan_select(
         .map_err(|error| wrong(file, error))?;
     let state = context.state();
     // Nothing is fetched while planning: the one table is in memory, so the future is ready at once.
-    let plan = futures::executor::block_on(state.statement_to_plan(statement))
-        .map_err(|error| wrong(file, error).with("table", table))?;
+    let plan = futures::executor::block_on(state.statement_to_plan(statement)).map_err(|error| wrong(file, error))?;
     check_rows_only(file, table, &plan)?;
     let plan = bind(file, plan, parameters)?;
     let planned = analyse(&state, &plan).and_then(|plan| {
@@ -94,11 +94,19 @@ fn parse(state: &SessionState, file: &str, sql: &str) -> Result<Statement> {
 fn wrong(file: &str, error: DataFusionError) -> Error {
     let place = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| span.start);
     let failure = Error::config("plan the SQL").with("file", file);
-    match place {
+    let failure = match place {
         Some(place) => failure.with("line", place.line).with("column", place.column),
         None => failure,
+    };
+    let DataFusionError::SchemaError(schema, _) = error.find_root() else { return failure.source(error) };
+    let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref() else { return failure.source(error) };
+    // The engine's own text lists all columns, and these are a hundred.
+    let known: Vec<&str> = valid_fields.iter().map(Column::name).collect();
+    let failure = failure.with("unknown column", &field.name);
+    match unknown("column", &field.name, &known).hint_text() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
-    .source(error)
 }
 
 fn refused(file: &str, clause: &str, why: &str) -> Error {

@@ -181,7 +181,7 @@ fn what_is_not_row_by_row_is_refused() {
 #[test]
 fn columns_and_parameters_are_named() {
     let cases = [
-        ("SELECT name,\n  numbr FROM event", json!(null), "line=2 column=3"),
+        ("SELECT name,\n  numbr FROM event", json!(null), "line=2 column=3 unknown column=numbr"),
         ("SELECT name,\n  numbr FROM event", json!(null), "numbr"),
         ("SELECT *\n FORM event", json!(null), "Line: 2"),
         ("SELECT name, number FROM event", json!(null), "missing column=map"),

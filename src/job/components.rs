@@ -1,5 +1,6 @@
 //! Builds what the job names, with errors that point into the job file.
 
+use super::yaml::{Node, NodeKind};
 use super::{Job, shape};
 use crate::registry::Registry;
 use etl_sdk::{Component, Enrichment, Error, ErrorKind, Result, Transformer};
@@ -30,12 +31,11 @@ impl Job {
 
     fn build<T: ?Sized>(&self, component: &Component<T>, options: &Value, section: &[&str]) -> Result<Arc<T>> {
         let path = [section, &["with"]].concat();
-        if let Some(node) = self.node(&path)
-            && !node.is_null()
-        {
-            let schema = (component.options_schema)();
-            shape::check(node, &schema, &schema, &dotted(&path))?;
-        }
+        let schema = (component.options_schema)();
+        // Without options, what must be there is missed all the same.
+        let without = Node { place: self.place(section).clone(), kind: NodeKind::Mapping(Vec::new()) };
+        let node = self.node(&path).filter(|node| !node.is_null()).unwrap_or(&without);
+        shape::check(node, &schema, &schema, &dotted(&path))?;
         (component.build)(options.clone(), &self.context()).map_err(|error| {
             // `parse_options` names the key at fault as `rules[0].name`.
             let key = error.facts().iter().find(|(name, _)| *name == "key").map(|(_, key)| key.clone());

@@ -36,7 +36,11 @@ impl RunReport {
 
     /// One line: how it ended, which job and window, in what time.
     pub fn verdict(&self) -> String {
-        let dry = if self.dry_run { ", dry run: nothing published" } else { "" };
+        let dry = match (self.dry_run, self.status) {
+            (false, _) => "",
+            (true, Status::Done | Status::Partly) => ", dry run: nothing published",
+            (true, Status::Empty | Status::Failed | Status::Refused) => ", dry run",
+        };
         let what = match self.status {
             Status::Done => "done".to_owned(),
             Status::Empty => "empty: no object in this window".to_owned(),
