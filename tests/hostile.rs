@@ -344,7 +344,7 @@ fn payloads_nested_100_000_deep() {
     let deep_in = |key: &str| event("odd", 0).to_string().replacen('{', &format!("{{\"{key}\":{arrays},"), 1);
     let objects = event("odd", 0).to_string().replacen('{', &format!("{{\"x\":{},", deep("{\"a\":", "1", "}")), 1);
     let attributes = event("odd", 0).to_string().replace("\"_session_number\":1", &format!("\"x\":{arrays}"));
-    among_good_events(&[
+    let (_, run) = among_good_events(&[
         arrays.clone(),
         deep_in("x"),
         deep_in("items"),
@@ -353,6 +353,7 @@ fn payloads_nested_100_000_deep() {
         objects,
         attributes,
     ]);
+    assert_eq!(run.dead_letters(), &json!({"too_deep": 7}));
 }
 
 #[test]
@@ -514,7 +515,7 @@ fn times_at_the_ends_of_the_calendar() {
         }
     }
     let (scene, run) = among_good_events(&bad);
-    assert!(run.filtered("filter", "stale") > 0 && run.filtered("filter", "in_the_future") == 0, "{}", run.stdout);
+    assert!(run.filtered("filter", "stale") > 0 && run.filtered("filter", "in_the_future") > 0, "{}", run.stdout);
     let years: BTreeSet<String> = scene
         .rows("event_v2")
         .iter()
@@ -590,11 +591,12 @@ fn app_ids_that_are_no_path() {
     let run = scene.run(&[]).done();
     assert_eq!(good_ids(&scene).len(), apps.len() + 1);
     let rows = scene.rows("event_v2");
-    let found: BTreeSet<&str> = rows.iter().map(|row| row["app_id"].as_str().unwrap_or_default()).collect();
+    let text = |row: &'_ Value| row["app_id"].as_str().unwrap_or_default().to_owned();
+    let found: BTreeSet<String> = rows.iter().map(text).collect();
     for app in odd {
         assert!(found.contains(app), "{app:?} {}", run.dead_letters());
     }
-    assert!(!found.contains(long.as_str()));
+    assert!(!found.contains(&long));
     // Four folders below the table, whatever the id holds; and one folder per id.
     let mut folders = BTreeSet::new();
     for row in &rows {
@@ -603,17 +605,19 @@ fn app_ids_that_are_no_path() {
         assert!(parts[0].starts_with("partition_app=") && parts[0].matches('=').count() == 1, "{parts:?}");
         folders.insert(parts[0].to_owned());
     }
-    assert_eq!(folders.len(), found.len(), "{folders:?}");
+    // Hive has one folder for no value, the empty one, and the text that stands for both.
+    assert!(found.contains(""));
+    assert_eq!(folders.len(), found.len() - 1, "{folders:?}");
 }
 
 #[test]
 fn ten_thousand_partitions_in_one_run() {
     const APPS: usize = 10_000;
     let apps: Vec<String> = (0..APPS).map(|app| format!("app-{app:05}")).collect();
-    let scene = Scene::with(|job| {
+    // Every file is made durable before it is published, which takes a disk a minute for so many.
+    let scene = Scene::in_memory(|job| {
         job["transformer"]["with"]["app_ids"] = json!(apps);
         job["sink"]["max_open_writers"] = 8.into();
-        job["sink"]["format"] = "json".into();
         job["tables"] = json!({"item_v2": {"write": false}, "user_v2": {"write": false}, "session": {"write": false}});
     });
     // Twice each, far apart.
@@ -631,14 +635,11 @@ fn ten_thousand_partitions_in_one_run() {
     let table = &run.report["tables"][0];
     assert_eq!((&table["name"], &table["partitions"]), (&json!("event_v2"), &json!(APPS)));
     bounded(&run);
-    let mut ids = BTreeSet::new();
-    for name in support::visible_files(&scene.path("out/event_v2")) {
-        let app = name.split('/').next().unwrap().strip_prefix("partition_app=").unwrap();
-        for row in std::fs::read_to_string(scene.path("out/event_v2").join(&name)).unwrap().lines() {
-            let row: Value = serde_json::from_str(row).unwrap();
-            assert_eq!(row["app_id"], app);
-            assert!(ids.insert(row["event_id"].as_str().unwrap().to_owned()));
-        }
+    let rows = scene.rows("event_v2");
+    for row in &rows {
+        let folder = row["partition"].as_str().unwrap().split('/').next().unwrap();
+        assert_eq!(folder.strip_prefix("partition_app="), row["app_id"].as_str());
     }
-    assert_eq!(ids.len(), 2 * APPS);
+    let ids: BTreeSet<&str> = rows.iter().filter_map(|row| row["event_id"].as_str()).collect();
+    assert_eq!((ids.len(), rows.len()), (2 * APPS, 2 * APPS));
 }

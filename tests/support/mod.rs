@@ -46,7 +46,17 @@ impl Scene {
 
     /// A folder with the job of [`job`] after `change`.
     pub fn with(change: impl FnOnce(&mut Value)) -> Self {
-        let scene = Self { folder: tempfile::tempdir().unwrap() };
+        Self::fill(tempfile::tempdir().unwrap(), change)
+    }
+
+    /// The same on a file system in memory, where there is one.
+    pub fn in_memory(change: impl FnOnce(&mut Value)) -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::fill(folder.unwrap(), change)
+    }
+
+    fn fill(folder: TempDir, change: impl FnOnce(&mut Value)) -> Self {
+        let scene = Self { folder };
         let mut job = job();
         change(&mut job);
         // JSON is YAML.

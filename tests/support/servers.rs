@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -122,12 +123,14 @@ impl Server {
 
 /// Ports that are free now. SeaweedFS takes the port 10,000 above each of its own too.
 fn free_ports<const N: usize>() -> [u16; N] {
+    // Tests of one process run side by side: each asks for other ones.
+    static ASKED: AtomicU16 = AtomicU16::new(0);
     let mut held = Vec::new();
     let mut ports = [0; N];
-    let mut candidate = 20_000 + (std::process::id() % 20_000) as u16;
     for port in &mut ports {
         *port = loop {
-            candidate = if candidate >= 54_000 { 20_000 } else { candidate + 1 };
+            let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+            let candidate = 20_000 + (std::process::id() % 20_000) as u16 + asked % 10_000;
             let free = |port: u16| TcpListener::bind(("127.0.0.1", port));
             if let (Ok(low), Ok(high)) = (free(candidate), free(candidate + 10_000)) {
                 held.push((low, high));
