@@ -87,16 +87,49 @@ impl Token {
 ///
 /// The content must have passed a [`Reader`]: escapes are known to be complete.
 pub fn unescape(content: &str, out: &mut String) {
-    let bytes = content.as_bytes();
-    let mut from = 0;
-    while let Some(step) = memchr::memchr(b'\\', &bytes[from..]) {
-        let slash = from + step;
-        out.push_str(&content[from..slash]);
-        let (character, length) = escaped_character(&bytes[slash..]);
-        out.push(character);
-        from = slash + length;
+    let mut bytes = std::mem::take(out).into_bytes();
+    unescape_bytes(content.as_bytes(), &mut bytes);
+    // Only whole characters were written; the check costs little beside the copy.
+    *out = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+}
+
+/// JSON inside of JSON has an escape every few bytes: runs between them are copied in fixed pieces of 16 bytes, of
+/// which the part up to the next backslash counts.
+fn unescape_bytes(content: &[u8], out: &mut Vec<u8>) {
+    const PIECE: usize = 16;
+    let mut read = 0;
+    let mut written = out.len();
+    // An escape is never shorter than what it stands for.
+    out.resize(written + content.len() + PIECE, 0);
+    while let Some(piece) = content.get(read..).and_then(|rest| rest.first_chunk::<PIECE>()) {
+        out[written..written + PIECE].copy_from_slice(piece);
+        let plain = first_backslash(*piece);
+        read += plain;
+        written += plain;
+        if plain < PIECE {
+            let (character, length) = escaped_character(&content[read..]);
+            written += character.encode_utf8(&mut out[written..]).len();
+            read += length;
+        }
     }
-    out.push_str(&content[from..]);
+    out.truncate(written);
+    while let Some(step) = memchr::memchr(b'\\', &content[read..]) {
+        out.extend_from_slice(&content[read..read + step]);
+        let (character, length) = escaped_character(&content[read + step..]);
+        out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        read += step + length;
+    }
+    out.extend_from_slice(&content[read..]);
+}
+
+/// Place of the first backslash, or the length when there is none.
+fn first_backslash(piece: [u8; 16]) -> usize {
+    const SLASHES: u128 = u128::from_ne_bytes([b'\\'; 16]);
+    const ONES: u128 = u128::from_ne_bytes([1; 16]);
+    const HIGHS: u128 = u128::from_ne_bytes([0x80; 16]);
+    let differences = u128::from_le_bytes(piece) ^ SLASHES;
+    let hits = differences.wrapping_sub(ONES) & !differences & HIGHS;
+    hits.trailing_zeros() as usize / 8
 }
 
 /// The character of the escape at the start of `bytes`, and the escape's length.

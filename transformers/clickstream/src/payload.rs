@@ -1,7 +1,7 @@
 //! The payload of a request: a JSON array as text, or Base64 of gzip of one.
 
 use base64_simd::{STANDARD, STANDARD_NO_PAD};
-use flate2::{Crc, Decompress, FlushDecompress, Status};
+use flate2::{Decompress, FlushDecompress, Status};
 
 /// Why a payload cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,13 +52,9 @@ impl PayloadDecoder {
         let padded = data.len().is_multiple_of(4);
         let codec = if padded { STANDARD } else { STANDARD_NO_PAD };
         self.compressed.clear();
-        self.compressed.resize(codec.estimated_decoded_length(data.len()), 0);
-        let length = codec
-            .decode(data.as_bytes(), base64_simd::Out::from_slice(&mut self.compressed))
-            .map(|decoded| decoded.len())
-            .map_err(|_| bad("payload_not_base64", "the payload is neither a JSON array nor Base64".to_owned()))?;
-        self.compressed.truncate(length);
-        Ok(())
+        codec
+            .decode_append(data.as_bytes(), &mut self.compressed)
+            .map_err(|_| bad("payload_not_base64", "the payload is neither a JSON array nor Base64".to_owned()))
     }
 
     /// All gzip members in a row; what follows the last one is ignored, as Java's stream does.
@@ -104,9 +100,8 @@ impl PayloadDecoder {
         let Some(trailer) = member.get(end..).and_then(|rest| rest.first_chunk::<8>()) else {
             return Err(broken("is cut off"));
         };
-        let mut crc = Crc::new();
-        crc.update(&self.inflated[start..]);
-        if trailer[..4] != crc.sum().to_le_bytes() || trailer[4..] != crc.amount().to_le_bytes() {
+        let body = &self.inflated[start..];
+        if trailer[..4] != crc32fast::hash(body).to_le_bytes() || trailer[4..] != (body.len() as u32).to_le_bytes() {
             return Err(broken("has a wrong checksum"));
         }
         Ok(end + 8)

@@ -194,7 +194,12 @@ impl Column {
 
     fn finish(&mut self) -> Result<ArrayRef> {
         Ok(match self {
-            Self::Text { builder, .. } => Arc::new(builder.finish()),
+            Self::Text { builder, .. } => {
+                let texts = builder.finish();
+                // The next batch will hold about as much: growing step by step would copy all of it again.
+                *builder = StringBuilder::with_capacity(texts.len(), texts.value_data().len());
+                Arc::new(texts)
+            }
             Self::Long(builder) => Arc::new(builder.finish()),
             Self::Int(builder) => Arc::new(builder.finish()),
             Self::Double(builder) => Arc::new(builder.finish()),

@@ -165,7 +165,8 @@ impl TransformerWorker for ClickstreamWorker {
         self.tables.counters.payload.read += 1;
         self.tables.start_object(record.object.ordinal);
         // Upstream reads bytes that are not UTF-8 as the replacement character; so do we, and the row is kept.
-        let line = String::from_utf8_lossy(record.bytes);
+        let line = std::str::from_utf8(record.bytes)
+            .map_or_else(|_| Cow::Owned(String::from_utf8_lossy(record.bytes).into_owned()), Cow::Borrowed);
         match self.take(record, &line, out) {
             Ok(done) => done,
             Err((reason, message)) => {
