@@ -169,8 +169,8 @@ fn hex_unit(bytes: &[u8], from: usize) -> u32 {
     bytes[from..].iter().take(4).fold(0, |unit, &digit| unit << 4 | char::from(digit).to_digit(16).unwrap_or(0))
 }
 
-/// Reads one text from front to back.
-#[derive(Debug)]
+/// Reads one text from front to back. A clone is a place to go back to.
+#[derive(Clone, Debug)]
 pub struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -219,6 +219,15 @@ impl<'a> Reader<'a> {
             }
             _ => Err(self.fault("no JSON value starts like this")),
         }
+    }
+
+    /// Reads the next value as [`Reader::value`] does, however deep it is nested: to pass one that is too deep. Memory is
+    /// one bit a level.
+    pub fn value_at_any_depth(&mut self) -> Result<Token, Fault> {
+        let max_depth = std::mem::replace(&mut self.max_depth, u32::MAX);
+        let value = self.value();
+        self.max_depth = max_depth;
+        value
     }
 
     /// Enters the object or array that comes next. Follow with [`Reader::next_key`] or [`Reader::next_element`].

@@ -1,6 +1,7 @@
 //! Which objects belong to a window. The listing is done once; the run's plan keeps what it returns.
 
 use super::folder;
+use super::pages::Pages;
 use super::prefixes::{hour_of, hours, prefixes};
 use super::{Layout, Select, SourceConfig};
 use crate::job::LimitsConfig;
@@ -9,6 +10,7 @@ use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, ObjectRef, Result};
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::aws::AmazonS3;
 use object_store::path::Path as ObjectPath;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -28,7 +30,7 @@ pub mod skip {
     pub const SUFFIX: &str = "suffix";
     /// The path below the source does not name an hour as `source.layout` says.
     pub const OUTSIDE_LAYOUT: &str = "outside_layout";
-    /// A file name that is not UTF-8 or holds control characters.
+    /// A file name that is not UTF-8 or holds control characters; a key with such, an empty part (`a//b`), `.` or `..`.
     pub const UNREADABLE_NAME: &str = "unreadable_name";
     /// A link to a folder, which may lead anywhere, also back to itself. Links to files are followed.
     pub const LINKED_FOLDER: &str = "linked_folder";
@@ -92,7 +94,7 @@ pub async fn list(storage: &Storage, config: &SourceConfig, window: &Window, lim
         Arc::new(Selection { config: config.clone(), window: *window, hours, most, selected: AtomicU64::new(0) });
     let mut listing = match storage.kind() {
         StorageKind::Folder(root) => folder::list(root.clone(), prefixes, selection).await?,
-        StorageKind::Bucket(_) => list_bucket(storage, prefixes, &selection).await?,
+        StorageKind::Bucket(store) => list_bucket(storage, store, prefixes, &selection).await?,
     };
     listing.prefixes = count;
     number(storage, &mut listing.objects);
@@ -116,9 +118,14 @@ fn check(config: &SourceConfig, window: &Window) -> Result<()> {
     Ok(())
 }
 
-async fn list_bucket(storage: &Storage, prefixes: Vec<String>, selection: &Arc<Selection>) -> Result<Listing> {
+async fn list_bucket(
+    storage: &Storage,
+    store: &AmazonS3,
+    prefixes: Vec<String>,
+    selection: &Arc<Selection>,
+) -> Result<Listing> {
     stream::iter(prefixes)
-        .map(|prefix| list_prefix(storage, prefix, selection))
+        .map(|prefix| list_prefix(storage, store, prefix, selection))
         .buffer_unordered(CONCURRENT_LISTINGS)
         .try_fold(Listing::default(), |mut all, part| async move {
             all.merge(part);
@@ -127,16 +134,23 @@ async fn list_bucket(storage: &Storage, prefixes: Vec<String>, selection: &Arc<S
         .await
 }
 
-async fn list_prefix(storage: &Storage, prefix: String, selection: &Selection) -> Result<Listing> {
+async fn list_prefix(storage: &Storage, store: &AmazonS3, prefix: String, selection: &Selection) -> Result<Listing> {
     let whole = join(storage.prefix(), &prefix)?;
-    let uri = storage.uri_of(&whole);
-    let failed = |error| store_error("list the source", &uri, error);
     let mut listing = Listing::default();
-    let mut found = storage.store().list(Some(&whole).filter(|path| !path.as_ref().is_empty()));
-    while let Some(meta) = found.try_next().await.map_err(failed)? {
-        let key = below(storage.prefix(), &meta.location).to_owned();
-        let found = Found { path: meta.location, etag: meta.e_tag, size: meta.size, modified: meta.last_modified };
-        selection.sort_out(&key, found, &mut listing)?;
+    let mut pages = Pages::new(store, &whole);
+    while let Some(page) =
+        pages.next().await.map_err(|error| store_error("list the source", &storage.uri_of(&whole), error))?
+    {
+        for meta in page.objects {
+            let key = below(storage.prefix(), &meta.location).to_owned();
+            let found = Found { path: meta.location, etag: meta.e_tag, size: meta.size, modified: meta.last_modified };
+            selection.sort_out(&key, found, &mut listing)?;
+        }
+        for _ in 0..page.unreadable {
+            // The store tells neither its time nor its size, so it is counted in each window that lists its prefix.
+            listing.listed += 1;
+            listing.skip(skip::UNREADABLE_NAME, 0);
+        }
     }
     Ok(listing)
 }

@@ -10,6 +10,7 @@ mod folder;
 mod frame;
 mod list;
 mod open;
+mod pages;
 mod prefixes;
 mod read;
 pub mod reason;

@@ -1,10 +1,12 @@
 //! Folders and buckets behind one door: urls, how to reach them, and their errors in our words.
 
 mod config;
+mod error;
 
 pub use config::S3Config;
+pub use error::store_error;
 
-use etl_sdk::{Error, ErrorKind, Result};
+use etl_sdk::{Error, Result};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::local::LocalFileSystem;
 use object_store::multipart::MultipartStore;
@@ -151,25 +153,6 @@ fn without_dots(path: &Path) -> PathBuf {
 
 fn unknown_url(url: &str) -> Error {
     Error::config("read a url").with("url", url).hint("write a folder, file:///folder or s3://bucket/prefix")
-}
-
-/// A store's error in our words. `operation` says what was being done; `uri` is the fact.
-pub fn store_error(operation: &str, uri: &str, error: object_store::Error) -> Error {
-    let (kind, hint) = match &error {
-        object_store::Error::NotFound { .. } => {
-            (ErrorKind::NotFound, Some("check the url; a bucket must exist, a prefix may be empty"))
-        }
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-            (ErrorKind::Permission, Some("the credentials in use may not do this; see the task role or AWS_PROFILE"))
-        }
-        object_store::Error::InvalidPath { .. } => (ErrorKind::Config, None),
-        _ => (ErrorKind::Unavailable, None),
-    };
-    let ours = Error::new(kind, operation).with("uri", uri).source(error);
-    match hint {
-        Some(hint) => ours.hint(hint),
-        None => ours,
-    }
 }
 
 #[cfg(test)]

@@ -131,6 +131,15 @@ impl ParsedEvent {
         Ok(())
     }
 
+    /// Reads the next value as one that is nested too deep to be an event. A [`Fault`] says that the text is not JSON.
+    pub fn pass_too_deep(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
+        self.clear();
+        self.element = reader.value_at_any_depth()?;
+        let message = "the element is nested deeper than the limit";
+        self.structural = Some(Defect { reason: "too_deep", key: String::new(), message });
+        Ok(())
+    }
+
     fn clear(&mut self) {
         self.event.fill(Token::default());
         self.attributes.fill(Token::default());

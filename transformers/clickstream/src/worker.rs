@@ -141,7 +141,7 @@ impl ClickstreamWorker {
 }
 
 /// Reads all elements before any becomes a row: a payload that breaks off in the middle is one dead letter, not half a
-/// request. Returns how many of `events` are in use.
+/// request. An element that is nested too deep is one of its own. Returns how many of `events` are in use.
 fn parse_events(payload: &str, depth: u32, events: &mut Vec<ParsedEvent>) -> Result<usize, etl_sdk::json::Fault> {
     let mut reader = Reader::new(payload, depth);
     reader.enter()?;
@@ -150,7 +150,12 @@ fn parse_events(payload: &str, depth: u32, events: &mut Vec<ParsedEvent>) -> Res
         if events.len() == used {
             events.push(ParsedEvent::default());
         }
-        events[used].parse(&mut reader)?;
+        let start = reader.clone();
+        if let Err(fault) = events[used].parse(&mut reader) {
+            // An element that is JSON all the same is too deep; the others need not be lost with it.
+            reader = start;
+            events[used].pass_too_deep(&mut reader).map_err(|_| fault)?;
+        }
         used += 1;
     }
     reader.end()?;

@@ -1,0 +1,59 @@
+"""Does what is asked for on stdin with an S3 server, and prints the answers as JSON.
+
+stdin: {"endpoint": URL, "key": KEY, "secret": SECRET, "calls": [[NAME, ARGUMENT...], ...]}
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+asked = json.load(sys.stdin)
+client = boto3.client(
+    "s3", endpoint_url=asked["endpoint"], region_name="us-east-1",
+    aws_access_key_id=asked["key"], aws_secret_access_key=asked["secret"],
+    config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 3}),
+)
+
+
+def bucket(name):
+    client.create_bucket(Bucket=name)
+
+
+def put(bucket, key, text, storage_class="STANDARD"):
+    client.put_object(Bucket=bucket, Key=key, Body=text.encode(), StorageClass=storage_class)
+
+
+def upload(bucket, prefix, folder):
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file():
+            client.put_object(Bucket=bucket, Key=prefix + path.relative_to(folder).as_posix(), Body=path.read_bytes())
+
+
+def download(bucket, prefix, folder):
+    keys = keys_of(bucket, prefix)
+    for key in keys:
+        path = Path(folder) / key.removeprefix(prefix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+    return keys
+
+
+def keys_of(bucket, prefix):
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+
+def uploads(bucket):
+    return [found["Key"] for found in client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+
+
+def modified(bucket, key):
+    return client.head_object(Bucket=bucket, Key=key)["LastModified"].timestamp()
+
+
+calls = {"bucket": bucket, "put": put, "upload": upload, "download": download, "keys": keys_of, "uploads": uploads,
+         "modified": modified}
+print(json.dumps([calls[name](*arguments) for name, *arguments in asked["calls"]]))

@@ -1,0 +1,151 @@
+//! S3 servers on loopback, from the Python packages that `scripts/test` installs.
+
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The credentials that both servers know; moto takes any.
+pub const KEY: &str = "tester";
+pub const SECRET: &str = "a-secret-of-the-tests";
+
+/// The folder with the Python packages; `None`, said aloud, when it is not there.
+pub fn venv() -> Option<PathBuf> {
+    let venv = std::env::var_os("ETL_VENV")
+        .map(PathBuf::from)
+        .or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache/etl-runner/venv")))?;
+    if venv.join("bin/moto_server").exists() && venv.join("bin/weed").exists() {
+        return Some(venv);
+    }
+    eprintln!("SKIPPED: no moto_server and weed in {}; scripts/test installs them", venv.display());
+    None
+}
+
+/// A server that is killed when it is dropped.
+pub struct Server {
+    child: Child,
+    venv: PathBuf,
+    pub endpoint: String,
+    folder: TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // weed takes many seconds to end in good order, and nothing of it is to be kept.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    /// moto: takes any credentials, knows storage classes.
+    pub fn moto(venv: &Path) -> Self {
+        let [port] = free_ports();
+        let mut command = Command::new(venv.join("bin/moto_server"));
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        Self::start(venv, command, port, "/moto-api/")
+    }
+
+    /// SeaweedFS: checks signatures.
+    pub fn seaweedfs(venv: &Path) -> Self {
+        let [master, volume, filer, s3] = free_ports();
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let identities = json!({"identities": [{
+            "name": "tests",
+            "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }]});
+        fs::write(path("identities.json"), identities.to_string()).unwrap();
+        fs::create_dir(path("data")).unwrap();
+        let mut command = Command::new(venv.join("bin/weed"));
+        command
+            .args(["server", "-filer", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"])
+            .args(["-volume.preStopSeconds=0", "-master.volumeSizeLimitMB=64", "-volume.max=100"])
+            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+            .arg(format!("-master.port={master}"))
+            .arg(format!("-volume.port={volume}"))
+            .arg(format!("-filer.port={filer}"))
+            .arg(format!("-s3.port={s3}"))
+            .arg(format!("-dir={}", path("data")))
+            .arg(format!("-filer.localSocket={}", path("filer.sock")))
+            .arg(format!("-s3.localSocket={}", path("s3.sock")))
+            .arg(format!("-s3.config={}", path("identities.json")))
+            .env("HOME", folder.path())
+            .current_dir(folder.path());
+        let mut server = Self::start(venv, command, s3, "/");
+        server.folder = folder;
+        server
+    }
+
+    fn start(venv: &Path, mut command: Command, port: u16, ready: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = File::create(folder.path().join("log")).unwrap();
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let server = Self { child, venv: venv.to_owned(), endpoint: format!("http://127.0.0.1:{port}"), folder };
+        for _ in 0..600 {
+            if answers(port, ready) {
+                return server;
+            }
+            sleep(Duration::from_millis(100));
+        }
+        let log = fs::read_to_string(server.folder.path().join("log")).unwrap_or_default();
+        panic!("no answer at {} after a minute:\n{log}", server.endpoint);
+    }
+
+    /// Does calls of `s3.py` and returns their answers.
+    pub fn s3(&self, calls: Value) -> Vec<Value> {
+        let asked = json!({"endpoint": self.endpoint, "key": KEY, "secret": SECRET, "calls": calls});
+        let mut child = Command::new(self.venv.join("bin/python"))
+            .arg(super::project().join("tests/support/s3.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Makes a bucket. A server that has just started may not be able to at once.
+    pub fn make_bucket(&self, name: &str) {
+        self.s3(json!([["bucket", name]]));
+    }
+}
+
+/// Ports that are free now. SeaweedFS takes the port 10,000 above each of its own too.
+fn free_ports<const N: usize>() -> [u16; N] {
+    // Tests of one process run side by side: each asks for other ones.
+    static ASKED: AtomicU16 = AtomicU16::new(0);
+    let mut held = Vec::new();
+    let mut ports = [0; N];
+    for port in &mut ports {
+        *port = loop {
+            let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+            let candidate = 20_000 + (std::process::id() % 20_000) as u16 + asked % 10_000;
+            let free = |port: u16| TcpListener::bind(("127.0.0.1", port));
+            if let (Ok(low), Ok(high)) = (free(candidate), free(candidate + 10_000)) {
+                held.push((low, high));
+                break candidate;
+            }
+        };
+    }
+    ports
+}
+
+/// Whether an HTTP server answers anything but a failure of its own.
+fn answers(port: u16, path: &str) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
+    let mut head = [0; 12];
+    stream.write_all(request.as_bytes()).is_ok() && stream.read_exact(&mut head).is_ok() && head[9] != b'5'
+}
