@@ -18,7 +18,7 @@ const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const NOW: &str = "2026-11-21T06:00:00Z";
 const WINDOW: &str = "2026-11-20";
 /// Part of the cache folder's name; grows when the generator changes what it writes.
-const DATA_VERSION: u32 = 1;
+const DATA_VERSION: u32 = 2;
 
 /// Runs etl-runner over generated events and measures, in the same run, what inflating, parsing and encoding them
 /// takes alone.

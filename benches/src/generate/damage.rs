@@ -67,8 +67,6 @@ pub enum RequestDamage {
     NotJson,
     /// The line is JSON and no object.
     NotAnObject,
-    /// A byte that is no UTF-8.
-    InvalidUtf8,
     /// `data` is null.
     NullData,
     /// `data` is neither an array nor Base64.
@@ -80,15 +78,8 @@ pub enum RequestDamage {
 }
 
 impl RequestDamage {
-    pub(super) const ALL: [Self; 7] = [
-        Self::NotJson,
-        Self::NotAnObject,
-        Self::InvalidUtf8,
-        Self::NullData,
-        Self::BadBase64,
-        Self::TruncatedGzip,
-        Self::BrokenPayload,
-    ];
+    pub(super) const ALL: [Self; 6] =
+        [Self::NotJson, Self::NotAnObject, Self::NullData, Self::BadBase64, Self::TruncatedGzip, Self::BrokenPayload];
 
     /// One of them.
     pub fn choose(random: &mut Random) -> Self {
@@ -100,7 +91,6 @@ impl RequestDamage {
         match self {
             Self::NotJson => "not_json",
             Self::NotAnObject => "not_an_object",
-            Self::InvalidUtf8 => "invalid_utf8",
             Self::NullData => "null_data",
             Self::BadBase64 => "bad_base64",
             Self::TruncatedGzip => "truncated_gzip",

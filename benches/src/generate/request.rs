@@ -48,10 +48,6 @@ impl RequestWriter {
         let bytes = self.line.as_bytes();
         match damage {
             Some(RequestDamage::NotJson) => out.extend_from_slice(&bytes[..bytes.len() / 3]),
-            Some(RequestDamage::InvalidUtf8) => {
-                out.extend_from_slice(&bytes[..bytes.len() - 1]);
-                out.extend_from_slice(b",\"note\":\"\xff\xfe\"}");
-            }
             _ => out.extend_from_slice(bytes),
         }
         out.push(b'\n');
