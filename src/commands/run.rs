@@ -5,7 +5,7 @@ use crate::cli::{Printer, ProgressDisplay};
 use crate::engine::{Pipeline, RunPlan, execute};
 use crate::job::{Job, load};
 use crate::registry::builtin;
-use crate::report::Progress;
+use crate::report::{Progress, Status};
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -37,7 +37,7 @@ pub fn run(request: &RunRequest, printer: &Printer) -> Result<Outcome> {
         Ok(()) => Ok(Outcome::Done),
         Err(error) => {
             printer.explain(&error);
-            Ok(Outcome::Stopped(error.kind()))
+            Ok(if report.status == Status::Partly { Outcome::Partly } else { Outcome::Stopped(error.kind()) })
         }
     }
 }

@@ -103,7 +103,9 @@ pub fn execute(plan: &RunPlan<'_>) -> (RunReport, Result<()>) {
         phases.end();
         report.phases = phases.done;
         if let Err(error) = &result {
-            report.status = if error.kind() == ErrorKind::Gate { Status::Refused } else { Status::Failed };
+            if report.status != Status::Partly {
+                report.status = if error.kind() == ErrorKind::Gate { Status::Refused } else { Status::Failed };
+            }
             report.error = Some(error.into());
         }
         report.elapsed_seconds = begun.elapsed().as_secs_f64();
@@ -198,6 +200,8 @@ fn settle(
         abandon(shared.dead_letters.as_ref(), &dead_letters);
     }
     if done.is_ok() && !plan.dry_run {
+        // Until the commit protocol is there, a failure from here on may leave some files visible and some not.
+        report.status = Status::Partly;
         publish(shared.tables.as_ref(), &tables)?;
     } else {
         abandon(shared.tables.as_ref(), &tables);

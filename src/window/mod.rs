@@ -3,7 +3,7 @@
 mod parse;
 
 use crate::job::Span;
-use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike, DurationRound, SecondsFormat, TimeDelta, Timelike, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -43,12 +43,13 @@ impl Window {
         Ok(window)
     }
 
-    /// The span before `now`: `[now - span, now)`, with `now` cut to the second it is in. It is not aligned to hours:
-    /// calls that follow each other later than `span` leave a gap, and earlier ones overlap.
+    /// The last whole span before `now`, counted from 1970-01-01T00:00Z: the last full hour of the clock for `1h`, the
+    /// day before for `1d`. Runs that start a little early or late take the same window, and consecutive ones tile.
     pub fn last(span: Span, now: DateTime<Utc>) -> Result<Self> {
-        let end = now.trunc_subsecs(0);
-        let start = TimeDelta::try_seconds(span.seconds).and_then(|span| end.checked_sub_signed(span));
-        let start = start.ok_or_else(|| refused(&span.to_string(), "the span reaches back before 1970"))?;
+        let length = TimeDelta::try_seconds(span.seconds).filter(|length| *length > TimeDelta::zero());
+        let wrong = || refused(&span.to_string(), "a span is longer than nothing and reaches back to 1970 at most");
+        let end = length.and_then(|length| now.duration_trunc(length).ok()).ok_or_else(wrong)?;
+        let start = length.and_then(|length| end.checked_sub_signed(length)).ok_or_else(wrong)?;
         Self::new(start, end)
     }
 
@@ -112,11 +113,17 @@ mod tests {
     }
 
     #[test]
-    fn the_last_span_ends_at_the_second_now_is_in() {
+    fn the_last_span_is_the_last_whole_one() {
         let now = instant("2026-11-20T05:17:03.999Z");
-        let window = Window::last(Span { seconds: 3_600 }, now).unwrap();
-        assert_eq!(window.to_string(), "2026-11-20T04:17:03Z/2026-11-20T05:17:03Z");
-        assert!(!window.is_hourly());
+        for (seconds, window) in [
+            (3_600, "2026-11-20T04:00:00Z/2026-11-20T05:00:00Z"),
+            (900, "2026-11-20T05:00:00Z/2026-11-20T05:15:00Z"),
+            (86_400, "2026-11-19T00:00:00Z/2026-11-20T00:00:00Z"),
+        ] {
+            assert_eq!(Window::last(Span { seconds }, now).unwrap().to_string(), window);
+        }
+        let on_the_hour = Window::last(Span { seconds: 3_600 }, instant("2026-11-20T05:00:00Z")).unwrap();
+        assert_eq!(on_the_hour.to_string(), "2026-11-20T04:00:00Z/2026-11-20T05:00:00Z");
         for seconds in [0, i64::MAX, 60 * 365 * 86_400] {
             assert_eq!(Window::last(Span { seconds }, now).unwrap_err().kind(), ErrorKind::Usage, "{seconds}");
         }

@@ -267,7 +267,11 @@ impl ParsedEvent {
             (self.event(E::Items), Kind::Array, "items"),
         ] {
             if token.is_present() && token.kind != fits {
-                self.keep_defect("wrong_type", key, "neither the container it should be nor null");
+                self.keep_defect(
+                    "wrong_type",
+                    key,
+                    if fits == Kind::Array { "must be an array" } else { "must be an object" },
+                );
             }
         }
     }
