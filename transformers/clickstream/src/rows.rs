@@ -8,6 +8,7 @@ use arrow::array::{
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
 use etl_sdk::{Error, Result, TableSchema};
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// The rows of a table while they are built. Each call fills the next column of the current row; the order of the calls
@@ -161,6 +162,26 @@ impl Rows {
         }
         self.at = 0;
         self.count += 1;
+    }
+
+    /// Writes everything that is held, in the order of the keys, in batches of at most `most_rows`.
+    pub fn drain<K: Ord, V>(
+        &mut self,
+        held: &mut HashMap<K, V>,
+        most_rows: usize,
+        write: impl Fn(&mut Self, &K, &V),
+        emit: &mut dyn FnMut(RecordBatch),
+    ) -> Result<()> {
+        let mut entries: Vec<_> = held.drain().collect();
+        entries.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        for (key, value) in &entries {
+            write(self, key, value);
+            if self.len() >= most_rows {
+                emit(self.finish()?);
+            }
+        }
+        emit(self.finish()?);
+        Ok(())
     }
 
     /// All rows built so far as one batch of the table's working schema.

@@ -97,32 +97,24 @@ impl Sessions {
 
     /// Writes all sessions held as partial rows, in the order of their keys, in batches of at most `most_rows`.
     pub fn drain(&mut self, run: &RunFacts, most_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
-        let mut sessions: Vec<_> = self.held.drain().collect();
-        sessions.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-        for (key, session) in &sessions {
-            self.write(key, session, run);
-            if self.rows.len() >= most_rows {
-                emit(self.rows.finish()?);
-            }
-        }
-        emit(self.rows.finish()?);
-        Ok(())
+        self.rows.drain(&mut self.held, most_rows, |rows, key, session| session.write(key, run, rows), emit)
     }
+}
 
-    fn write(&mut self, key: &Key, session: &Session, run: &RunFacts) {
-        let rows = &mut self.rows;
-        rows.timestamp(session.order.1);
+impl Session {
+    fn write(&self, key: &Key, run: &RunFacts, rows: &mut Rows) {
+        rows.timestamp(self.order.1);
         rows.text(key.user.as_deref());
         rows.text(Some(&key.session));
-        rows.text(session.user_id.as_deref());
-        rows.long(session.number);
-        rows.long(session.start);
-        write_traffic(&session.traffic, rows);
-        write_process_info(&[("event_name", Some(&session.event_name))], run, rows);
+        rows.text(self.user_id.as_deref());
+        rows.long(self.number);
+        rows.long(self.start);
+        write_traffic(&self.traffic, rows);
+        write_process_info(&[("event_name", Some(&self.event_name))], run, rows);
         rows.text(Some(&key.app_id));
-        rows.long(Some(session.order.0));
-        rows.long(Some(session.order.1));
-        rows.long(Some(session.order.2));
+        rows.long(Some(self.order.0));
+        rows.long(Some(self.order.1));
+        rows.long(Some(self.order.2));
         rows.timestamp(run.now_msec);
         rows.end_row();
     }

@@ -124,25 +124,24 @@ impl Users {
 
     /// Writes all users held as partial rows, in the order of their keys, in batches of at most `most_rows`.
     pub fn drain(&mut self, run: &RunFacts, most_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
-        let mut users: Vec<_> = self.held.drain().collect();
-        users.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-        for (key, user) in &users {
-            let (app_id, pseudo_id) = key.split_once('\u{1f}').unwrap_or_default();
-            self.write(app_id, pseudo_id, user, run);
-            if self.rows.len() >= most_rows {
-                emit(self.rows.finish()?);
-            }
-        }
-        emit(self.rows.finish()?);
-        Ok(())
+        self.rows.drain(
+            &mut self.held,
+            most_rows,
+            |rows, key: &String, user| {
+                let (app_id, pseudo_id) = key.split_once('\u{1f}').unwrap_or_default();
+                user.write(app_id, pseudo_id, run, rows);
+            },
+            emit,
+        )
     }
+}
 
-    fn write(&mut self, app_id: &str, pseudo_id: &str, user: &User, run: &RunFacts) {
-        let rows = &mut self.rows;
-        rows.timestamp(user.latest_time);
+impl User {
+    fn write(&self, app_id: &str, pseudo_id: &str, run: &RunFacts, rows: &mut Rows) {
+        rows.timestamp(self.latest_time);
         rows.text(Some(pseudo_id));
-        rows.text(user.id.as_deref());
-        match &user.latest {
+        rows.text(self.id.as_deref());
+        match &self.latest {
             Some(latest) => {
                 if let Some(map) = rows.map() {
                     for (name, value, type_name, set_time) in &latest.properties.entries {
@@ -154,7 +153,7 @@ impl Users {
             }
             None => rows.nulls(2),
         }
-        match &user.first {
+        match &self.first {
             Some(first) => {
                 rows.long(first.touch);
                 rows.date(first.touch);
@@ -166,12 +165,12 @@ impl Users {
         }
         rows.nulls(1); // process_info: filled once the rows are merged
         rows.text(Some(app_id));
-        rows.text(user.first.as_ref().map(|first| &*first.name));
-        rows.long(user.first.as_ref().map(|first| first.order.0));
-        rows.long(user.first.as_ref().map(|first| first.order.1));
-        rows.text(user.latest.as_ref().map(|_| "_profile_set"));
-        rows.long(user.latest.as_ref().map(|latest| latest.order.0));
-        rows.long(user.latest.as_ref().map(|latest| latest.order.1));
+        rows.text(self.first.as_ref().map(|first| &*first.name));
+        rows.long(self.first.as_ref().map(|first| first.order.0));
+        rows.long(self.first.as_ref().map(|first| first.order.1));
+        rows.text(self.latest.as_ref().map(|_| "_profile_set"));
+        rows.long(self.latest.as_ref().map(|latest| latest.order.0));
+        rows.long(self.latest.as_ref().map(|latest| latest.order.1));
         rows.timestamp(run.now_msec);
         rows.end_row();
     }
