@@ -68,7 +68,7 @@ impl Server {
         command
             .args(["server", "-filer", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"])
             .args(["-volume.preStopSeconds=0", "-master.volumeSizeLimitMB=64", "-volume.max=100"])
-            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+            .args(["-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0"])
             .arg(format!("-master.port={master}"))
             .arg(format!("-volume.port={volume}"))
             .arg(format!("-filer.port={filer}"))
