@@ -1,6 +1,11 @@
 //! Bad input on purpose, through the whole binary: it ends well, every record is accounted for, the good records beside
 //! the bad ones are all there, and memory stays bounded.
-#![allow(clippy::unwrap_used, reason = "these are tests; clippy.toml only knows functions marked as such")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "these are tests; clippy.toml only knows functions marked as such"
+)]
 
 mod support;
 
@@ -44,10 +49,10 @@ fn among_good_events(bad: &[String]) -> (Scene, Run) {
     let mut ids = Vec::new();
     for (place, bad) in bad.iter().enumerate() {
         ids.push(format!("good-{place:04}"));
-        payload.push_str(&format!("{},{bad},", event(&ids[place], 0)));
+        payload += &format!("{},{bad},", event(&ids[place], 0));
     }
     ids.push("good-last".to_owned());
-    payload.push_str(&format!("{}]", event("good-last", 0)));
+    payload += &format!("{}]", event("good-last", 0));
     let scene = Scene::new();
     scene.raw("batch.log", line_of(&payload));
     let run = scene.run(&[]).done();
