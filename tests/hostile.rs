@@ -13,7 +13,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use support::events::{START, event, event_with, good, line, line_of, request};
 use support::{Run, Scene};
 
@@ -49,10 +50,10 @@ fn among_good_events(bad: &[String]) -> (Scene, Run) {
     let mut ids = Vec::new();
     for (place, bad) in bad.iter().enumerate() {
         ids.push(format!("good-{place:04}"));
-        payload += &format!("{},{bad},", event(&ids[place], 0));
+        write!(payload, "{},{bad},", event(&ids[place], 0)).unwrap();
     }
     ids.push("good-last".to_owned());
-    payload += &format!("{}]", event("good-last", 0));
+    write!(payload, "{}]", event("good-last", 0)).unwrap();
     let scene = Scene::new();
     scene.raw("batch.log", line_of(&payload));
     let run = scene.run(&[]).done();
