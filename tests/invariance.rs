@@ -1,5 +1,10 @@
 //! The same input gives the same rows, however the work is cut, ordered, spread or spilled.
-#![allow(clippy::unwrap_used, reason = "these are tests; clippy.toml only knows functions marked as such")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "these are tests; clippy.toml only knows functions marked as such"
+)]
 
 mod support;
 

@@ -1,5 +1,10 @@
 //! Windows of modified time, and what a run leaves behind when it is empty, refused, wrong or a dry one.
-#![allow(clippy::unwrap_used, reason = "these are tests; clippy.toml only knows functions marked as such")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "these are tests; clippy.toml only knows functions marked as such"
+)]
 
 mod support;
 

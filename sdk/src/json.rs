@@ -578,6 +578,24 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_is_too_deep_can_be_passed() {
+        let text = format!("[1,{}{},2]", "[".repeat(100_000), "]".repeat(100_000));
+        let mut reader = Reader::new(&text, 200);
+        let mut first = true;
+        reader.enter().unwrap();
+        assert!(reader.next_element(&mut first).unwrap());
+        reader.value().unwrap();
+        assert!(reader.next_element(&mut first).unwrap());
+        let mut again = reader.clone();
+        assert!(reader.value().is_err());
+        assert_eq!(again.value_at_any_depth().unwrap().raw(&text).len(), 200_000);
+        assert!(again.next_element(&mut first).unwrap());
+        assert_eq!(again.value().unwrap().raw(&text), "2");
+        assert!(!again.next_element(&mut first).unwrap());
+        assert!(again.end().is_ok());
+    }
+
+    #[test]
     fn depth_is_bounded_without_recursion() {
         let deep = |levels: usize| format!("{}{}", "[{\"a\":".repeat(levels), "1".to_owned() + &"}]".repeat(levels));
         assert!(whole(&deep(100)).is_ok(), "200 levels");

@@ -100,13 +100,13 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// A bucket's sorted keys, listed as S3 and its client do.
-    struct Keys {
+    struct Bucket {
         keys: Vec<String>,
         requests: AtomicUsize,
         ignores_offset: bool,
     }
 
-    impl Keys {
+    impl Bucket {
         fn new(mut keys: Vec<String>) -> Self {
             keys.sort();
             Self { keys, requests: AtomicUsize::new(0), ignores_offset: false }
@@ -137,7 +137,7 @@ mod tests {
         }
     }
 
-    impl PaginatedListStore for Keys {
+    impl PaginatedListStore for Bucket {
         fn list_paginated<'a, 'b, 'c>(
             &'a self,
             prefix: Option<&'b str>,
@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    fn list(keys: &Keys) -> Result<(Vec<String>, u64)> {
+    fn list(keys: &Bucket) -> Result<(Vec<String>, u64)> {
         let mut pages = Pages::new(keys, &ObjectPath::from("raw"));
         let (mut found, mut unreadable) = (Vec::new(), 0);
         while let Some(page) = pages.next().now_or_never().unwrap()? {
@@ -171,7 +171,7 @@ mod tests {
             let all: Vec<String> = (0..2_500).map(key).chain(["other//x".to_owned()]).collect();
             let good: Vec<String> =
                 all.iter().filter(|key| key.starts_with("raw/") && !key.contains("//")).cloned().collect();
-            let keys = Keys::new(all);
+            let keys = Bucket::new(all);
             assert_eq!(list(&keys).unwrap(), (good, bad.len() as u64), "{bad:?}");
             let requests = keys.requests.load(Ordering::Relaxed);
             assert!(requests <= 3 + 40 * bad.len().min(5) + bad.len(), "{requests} requests for {bad:?}");
@@ -191,13 +191,13 @@ mod tests {
             "raw/..",
             "raw/f\u{7f}",
         ];
-        let keys = Keys::new(bad.iter().map(|key| (*key).to_owned()).chain(["raw/bb".to_owned()]).collect());
+        let keys = Bucket::new(bad.iter().map(|key| (*key).to_owned()).chain(["raw/bb".to_owned()]).collect());
         assert_eq!(list(&keys).unwrap(), (vec!["raw/bb".to_owned()], bad.len() as u64));
     }
 
     #[test]
     fn a_store_that_ignores_the_offset_is_an_error_and_not_a_circle() {
-        let mut keys = Keys::new(vec!["raw/a//b".to_owned(), "raw/b".to_owned()]);
+        let mut keys = Bucket::new(vec!["raw/a//b".to_owned(), "raw/b".to_owned()]);
         keys.ignores_offset = true;
         assert!(matches!(list(&keys), Err(Error::InvalidPath { .. })));
     }

@@ -147,9 +147,14 @@ pub struct Run {
     pub stderr: String,
 }
 
+/// The binary: the one built with the tests, or the one that `ETL_RUNNER` names.
+fn binary() -> PathBuf {
+    std::env::var_os("ETL_RUNNER").map_or_else(|| env!("CARGO_BIN_EXE_etl-runner").into(), PathBuf::from)
+}
+
 /// Calls the binary in a folder, with nothing in the environment but `environment`.
 pub fn call(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_etl-runner"))
+    let output = Command::new(binary())
         .args(arguments)
         .current_dir(folder)
         .env_clear()

@@ -1,5 +1,7 @@
 //! S3 servers on loopback, from the Python packages that `scripts/test` installs.
 
+#![allow(clippy::needless_pass_by_value, reason = "a json! is handed over where it is made")]
+
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -52,7 +54,7 @@ impl Server {
         Self::start(venv, command, port, "/moto-api/")
     }
 
-    /// SeaweedFS: checks signatures.
+    /// `SeaweedFS`: checks signatures.
     pub fn seaweedfs(venv: &Path) -> Self {
         let [master, volume, filer, s3] = free_ports();
         let folder = tempfile::tempdir().unwrap();
@@ -68,7 +70,7 @@ impl Server {
         command
             .args(["server", "-filer", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"])
             .args(["-volume.preStopSeconds=0", "-master.volumeSizeLimitMB=64", "-volume.max=100"])
-            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+            .args(["-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0"])
             .arg(format!("-master.port={master}"))
             .arg(format!("-volume.port={volume}"))
             .arg(format!("-filer.port={filer}"))
@@ -121,7 +123,7 @@ impl Server {
     }
 }
 
-/// Ports that are free now. SeaweedFS takes the port 10,000 above each of its own too.
+/// Ports that are free now. `SeaweedFS` takes the port 10,000 above each of its own too.
 fn free_ports<const N: usize>() -> [u16; N] {
     // Tests of one process run side by side: each asks for other ones.
     static ASKED: AtomicU16 = AtomicU16::new(0);
