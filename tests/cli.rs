@@ -65,7 +65,7 @@ fn help_shows_examples_and_exit_codes() {
               2026-11-20T05/PT1H
 
           --last <SPAN>
-              The span that ends at the run's instant, to the second, such as 1h
+              The last whole span before the run's instant: 1h is the last full hour, in UTC
 
           --set <KEY=VALUE>
               Override a key of the job file, such as limits.threads=2; paths start from the job file's
@@ -155,7 +155,7 @@ fn run_help_names_each_option() {
               2026-11-20T05/PT1H
 
           --last <SPAN>
-              The span that ends at the run's instant, to the second, such as 1h
+              The last whole span before the run's instant: 1h is the last full hour, in UTC
 
           --set <KEY=VALUE>
               Override a key of the job file, such as limits.threads=2; paths start from the job file's

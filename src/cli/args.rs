@@ -136,7 +136,7 @@ struct WindowArgs {
     /// The window, [start, end) in UTC: START/END, a day, or START/LENGTH such as 2026-11-20T05/PT1H.
     #[arg(long, value_name = "WINDOW", conflicts_with = "last")]
     window: Option<String>,
-    /// The last whole span before the run's instant, such as 1h for the last full hour of the clock, in UTC.
+    /// The last whole span before the run's instant: 1h is the last full hour, in UTC.
     #[arg(long, value_name = "SPAN")]
     last: Option<String>,
     /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.

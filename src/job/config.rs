@@ -163,7 +163,7 @@ pub struct LimitsConfig {
     /// Most objects a window may select; more is an error that names the count. Default: `1000000`.
     pub objects: u64,
     /// Input bytes (estimated after decompression) that one task takes at most. A task is what is done, or done again,
-    /// as a whole; each writes its own files. Default: `256MiB`.
+    /// as a whole; each writes its own files. Default: `192MiB`.
     pub task_bytes: ByteSize,
 }
 
@@ -179,7 +179,7 @@ impl Default for LimitsConfig {
             expansion_ratio: 200,
             depth: 200,
             objects: 1_000_000,
-            task_bytes: ByteSize::mib(256),
+            task_bytes: ByteSize::mib(192),
         }
     }
 }
