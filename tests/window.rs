@@ -71,14 +71,14 @@ fn a_late_object_is_found_as_far_as_the_look_back_reaches() {
 }
 
 #[test]
-fn the_last_span_ends_at_now() {
+fn the_last_span_is_the_last_whole_one() {
     let scene = scene();
     batch(&scene, 5, "in", 600_000);
     batch(&scene, 5, "at-the-end", 1_800_000);
-    let run = scene.run_window(&["--last", "20m"], &["--now", "2026-11-20T05:30:00.700Z"]).done();
-    assert_eq!(run.report["window"]["start"], "2026-11-20T05:10:00Z");
+    let run = scene.run_window(&["--last", "30m"], &["--now", "2026-11-20T05:47:00.700Z"]).done();
+    assert_eq!(run.report["window"]["start"], "2026-11-20T05:00:00Z");
     assert_eq!(run.report["window"]["end"], "2026-11-20T05:30:00Z");
-    assert_eq!(run.report["now"], "2026-11-20T05:30:00.700Z");
+    assert_eq!(run.report["now"], "2026-11-20T05:47:00.700Z");
     assert_eq!(scene.event_ids(), ["in"]);
 }
 
