@@ -604,6 +604,9 @@ fn app_ids_that_are_no_path() {
         // A blank id is no app, even when the job lists it.
         assert_eq!(found.contains(app), !app.trim().is_empty(), "{app:?} {}", run.dead_letters());
     }
+    // The event with the long id, and the rows that it makes in the merged tables.
+    let dead = support::dead_letter_lines(&run.report);
+    assert_eq!(dead.len() as u64, run.report["dead_letters"]["total"].as_u64().unwrap(), "each dead row has a line");
     assert!(!found.contains(&long));
     // Four folders below the table, whatever the id holds; and one folder per id.
     let mut folders = BTreeSet::new();

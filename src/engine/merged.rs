@@ -4,6 +4,7 @@ use super::merge::merge_sorted;
 use super::pipeline::{TablePlan, merge_step};
 use super::worker::{Chain, Shared};
 use super::{RowCollector, Sorter};
+use crate::commit::PendingFile;
 use crate::sink::{TableSink, WrittenFile};
 use etl_sdk::{CacheStats, Error, Keep, Output, Result};
 use std::sync::Arc;
@@ -11,22 +12,26 @@ use std::sync::Arc;
 /// What the merge of one table leaves behind.
 pub struct Merged {
     pub files: Vec<WrittenFile>,
+    pub dead_letters: Option<PendingFile>,
     pub out: Output,
     pub caches: Vec<CacheStats>,
 }
 
-/// Sorts a table's partial rows by key, merges them, completes and enriches the merged rows, and writes them.
+/// Sorts a table's partial rows by key, merges them, completes and enriches the merged rows, and writes them. Its dead
+/// letters are part `part` of the run's.
 pub fn merge_table(
     shared: &Shared<'_>,
     place: usize,
     plan: &TablePlan,
     collectors: Vec<RowCollector>,
+    part: usize,
     sorter: &Sorter,
 ) -> Result<Merged> {
     let (Keep::Merged(merge), Some(spec)) = (&plan.table.keep, &plan.sink) else {
         return Err(Error::internal("merge a table that is not merged").with("table", &plan.table.schema.table));
     };
     let mut out = Output::default();
+    let mut dead_letters = shared.open_dead_letters(part)?;
     let mut chain = Chain::new(plan, shared.run)?;
     let name = format!("{}-merged", shared.run.id);
     let store = Arc::clone(&shared.tables);
@@ -42,11 +47,14 @@ pub fn merge_table(
             let batch = chain.apply(batch, &mut out)?;
             shared.progress.add_rows(batch.num_rows() as u64);
             sink.write(batch, &mut out)?;
+            for reject in out.rejects.drain(..) {
+                dead_letters.write(&reject)?;
+            }
         }
     }
     let counts = out.ledger.step(&step);
     counts.read += read;
     counts.kept += kept;
     out.filter(&step, "same_key", read - kept);
-    Ok(Merged { files: sink.finish()?, out, caches: chain.caches().collect() })
+    Ok(Merged { files: sink.finish()?, dead_letters: dead_letters.finish()?, out, caches: chain.caches().collect() })
 }

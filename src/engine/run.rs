@@ -169,7 +169,7 @@ fn run_to_end(
     let done = read_all(&shared, &tasks, plan.threads, &mut work)
         .and_then(|collectors| {
             phases.begin("merge");
-            merge_all(&shared, collectors, plan.threads, &mut work)
+            merge_all(&shared, collectors, tasks.len(), plan.threads, &mut work)
         })
         .and_then(|()| balance::check(&work.ledger, plan.pipeline, &work.files));
     describe_work(report, plan.pipeline, &work);
@@ -262,7 +262,13 @@ fn is_consequence(error: &Error) -> bool {
 }
 
 /// Merges the tables that are merged, several at a time.
-fn merge_all(shared: &Shared<'_>, collectors: Vec<Vec<RowCollector>>, threads: usize, work: &mut Work) -> Result<()> {
+fn merge_all(
+    shared: &Shared<'_>,
+    collectors: Vec<Vec<RowCollector>>,
+    tasks: usize,
+    threads: usize,
+    work: &mut Work,
+) -> Result<()> {
     let waiting: Vec<_> = shared
         .pipeline
         .tables
@@ -282,7 +288,7 @@ fn merge_all(shared: &Shared<'_>, collectors: Vec<Vec<RowCollector>>, threads: u
         loop {
             let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some(((place, plan), collectors)) = next else { return done };
-            done.push(merge_table(shared, place, plan, collectors, &sorter));
+            done.push(merge_table(shared, place, plan, collectors, tasks + place, &sorter));
         }
     };
     let mut failure = None;
@@ -290,6 +296,7 @@ fn merge_all(shared: &Shared<'_>, collectors: Vec<Vec<RowCollector>>, threads: u
         match merged {
             Ok(merged) => {
                 work.files.extend(merged.files);
+                work.dead_letters.extend(merged.dead_letters);
                 work.take(&merged.out, merged.caches);
             }
             Err(error) => failure = failure.or(Some(error)),

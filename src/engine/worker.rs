@@ -39,6 +39,19 @@ pub struct Shared<'a> {
     pub stop: AtomicBool,
 }
 
+impl Shared<'_> {
+    /// A writer for the dead letters of part `part` of the run: its tasks in order, then its merges.
+    pub fn open_dead_letters(&self, part: usize) -> Result<DeadLetterWriter> {
+        let spec = DeadLetterSpec {
+            job: self.config.job.clone(),
+            run: self.run.clone(),
+            task: part as u32,
+            raw_bytes: self.config.dead_letter.raw_bytes.0,
+        };
+        DeadLetterWriter::new(Arc::clone(&self.dead_letters), spec)
+    }
+}
+
 /// What a task leaves behind.
 #[derive(Debug, Default)]
 pub struct TaskOutcome {
@@ -124,7 +137,7 @@ impl<'a> Worker<'a> {
     /// Reads all objects of a task. On an error the task's files are given up.
     pub fn run(&mut self, task: &Task) -> Result<TaskOutcome> {
         let mut sinks = self.open_sinks(task)?;
-        let mut dead_letters = self.open_dead_letters(task)?;
+        let mut dead_letters = self.shared.open_dead_letters(task.number)?;
         let mut outcome = TaskOutcome::default();
         let mut next = self.open(task.objects.first())?;
         for (place, object) in task.objects.iter().enumerate() {
@@ -167,16 +180,6 @@ impl<'a> Worker<'a> {
             TableSink::new(spec.clone(), &shared.config.sink, store, stem.clone(), shared.sorter.clone()).map(Some)
         };
         shared.pipeline.tables.iter().map(sink).collect()
-    }
-
-    fn open_dead_letters(&self, task: &Task) -> Result<DeadLetterWriter> {
-        let spec = DeadLetterSpec {
-            job: self.shared.config.job.clone(),
-            run: self.shared.run.clone(),
-            task: task.number as u32,
-            raw_bytes: self.shared.config.dead_letter.raw_bytes.0,
-        };
-        DeadLetterWriter::new(Arc::clone(&self.shared.dead_letters), spec)
     }
 
     fn read(

@@ -10,10 +10,12 @@ pub mod events;
 pub mod servers;
 
 use arrow::json::LineDelimitedWriter;
+use flate2::read::MultiGzDecoder;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -235,6 +237,18 @@ pub fn files(folder: &Path) -> Vec<String> {
     }
     found.sort();
     found
+}
+
+/// The dead letters that a run has written, from the files its report names.
+pub fn dead_letter_lines(report: &Value) -> Vec<Value> {
+    let mut lines = Vec::new();
+    for path in report["dead_letters"]["files"].as_array().unwrap() {
+        let file = File::open(path.as_str().unwrap()).unwrap();
+        for line in BufReader::new(MultiGzDecoder::new(file)).lines() {
+            lines.push(serde_json::from_str(&line.unwrap()).unwrap());
+        }
+    }
+    lines
 }
 
 /// The rows of a table's Parquet files below `folder`, each with its partition's path as `partition`.
