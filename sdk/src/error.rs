@@ -26,13 +26,6 @@ pub enum ErrorKind {
     Internal,
 }
 
-impl ErrorKind {
-    /// Whether the same operation may succeed if it is tried again.
-    pub fn is_retryable(self) -> bool {
-        self == Self::Unavailable
-    }
-}
-
 /// A failure, with its facts in the order they were added.
 #[derive(Debug)]
 pub struct Error {

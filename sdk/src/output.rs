@@ -2,7 +2,6 @@
 
 use crate::{Address, Ledger};
 use arrow::array::RecordBatch;
-use std::sync::Arc;
 
 /// A record, or an element of one, that a step could not use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +50,5 @@ impl Output {
         if rows > 0 {
             *self.ledger.step(step).filtered.entry(reason).or_default() += rows;
         }
-    }
-}
-
-impl Reject {
-    /// The address's object, for grouping.
-    pub fn object(&self) -> Option<&Arc<crate::ObjectRef>> {
-        self.address.as_ref().map(|address| &address.object)
     }
 }
