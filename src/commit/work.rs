@@ -94,6 +94,12 @@ impl Work {
         Ok((work, plan))
     }
 
+    /// The plan; `None` when there is none that can be read.
+    pub fn plan(&self) -> Result<Option<PlanRecord>> {
+        let bytes = self.objects.get(&format!("{}/plan.json", self.folder))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
     /// All results, by task. One that cannot be read counts as none: the task is done again.
     pub fn results(&self) -> Result<BTreeMap<u64, TaskResult>> {
         let listed = self.objects.list(&self.folder, None)?;
@@ -137,6 +143,11 @@ impl Work {
     /// Partial rows of a task; `None` when they are gone or not what was kept.
     pub fn rows(&self, kept: &KeptRows) -> Result<Option<Bytes>> {
         Ok(self.objects.get(&kept.path)?.filter(|bytes| hash(bytes) == kept.hash))
+    }
+
+    /// Whether all partial rows of a result are what was kept.
+    pub fn has_rows(&self, result: &TaskResult) -> Result<bool> {
+        result.rows.iter().try_fold(true, |whole, kept| Ok(whole && self.rows(kept)?.is_some()))
     }
 
     /// Removes the plan, the results and the rows. What they name is not touched.
