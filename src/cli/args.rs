@@ -15,7 +15,8 @@ Exit codes:
   2  the command line or the job file is wrong
   3  a gate refused to publish, such as limits.dead_letters
   4  another run holds the window
-  5  partly done";
+  5  partly done
+  6  stopped by a signal";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -6,6 +6,7 @@ use crate::engine::{Pipeline, RunPlan, execute};
 use crate::job::{Job, load};
 use crate::registry::builtin;
 use crate::report::{Progress, Status};
+use crate::stop::{Stop, stop_on_signals};
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -13,6 +14,8 @@ use tokio::runtime::Runtime;
 
 /// Runs the job and prints the report.
 pub fn run(request: &RunRequest, printer: &Printer) -> Result<Outcome> {
+    let (stop, told) = (Stop::default(), printer.clone());
+    stop_on_signals(&stop, move |signal| told.note(&format!("{signal}: stopping; a second signal ends at once")))?;
     let now = instant(request.now.as_deref())?;
     let job = load(&request.job_file, &request.overrides, &process_environment)?;
     let window = window(request.window.as_deref(), request.last.as_deref(), now)?;
@@ -30,7 +33,10 @@ pub fn run(request: &RunRequest, printer: &Printer) -> Result<Outcome> {
         dry_run: request.dry_run,
         runtime: runtime.handle().clone(),
         progress,
+        stop,
     });
+    // What still waits for a name server or a slow disk must not hold up the end.
+    runtime.shutdown_background();
     drop(display);
     printer.report(&report)?;
     match result {

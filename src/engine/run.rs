@@ -11,12 +11,13 @@ use crate::job::Job;
 use crate::report::{CacheReport, EnrichmentReport, FileReport, PhaseReport, Progress, RunReport, Status, usage};
 use crate::sink::WrittenFile;
 use crate::source::{self, Listing};
+use crate::stop::{SETTLING, Stop, StopReason};
 use crate::storage::{Storage, store_error};
 use crate::window::Window;
 use etl_sdk::{CacheStats, Error, ErrorKind, Ledger, Output, Result, Run};
 use object_store::ObjectStoreExt;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::runtime::Handle;
@@ -42,6 +43,8 @@ pub struct RunPlan<'a> {
     pub runtime: Handle,
     /// Where progress is told.
     pub progress: Progress,
+    /// Ends the run early.
+    pub stop: Stop,
 }
 
 /// The storages of a job.
@@ -99,12 +102,17 @@ pub fn execute(plan: &RunPlan<'_>) -> (RunReport, Result<()>) {
     report.dry_run = plan.dry_run;
     let result = Places::open(plan.job).and_then(|places| {
         let mut phases = Phases::new(plan.progress.clone());
-        let result = run_to_end(plan, &places, &run, &mut phases, &mut report);
+        let result =
+            run_to_end(plan, &places, &run, &mut phases, &mut report).map_err(|error| plan.stop.explain(error));
         phases.end();
         report.phases = phases.done;
         if let Err(error) = &result {
             if report.status != Status::Partly {
-                report.status = if error.kind() == ErrorKind::Gate { Status::Refused } else { Status::Failed };
+                report.status = match error.kind() {
+                    ErrorKind::Gate => Status::Refused,
+                    ErrorKind::Stopped => Status::Stopped,
+                    _ => Status::Failed,
+                };
             }
             report.error = Some(error.into());
         }
@@ -143,7 +151,8 @@ fn run_to_end(
 ) -> Result<()> {
     let config = &plan.job.config;
     phases.begin("list");
-    let listing = plan.runtime.block_on(source::list(&places.source, &config.source, &plan.window, &config.limits))?;
+    let listing = source::list(&places.source, &config.source, &plan.window, &config.limits);
+    let listing = plan.runtime.block_on(plan.stop.unless(listing))?;
     describe_listing(report, &listing);
     if listing.objects.is_empty() {
         report.status = Status::Empty;
@@ -153,17 +162,18 @@ fn run_to_end(
     plan.progress.set_total(listing.objects.len() as u64, bytes);
     let tasks = pack(listing.objects, config.limits.task_bytes.0);
     phases.begin("read");
+    let stop = plan.stop.child();
     let shared = Shared {
         pipeline: plan.pipeline,
         config,
         run,
         source: &places.source,
-        tables: pending_store(&places.sink, plan.runtime.clone()),
-        dead_letters: pending_store(&places.dead_letters, plan.runtime.clone()),
-        sorter: Sorter::new(&config.limits, plan.runtime.clone())?,
+        tables: pending_store(&places.sink, plan.runtime.clone(), &stop),
+        dead_letters: pending_store(&places.dead_letters, plan.runtime.clone(), &stop),
+        sorter: Sorter::new(&config.limits, plan.runtime.clone())?.with_stop(&stop),
         runtime: plan.runtime.clone(),
         progress: plan.progress.clone(),
-        stop: AtomicBool::new(false),
+        stop,
     };
     let mut work = Work { ledger: plan.pipeline.ledger(), ..Work::default() };
     let done = read_all(&shared, &tasks, plan.threads, &mut work)
@@ -220,8 +230,8 @@ fn read_all(shared: &Shared<'_>, tasks: &[Task], threads: usize, work: &mut Work
                 Ok(outcome) => outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome),
                 Err(error) => {
                     // The first to fail says why; the others stop because of it.
-                    let first = !shared.stop.swap(true, Ordering::Relaxed);
-                    return Err(if first { error } else { Error::internal("stopped").with("cause", "another worker") });
+                    let first = shared.stop.set(StopReason::WorkerFailed);
+                    return Err(if first { error } else { shared.stop.explain(error) });
                 }
             }
         }
@@ -258,7 +268,7 @@ fn read_all(shared: &Shared<'_>, tasks: &[Task], threads: usize, work: &mut Work
 }
 
 fn is_consequence(error: &Error) -> bool {
-    error.facts().iter().any(|(name, value)| *name == "cause" && value == "another worker")
+    error.kind() == ErrorKind::Stopped
 }
 
 /// Merges the tables that are merged, several at a time.
@@ -288,7 +298,11 @@ fn merge_all(
         loop {
             let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some(((place, plan), collectors)) = next else { return done };
-            done.push(merge_table(shared, place, plan, collectors, tasks + place, &sorter));
+            let merged = merge_table(shared, place, plan, collectors, tasks + place, &sorter);
+            if merged.is_err() {
+                shared.stop.set(StopReason::WorkerFailed);
+            }
+            done.push(merged);
         }
     };
     let mut failure = None;
@@ -299,7 +313,8 @@ fn merge_all(
                 work.dead_letters.extend(merged.dead_letters);
                 work.take(&merged.out, merged.caches);
             }
-            Err(error) => failure = failure.or(Some(error)),
+            Err(error) if failure.as_ref().is_none_or(is_consequence) => failure = Some(error),
+            Err(_) => {}
         }
     }
     failure.map_or(Ok(()), Err)
@@ -372,9 +387,13 @@ fn keep_report(plan: &RunPlan<'_>, places: &Places, report: &RunReport) -> Resul
         serde_json::to_vec_pretty(report).map_err(|error| Error::internal("write the run report").source(error))?;
     let store = Arc::clone(places.state.store());
     plan.runtime
-        .block_on(async { store.put(&path, text.into()).await })
+        .block_on(plan.stop.unless_past(SETTLING, async {
+            store
+                .put(&path, text.into())
+                .await
+                .map_err(|error| store_error("keep the run report", &places.state.uri_of(&path), error))
+        }))
         .map(|_| ())
-        .map_err(|error| store_error("keep the run report", &places.state.uri_of(&path), error))
 }
 
 /// The phases of a run, for the progress and the report.

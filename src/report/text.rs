@@ -39,7 +39,7 @@ impl RunReport {
         let dry = match (self.dry_run, self.status) {
             (false, _) => "",
             (true, Status::Done | Status::Partly) => ", dry run: nothing published",
-            (true, Status::Empty | Status::Failed | Status::Refused) => ", dry run",
+            (true, Status::Empty | Status::Failed | Status::Refused | Status::Stopped) => ", dry run",
         };
         let what = match self.status {
             Status::Done => "done".to_owned(),
@@ -47,6 +47,7 @@ impl RunReport {
             Status::Failed => "FAILED: nothing published".to_owned(),
             Status::Refused => "REFUSED by a gate: nothing published".to_owned(),
             Status::Partly => "PARTLY DONE".to_owned(),
+            Status::Stopped => "STOPPED: nothing published".to_owned(),
         };
         format!(
             "{what}  job {}  window {}/{}  in {}{dry}",
