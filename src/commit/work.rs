@@ -89,8 +89,9 @@ impl Work {
                 .with("uri", objects.uri_of(&path))
                 .hint("another runner has just finished the window")
         })?;
-        let plan = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::config("read the plan of the window").with("uri", objects.uri_of(&path)).source(error))?;
+        let plan = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::config("read the plan of the window").with("uri", objects.uri_of(&path)).source(error)
+        })?;
         Ok((work, plan))
     }
 

@@ -2,16 +2,16 @@
 
 use super::context::JobContext;
 use super::merged::merge_all;
+use super::output::RunOutput;
 use super::phases::Phases;
 use super::read::{Tasks, read_all};
 use super::run::RunPlan;
 use super::tasks::{Task, pack};
-use super::output::RunOutput;
 use super::worker::Shared;
 use super::{Sorter, balance, describe, fingerprint, inputs};
 use crate::commit::{
-    Commit, CommitDetail, Counts, DeadLetterFile, Event, JobState, Late, PlanRecord, Replaced, ReplacedFile, TaskResult,
-    Work, token, work,
+    Commit, CommitDetail, Counts, DeadLetterFile, Event, JobState, Late, PlanRecord, Replaced, ReplacedFile,
+    TaskResult, Work, token, work,
 };
 use crate::report::{RunReport, Status};
 use crate::source;
@@ -76,8 +76,12 @@ impl<'a> Attempt<'a> {
         let objects = context.objects();
         let inputs = inputs::keep(objects, &name, &id, &listing.objects)?;
         let tasks = pack(listing.objects, config.limits.task_bytes.0);
-        let record =
-            PlanRecord { now_msec: run.now_msec, name: name.clone(), tasks: tasks.len() as u64, inputs: inputs.clone() };
+        let record = PlanRecord {
+            now_msec: run.now_msec,
+            name: name.clone(),
+            tasks: tasks.len() as u64,
+            inputs: inputs.clone(),
+        };
         clean_up(context, &state, &plan.window, &id, &name)?;
         let (work, record) = Work::open(objects, &plan.window, &id, record)?;
         failpoint!("run.planned");
@@ -319,7 +323,11 @@ fn finished(context: &JobContext<'_>, window: &Window, work: &Work) -> Result<BT
     for (task, result) in &results {
         let (files, dead_letters) = result.pending();
         let there = context.tables.exists(&files)?.into_iter().all(|there| there)
-            && context.dead_letters.exists(&dead_letters.into_iter().collect::<Vec<_>>())?.into_iter().all(|there| there);
+            && context
+                .dead_letters
+                .exists(&dead_letters.into_iter().collect::<Vec<_>>())?
+                .into_iter()
+                .all(|there| there);
         if !there || !work.has_rows(result)? {
             broken.push(*task);
         }

@@ -67,7 +67,7 @@ impl<'a> JobContext<'a> {
     /// Opens the places of a job; nothing is read or created.
     pub fn open(job: &'a Job, pipeline: &'a Pipeline, runtime: Handle, stop: Stop) -> Result<Self> {
         let places = Places::open(job)?;
-        let objects = Objects::new(&places.state, &job.config.job, runtime.clone());
+        let objects = Objects::new(&places.state, &job.config.job, runtime.clone(), &stop);
         Ok(Self {
             job,
             pipeline,

@@ -79,7 +79,8 @@ fn hash_path(hasher: &mut blake3::Hasher, path: &Path, seen: &mut usize) {
     }
     hasher.update(path.as_os_str().as_encoded_bytes());
     if metadata.is_dir() {
-        let mut entries: Vec<_> = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let mut entries: Vec<_> =
+            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         entries.sort_unstable();
         entries.iter().for_each(|entry| hash_path(hasher, entry, seen));
         return;

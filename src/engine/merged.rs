@@ -26,8 +26,7 @@ pub fn merge_all(
     threads: usize,
 ) -> Vec<Result<Merged>> {
     let plans = shared.pipeline.tables.iter().enumerate().zip(collectors);
-    let waiting: Vec<_> =
-        plans.filter(|((_, plan), _)| is_merged(&plan.table) && plan.sink.is_some()).collect();
+    let waiting: Vec<_> = plans.filter(|((_, plan), _)| is_merged(&plan.table) && plan.sink.is_some()).collect();
     let threads = threads.min(waiting.len());
     if threads == 0 {
         return Vec::new();
@@ -88,5 +87,10 @@ fn merge_table(
     counts.read += read;
     counts.kept += kept;
     out.filter(&step, "same_key", read - kept);
-    Ok(Merged { files: sink.finish()?, dead_letters: finish_dead_letters(dead_letters)?, out, caches: chain.caches().collect() })
+    Ok(Merged {
+        files: sink.finish()?,
+        dead_letters: finish_dead_letters(dead_letters)?,
+        out,
+        caches: chain.caches().collect(),
+    })
 }

@@ -23,8 +23,8 @@ mod sql_plan;
 mod tasks;
 mod worker;
 
-pub use pipeline::{Pipeline, Step, TablePlan, is_merged};
 pub use context::{JobContext, Places};
+pub use pipeline::{Pipeline, Step, TablePlan, is_merged};
 pub use run::{RunPlan, execute};
 pub use sort::{RowCollector, SortedRows, Sorter};
 pub use sql::SqlStep;

@@ -132,8 +132,7 @@ fn keep(shared: &Shared<'_>, work: Option<&Work>, task: &Task, outcome: TaskOutc
         decompressed_bytes: outcome.decompressed_bytes,
     };
     let Some(work) = work else { return Ok(Done { result, collectors }) };
-    let registered = keep_rows(shared, work, &mut result, &mut collectors)
-        .and_then(|()| work.register(result.clone()));
+    let registered = keep_rows(shared, work, &mut result, &mut collectors).and_then(|()| work.register(result.clone()));
     match registered {
         Ok(held) if held == result => Ok(Done { result, collectors }),
         Ok(held) => {

@@ -9,11 +9,11 @@ use crate::job::JobConfig;
 use crate::report::Progress;
 use crate::sink::{TableSink, WrittenFile};
 use crate::source::{Frame, InputObject, Opened, Opening, open, read_object};
+use crate::stop::Stop;
 use crate::storage::Storage;
 use arrow::array::RecordBatch;
-use etl_sdk::{CacheStats, EnrichmentWorker, Error, Ledger, Output, Result, Run, TransformerWorker};
+use etl_sdk::{CacheStats, EnrichmentWorker, Ledger, Output, Result, Run, TransformerWorker};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime::Handle;
 
 /// The ledger's first step: objects to records.
@@ -37,8 +37,8 @@ pub struct Shared<'a> {
     pub sorter: Sorter,
     pub runtime: Handle,
     pub progress: Progress,
-    /// Set when the run is lost: workers stop at the next record.
-    pub stop: AtomicBool,
+    /// Set when the run is stopped or lost: workers end at the next record.
+    pub stop: Stop,
 }
 
 impl Shared<'_> {
@@ -177,7 +177,7 @@ impl<'a> Worker<'a> {
     }
 
     fn open(&self, object: Option<&InputObject>) -> Result<Option<Opening>> {
-        object.map(|object| open(self.shared.source, object, &self.shared.runtime)).transpose()
+        object.map(|object| open(self.shared.source, object, &self.shared.runtime, &self.shared.stop)).transpose()
     }
 
     fn open_sinks(&self, task: &Task) -> Result<Vec<Option<TableSink>>> {
@@ -215,10 +215,7 @@ impl<'a> Worker<'a> {
             if !self.out.batches.is_empty() || self.out.rejects.len() >= MOST_REJECTS_HELD {
                 self.drain(sinks, dead_letters)?;
             }
-            if self.shared.stop.load(Ordering::Relaxed) {
-                return Err(Error::internal("stop: another worker failed"));
-            }
-            Ok(())
+            self.shared.stop.check()
         })?;
         let step = self.out.ledger.step(SOURCE_STEP);
         step.read += records + rejected;

@@ -84,6 +84,8 @@ pub enum Status {
     Partly,
     /// Another run holds the window, or has committed it first.
     Held,
+    /// Told to end by a signal; nothing was published.
+    Stopped,
 }
 
 /// A window as text, RFC 3339 in UTC.
@@ -217,7 +219,8 @@ pub struct PhaseReport {
 /// An error as data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorReport {
-    /// `usage`, `config`, `not_found`, `permission`, `unavailable`, `limit`, `gate`, `held` or `internal`.
+    /// `usage`, `config`, `not_found`, `permission`, `unavailable`, `limit`, `gate`, `held`, `stopped` or
+    /// `internal`.
     pub kind: String,
     /// One line with all causes.
     pub message: String,
@@ -248,6 +251,7 @@ impl From<&Error> for ErrorReport {
             ErrorKind::Limit => "limit",
             ErrorKind::Gate => "gate",
             ErrorKind::Held => "held",
+            ErrorKind::Stopped => "stopped",
             ErrorKind::Internal => "internal",
         };
         let mut facts = BTreeMap::new();
