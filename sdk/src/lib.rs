@@ -30,4 +30,4 @@ pub use output::{Output, Reject};
 pub use record::{Address, ObjectRef, RawRecord};
 pub use run::Run;
 pub use table::{Column, ColumnType, Keep, Merge, PartitionBy, PartitionPart, Pick, Table, TableSchema};
-pub use transformer::{Transformer, TransformerWorker};
+pub use transformer::{Transformer, TransformerWorker, Unit};

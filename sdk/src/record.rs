@@ -37,9 +37,17 @@ pub struct RawRecord<'a> {
     pub index: Option<u32>,
     /// The record's bytes as they stand in the decompressed object; not checked to be UTF-8.
     pub bytes: &'a [u8],
+    /// Places of the elements that are wanted of a record with many, ascending; `None` for all. A replay of dead letters
+    /// asks for those alone that are not in the output yet.
+    pub only: Option<&'a [u32]>,
 }
 
 impl RawRecord<'_> {
+    /// Whether the element at `place` is wanted. One that is not is neither read nor counted.
+    pub fn wants(&self, place: u32) -> bool {
+        self.only.is_none_or(|only| only.binary_search(&place).is_ok())
+    }
+
     /// The record's address; `index` overrides the framer's for elements of a payload.
     pub fn address(&self, index: Option<u32>) -> Address {
         Address {

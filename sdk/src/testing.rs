@@ -42,11 +42,34 @@ pub fn transform(
     let mut offset = 0;
     for task in records.chunks(records_per_task.max(1)) {
         for bytes in task {
-            worker.transform(&RawRecord { object: &object, offset, index: None, bytes }, &mut out)?;
+            worker.transform(&RawRecord { object: &object, offset, index: None, bytes, only: None }, &mut out)?;
             offset += bytes.len() as u64 + 1;
         }
         worker.finish_task(&mut out)?;
     }
+    outcome(transformer, run, out)
+}
+
+/// Runs a transformer over some elements of one record, as a replay of their dead letters does. `only` is ascending.
+///
+/// What a transformer owes: the rows of all elements one by one are those of the record at once, and its ledger
+/// balances each time.
+pub fn transform_elements(
+    transformer: &Arc<dyn Transformer>,
+    run: &Run,
+    record: &[u8],
+    only: &[u32],
+) -> Result<Outcome> {
+    let object = Arc::new(ObjectRef { uri: "memory://records".to_owned(), etag: None, ordinal: 0 });
+    let mut worker = Arc::clone(transformer).worker(run)?;
+    let mut out = Output::default();
+    let record = RawRecord { object: &object, offset: 0, index: None, bytes: record, only: Some(only) };
+    worker.transform(&record, &mut out)?;
+    worker.finish_task(&mut out)?;
+    outcome(transformer, run, out)
+}
+
+fn outcome(transformer: &Arc<dyn Transformer>, run: &Run, out: Output) -> Result<Outcome> {
     let mut tables = BTreeMap::new();
     for (place, table) in transformer.tables().iter().enumerate() {
         let batches = out.batches.iter().filter(|(of, _)| *of == place).map(|(_, batch)| batch);

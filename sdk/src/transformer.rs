@@ -4,6 +4,17 @@ use crate::{CacheStats, Output, RawRecord, Result, Run, Table};
 use arrow::array::RecordBatch;
 use std::sync::Arc;
 
+/// How much of a record a dead letter stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// All of it.
+    Record,
+    /// The element that its address names, or all of it when it names none.
+    Element,
+    /// Less than that: other rows of the record or element may have been kept.
+    Part,
+}
+
 /// Built once per run from the job file; shared by all workers.
 pub trait Transformer: Send + Sync {
     /// The tables it fills. Batches name them by their place in this list.
@@ -12,6 +23,19 @@ pub trait Transformer: Send + Sync {
     /// Its steps that rows pass one after the other: the first reads every record, and each reads what the one before
     /// keeps. The runner checks that no row is lost between them.
     fn chain(&self) -> &[&'static str];
+
+    /// What a dead letter of a step stands for. A replay takes that much of the record again, so nothing of it may have
+    /// become a row.
+    ///
+    /// As it stands: whole records in the first step of [`Transformer::chain`], elements of them in the others, by the
+    /// index of their address. A transformer that refuses parts of a row's record elsewhere says so here.
+    fn unit_of(&self, step: &str) -> Unit {
+        match self.chain().iter().position(|own| *own == step) {
+            Some(0) => Unit::Record,
+            Some(_) => Unit::Element,
+            None => Unit::Part,
+        }
+    }
 
     /// A worker with its own builders and caches. One worker handles many tasks, one after the other.
     fn worker(self: Arc<Self>, run: &Run) -> Result<Box<dyn TransformerWorker>>;

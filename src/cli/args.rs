@@ -1,5 +1,6 @@
 //! The arguments, for clap. Their comments are the help.
 
+use super::dead_letters::{self, DeadLettersArgs};
 use super::printer::{Color, Output, Printer, ProgressStyle};
 use super::usage;
 use crate::commands::{CheckRequest, PlanRequest, RunRequest};
@@ -8,7 +9,7 @@ use etl_sdk::Result;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-const EXIT_CODES: &str = "\
+pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0  done; also a window without objects
   1  failed, nothing published
@@ -87,6 +88,9 @@ pub(super) enum Command {
     /// Show what a run would read and write.
     #[command(after_help = [PLAN_EXAMPLES, EXIT_CODES].concat())]
     Plan(PlanArgs),
+    /// Look at dead letters, replay or drop them.
+    #[command(after_help = dead_letters::EXAMPLES)]
+    DeadLetters(DeadLettersArgs),
     /// Check a job file and all that it names, offline.
     #[command(after_help = [CHECK_EXAMPLES, EXIT_CODES].concat())]
     Check(CheckArgs),
@@ -161,9 +165,9 @@ struct WindowArgs {
 }
 
 #[derive(Clone, Copy, Debug, Default, Args)]
-struct ScreenArgs {
+pub(super) struct ScreenArgs {
     #[command(flatten)]
-    output: OutputArgs,
+    pub(super) output: OutputArgs,
     /// How progress is shown on stderr.
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     progress: ProgressStyle,
@@ -173,7 +177,7 @@ struct ScreenArgs {
 }
 
 #[derive(Clone, Copy, Debug, Default, Args)]
-struct OutputArgs {
+pub(super) struct OutputArgs {
     /// What stdout gets: text for people, or one JSON value alone.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
@@ -230,6 +234,7 @@ impl Command {
         let screen = match self {
             Self::Run(run) => run.options.screen,
             Self::Plan(plan) => plan.screen,
+            Self::DeadLetters(letters) => letters.command.screen(),
             Self::Check(CheckArgs { output, .. })
             | Self::List(ListArgs { output })
             | Self::Explain(ExplainArgs { output, .. })

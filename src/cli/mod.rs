@@ -1,6 +1,7 @@
 //! The command line: arguments in, a plain request to `commands`, an exit code out.
 
 mod args;
+mod dead_letters;
 mod exit;
 mod printer;
 mod progress;
@@ -13,6 +14,7 @@ use crate::commands::{self, Outcome};
 use crate::registry::builtin;
 use args::{Cli, Command};
 use clap::Parser;
+use dead_letters::DeadLettersCommand;
 use etl_sdk::{Error, ErrorKind, Result};
 use std::process::ExitCode;
 
@@ -48,6 +50,12 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
     match command {
         Command::Run(run) => commands::run::run(&run.into_request(), printer),
         Command::Plan(plan) => commands::plan::run(&plan.into_request(), printer),
+        Command::DeadLetters(letters) => match letters.command {
+            DeadLettersCommand::List(list) => commands::dead_letters::list(&list.into_request(), printer),
+            DeadLettersCommand::Show(show) => commands::dead_letters::show(&show.into_request(), printer),
+            DeadLettersCommand::Replay(replay) => commands::dead_letters::replay(&replay.into_request(), printer),
+            DeadLettersCommand::Drop(drop) => commands::dead_letters::drop(&drop.into_request(), printer),
+        },
         Command::Check(check) => commands::check::run(&check.into_request(), &builtin(), printer),
         Command::List(_) => commands::list::run(&builtin(), printer),
         Command::Explain(explain) => commands::explain::run(&explain.name, &builtin(), printer),

@@ -1,6 +1,7 @@
 //! What each subcommand does. Nothing here knows how the command line is written.
 
 pub mod check;
+pub mod dead_letters;
 pub mod explain;
 pub mod list;
 pub mod plan;

@@ -7,6 +7,7 @@ use crate::sink::WrittenFile;
 use crate::window::Window;
 use etl_sdk::{Error, Ledger, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Version of the details' form.
 const FORMAT: u32 = 1;
@@ -84,6 +85,9 @@ pub struct Replayed {
     pub file: String,
     /// Their lines, counted from 0, as ranges `[first, last]`.
     pub lines: Vec<(u64, u64)>,
+    /// How many, by reason code.
+    #[serde(default)]
+    pub reasons: BTreeMap<String, u64>,
 }
 
 impl CommitDetail {
@@ -97,6 +101,26 @@ impl CommitDetail {
         let path = format!("commits/{}-{token}.json", self.name);
         objects.put(&path, bytes)?;
         Ok((path, hash))
+    }
+
+    /// A detail that replaces and replays nothing.
+    pub fn new(name: &str, window: Window, now_msec: i64) -> Self {
+        Self {
+            format: FORMAT,
+            name: name.to_owned(),
+            window,
+            now_msec,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            inputs: String::new(),
+            sink: String::new(),
+            dead_letter_url: String::new(),
+            files: Vec::new(),
+            dead_letters: Vec::new(),
+            replaces: Replaced::default(),
+            replayed: Vec::new(),
+            replayed_objects: Vec::new(),
+            ledger: Ledger::default(),
+        }
     }
 
     /// Reads the detail of a commit.

@@ -56,6 +56,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     record_index: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    only: Option<&'a [u32]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_encoding: Option<&'a str>,
@@ -78,7 +80,12 @@ impl DeadLetterWriter {
 
     /// Appends one dead letter.
     pub fn write(&mut self, reject: &Reject) -> Result<()> {
-        self.format(reject)?;
+        self.write_elements(reject, None)
+    }
+
+    /// Appends the dead letter of a record of which only some elements were asked for: the others are in the output.
+    pub fn write_elements(&mut self, reject: &Reject, only: Option<&[u32]>) -> Result<()> {
+        self.format(reject, only)?;
         let encoder = if let Some(encoder) = &mut self.encoder {
             encoder
         } else {
@@ -103,7 +110,7 @@ impl DeadLetterWriter {
         pending.finish().map(Some)
     }
 
-    fn format(&mut self, reject: &Reject) -> Result<()> {
+    fn format(&mut self, reject: &Reject, only: Option<&[u32]>) -> Result<()> {
         let most = usize::try_from(self.spec.raw_bytes).unwrap_or(usize::MAX);
         let raw = Raw::of(reject, most);
         let (text, encoding) = match &raw.text {
@@ -121,6 +128,7 @@ impl DeadLetterWriter {
             byte_offset: address.map(|address| address.offset),
             length: address.map(|address| address.length),
             record_index: address.and_then(|address| address.index),
+            only,
             raw: text,
             raw_encoding: encoding,
             truncated: raw.truncated,

@@ -1,6 +1,7 @@
 //! A run between its lease and its end: what it found, what its tasks left behind, and the commit.
 
 use super::context::JobContext;
+use super::decision::Decision;
 use super::merged::merge_all;
 use super::output::RunOutput;
 use super::phases::Phases;
@@ -8,10 +9,9 @@ use super::read::{Tasks, read_all};
 use super::run::RunPlan;
 use super::tasks::{Task, pack};
 use super::worker::Shared;
-use super::{Sorter, balance, describe, fingerprint, inputs};
+use super::{Sorter, balance, describe, fingerprint, inputs, replay};
 use crate::commit::{
-    Commit, CommitDetail, Counts, DeadLetterFile, Event, JobState, Late, PlanRecord, Replaced, ReplacedFile,
-    TaskResult, Work, token, work,
+    CommitDetail, DeadLetterFile, Event, JobState, Late, PlanRecord, Replaced, ReplacedFile, TaskResult, Work, work,
 };
 use crate::report::{RunReport, Status};
 use crate::source;
@@ -61,6 +61,7 @@ impl<'a> Attempt<'a> {
         if let Some(last) = known.commits.first() {
             compare_inputs(context, last, &listing.objects, report)?;
         }
+        report.warnings.extend(replay::forgotten(context, &state, &plan.window, &covered)?);
         if listing.objects.is_empty() && !plan.allow_empty {
             refuse_to_empty(&state, plan, &covered)?;
         }
@@ -155,52 +156,28 @@ impl<'a> Attempt<'a> {
 
     /// The one decision. Gives the version of the commit.
     fn commit(&self, shared: &Shared<'_>, output: &RunOutput) -> Result<u64> {
-        let context = self.context;
-        let objects = context.objects();
         let detail = CommitDetail {
-            format: CommitDetail::FORMAT,
-            name: self.name.clone(),
-            window: self.plan.window,
-            now_msec: self.run.now_msec,
-            program: env!("CARGO_PKG_VERSION").to_owned(),
             inputs: self.inputs.clone(),
-            sink: context.places.sink.url().to_owned(),
-            dead_letter_url: context.places.dead_letters.url().to_owned(),
-            files: output.files().to_vec(),
-            dead_letters: output.dead_letters.clone(),
             replaces: self.replaced()?,
-            replayed: Vec::new(),
-            replayed_objects: Vec::new(),
-            ledger: output.ledger.clone(),
+            ..CommitDetail::new(&self.name, self.plan.window, self.run.now_msec)
         };
-        let (path, hash) = detail.keep(objects, &token())?;
-        failpoint!("commit.before_entry");
-        let commit = Commit {
-            window: self.plan.window,
+        let objects = self.tasks.iter().flat_map(|task| &task.objects);
+        let decision = Decision {
+            detail,
+            base: self.state.version,
             revision: self.revision,
             amendment: 0,
-            name: self.name.clone(),
-            detail: path.clone(),
-            detail_hash: hash,
             supersedes: self.covered.clone(),
-            counts: counts(output, &detail, &self.tasks),
+            objects: objects.clone().count() as u64,
+            input_bytes: objects.map(|object| object.size).sum(),
             late: self.late.clone(),
         };
-        let version = context.log.commit(Event::Commit(Box::new(commit)), self.plan.window, self.state.version);
-        match version {
-            Ok(version) => {
-                failpoint!("commit.after_entry");
-                Ok(version)
+        decision.commit(self.context, output).inspect_err(|error| {
+            // After any other error the entry may be there all the same: then the files must stay.
+            if error.kind() == ErrorKind::Held {
+                output.give_up_merged(shared);
             }
-            Err(error) => {
-                // After any other error the entry may be there all the same: then the files must stay.
-                if error.kind() == ErrorKind::Held {
-                    output.give_up_merged(shared);
-                    let _ = objects.delete(&path);
-                }
-                Err(error)
-            }
-        }
+        })
     }
 
     fn replaced(&self) -> Result<Replaced> {
@@ -360,20 +337,4 @@ fn unchanged(context: &JobContext<'_>, window: &Window, before: &JobState) -> Re
     Err(Error::new(ErrorKind::Held, "another runner committed the window while this one began")
         .with("window", window)
         .hint("nothing was read; run the window again to replace its rows"))
-}
-
-fn counts(output: &RunOutput, detail: &CommitDetail, tasks: &[Task]) -> Counts {
-    let mut rows = BTreeMap::new();
-    for file in &detail.files {
-        *rows.entry(file.table.clone()).or_insert(0) += file.rows;
-    }
-    Counts {
-        objects: tasks.iter().map(|task| task.objects.len() as u64).sum(),
-        input_bytes: tasks.iter().flat_map(|task| &task.objects).map(|object| object.size).sum(),
-        records: output.records(),
-        rows,
-        files: detail.files.len() as u64,
-        bytes: detail.files.iter().map(|file| file.pending.bytes).sum(),
-        dead_letters: detail.dead_letters.iter().map(|file| file.count).sum(),
-    }
 }

@@ -4,6 +4,7 @@
 mod attempt;
 mod balance;
 mod context;
+mod decision;
 mod describe;
 mod fingerprint;
 pub mod inputs;
@@ -14,6 +15,7 @@ mod phases;
 mod pipeline;
 mod read;
 mod rehearse;
+mod replay;
 mod run;
 mod session;
 mod sort;
@@ -25,6 +27,7 @@ mod worker;
 
 pub use context::{JobContext, Places};
 pub use pipeline::{Pipeline, Step, TablePlan, is_merged};
+pub use replay::{Left, ReplayPlan, ReplayReport, Take, drop_letters, replay};
 pub use run::{RunPlan, execute};
 pub use sort::{RowCollector, SortedRows, Sorter};
 pub use sql::SqlStep;

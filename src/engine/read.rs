@@ -90,14 +90,27 @@ pub fn read_all(
         }
         return Err(error);
     }
-    outcome.collectors = shared.pipeline.tables.iter().map(|_| Vec::new()).collect();
-    for done in all.into_values() {
-        for (table, collector) in outcome.collectors.iter_mut().zip(done.collectors) {
-            table.extend(collector.filter(|collector| collector.rows() > 0));
-        }
-        outcome.results.push(done.result);
-    }
+    outcome.take(shared, all.into_values());
     Ok(outcome)
+}
+
+impl Tasks {
+    /// The one task of a run that keeps nothing.
+    pub fn of_one(shared: &Shared<'_>, task: &Task, outcome: TaskOutcome, caches: Vec<CacheStats>) -> Result<Self> {
+        let mut tasks = Self { caches, ..Self::default() };
+        tasks.take(shared, std::iter::once(keep(shared, None, task, outcome)?));
+        Ok(tasks)
+    }
+
+    fn take(&mut self, shared: &Shared<'_>, all: impl Iterator<Item = Done>) {
+        self.collectors = shared.pipeline.tables.iter().map(|_| Vec::new()).collect();
+        for done in all {
+            for (table, collector) in self.collectors.iter_mut().zip(done.collectors) {
+                table.extend(collector.filter(|collector| collector.rows() > 0));
+            }
+            self.results.push(done.result);
+        }
+    }
 }
 
 /// Gives up the files of a result that nobody else knows.

@@ -89,7 +89,7 @@ pub fn run_of(context: &JobContext<'_>, plan: &RunPlan) -> Run {
     }
 }
 
-fn status_of(error: &Error) -> Status {
+pub fn status_of(error: &Error) -> Status {
     match error.kind() {
         ErrorKind::Gate => Status::Refused,
         ErrorKind::Stopped => Status::Stopped,
@@ -106,17 +106,23 @@ fn run_once(
     phases: &mut Phases,
     report: &mut RunReport,
 ) -> Result<()> {
-    let _lease = claim(context, plan, stop, phases)?;
+    let _lease = claim(context, plan.window, plan.wait, stop, phases)?;
     failpoint!("run.leased");
     phases.begin("recover");
-    if recover(context, plan.window, report)? {
-        return Ok(());
+    if let Some(version) = recover(context, plan.window, &mut report.warnings)? {
+        return describe::recovered(context, plan.window, version, report);
     }
     Attempt::begin(context, plan, run, stop, phases, report)?.finish(phases, report)
 }
 
-/// Asks for the window's lease, for as long as the plan says.
-fn claim(context: &JobContext<'_>, plan: &RunPlan, stop: &Stop, phases: &mut Phases) -> Result<Lease> {
+/// Asks for the window's lease, for as long as `wait`.
+pub fn claim(
+    context: &JobContext<'_>,
+    window: Window,
+    wait: Duration,
+    stop: &Stop,
+    phases: &mut Phases,
+) -> Result<Lease> {
     let begun = Instant::now();
     let length = context.job.config.state.lease_length();
     loop {
@@ -124,11 +130,11 @@ fn claim(context: &JobContext<'_>, plan: &RunPlan, stop: &Stop, phases: &mut Pha
         let on_lost = move || {
             lost.set(StopReason::LeaseLost);
         };
-        match Lease::claim(context.objects(), plan.window, context.log.runner(), length, on_lost)? {
+        match Lease::claim(context.objects(), window, context.log.runner(), length, on_lost)? {
             Claim::Taken(lease) => return Ok(lease),
-            Claim::Held(holder) if begun.elapsed() >= plan.wait => {
+            Claim::Held(holder) if begun.elapsed() >= wait => {
                 return Err(Error::new(ErrorKind::Held, "another run holds the window")
-                    .with("window", plan.window)
+                    .with("window", window)
                     .with("by", format!("{}:{}", holder.by.host, holder.by.pid))
                     .with("since", holder.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
                     .with("until", holder.until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
@@ -136,32 +142,29 @@ fn claim(context: &JobContext<'_>, plan: &RunPlan, stop: &Stop, phases: &mut Pha
             }
             Claim::Held(_) => {
                 phases.begin("wait");
-                stop.sleep(LOOK_AGAIN.min(plan.wait))?;
+                stop.sleep(LOOK_AGAIN.min(wait))?;
             }
         }
     }
 }
 
-/// Publishes what earlier runs committed. Says `true` when that was this very window, cut off between its commit and its
-/// end: then all that was asked for is done.
-fn recover(context: &JobContext<'_>, window: Window, report: &mut RunReport) -> Result<bool> {
+/// Publishes what earlier runs committed. Gives the last commit of this very window if that was cut off between its
+/// commit and its end: then all that was asked for is done.
+pub fn recover(context: &JobContext<'_>, window: Window, warnings: &mut Vec<String>) -> Result<Option<u64>> {
     let live = crate::commit::lease::live(context.objects(), context.log.runner())?;
     let busy = |other: &Window| *other != window && live.iter().any(|holder| holder.window == *other);
     let recovered = context.publisher(|publisher| publisher.recover(&busy))?;
     for (version, failed, error) in recovered.failed {
-        report.warnings.push(format!(
+        warnings.push(format!(
             "commit {version} of window {failed} is still to be published: {}",
             crate::report::one_line(&error.to_string())
         ));
     }
     for (version, other) in recovered.published.iter().filter(|(_, other)| *other != window) {
-        report.warnings.push(format!("published commit {version} of window {other}, which its run had left behind"));
+        warnings.push(format!("published commit {version} of window {other}, which its run had left behind"));
     }
-    let Some((version, _)) = recovered.published.iter().rev().find(|(_, other)| *other == window) else {
-        return Ok(false);
-    };
-    describe::recovered(context, window, *version, report)?;
-    Ok(true)
+    let own = recovered.published.iter().rev().find(|(_, other)| *other == window);
+    Ok(own.map(|(version, _)| *version))
 }
 
 /// Tells the log of a run that did not commit. The log must not hide why it failed.

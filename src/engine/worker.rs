@@ -12,7 +12,7 @@ use crate::source::{Frame, InputObject, Opened, Opening, open, read_object};
 use crate::stop::Stop;
 use crate::storage::Storage;
 use arrow::array::RecordBatch;
-use etl_sdk::{CacheStats, EnrichmentWorker, Ledger, Output, Result, Run, TransformerWorker};
+use etl_sdk::{CacheStats, EnrichmentWorker, Ledger, Output, Result, Run, TransformerWorker, Unit};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -88,6 +88,12 @@ pub struct TaskOutcome {
     pub decompressed_bytes: u64,
 }
 
+/// The files of a task that are being written.
+pub struct TaskFiles {
+    sinks: Vec<Option<TableSink>>,
+    dead_letters: DeadLetterWriter,
+}
+
 /// One thread's state. Builders, caches and partial rows live as long as the worker, files as long as a task.
 pub struct Worker<'a> {
     shared: &'a Shared<'a>,
@@ -144,31 +150,61 @@ impl<'a> Worker<'a> {
 
     /// Reads all objects of a task. On an error the task's files are given up, and the worker is of no more use.
     pub fn run(&mut self, task: &Task) -> Result<TaskOutcome> {
-        self.collectors = self.shared.pipeline.tables.iter().map(|plan| self.shared.collector(plan)).collect();
-        let mut sinks = self.open_sinks(task)?;
-        let mut dead_letters = self.shared.open_dead_letters(task.number)?;
-        let mut outcome = TaskOutcome::default();
-        let mut next = self.open(task.objects.first())?;
-        for (place, object) in task.objects.iter().enumerate() {
-            let Some(opening) = next.take() else { break };
-            // The next object is on its way while this one is read.
-            next = self.open(task.objects.get(place + 1))?;
-            match opening.wait()? {
-                Opened::Archived => outcome.archived += 1,
-                Opened::Reader(reader) => self.read(object, reader, &mut sinks, &mut dead_letters, &mut outcome)?,
+        self.task(task.number, |worker, files, outcome| {
+            let mut next = worker.open(task.objects.first())?;
+            for (place, object) in task.objects.iter().enumerate() {
+                let Some(opening) = next.take() else { break };
+                // The next object is on its way while this one is read.
+                next = worker.open(task.objects.get(place + 1))?;
+                match opening.wait()? {
+                    Opened::Archived => outcome.archived += 1,
+                    Opened::Reader(reader) => worker.read(object, reader, files, outcome)?,
+                }
+                worker.shared.progress.add_objects(1);
+                worker.shared.progress.add_bytes(object.size);
             }
-            self.shared.progress.add_objects(1);
-            self.shared.progress.add_bytes(object.size);
-        }
+            Ok(())
+        })
+    }
+
+    /// Does what `feed` does as one task of the run. On an error its files are given up.
+    pub fn task(
+        &mut self,
+        number: usize,
+        feed: impl FnOnce(&mut Self, &mut TaskFiles, &mut TaskOutcome) -> Result<()>,
+    ) -> Result<TaskOutcome> {
+        self.collectors = self.shared.pipeline.tables.iter().map(|plan| self.shared.collector(plan)).collect();
+        let dead_letters = self.shared.open_dead_letters(number)?;
+        let mut files = TaskFiles { sinks: self.open_sinks(number)?, dead_letters };
+        let mut outcome = TaskOutcome::default();
+        feed(self, &mut files, &mut outcome)?;
         self.transformer.finish_task(&mut self.out)?;
-        self.drain(&mut sinks, &mut dead_letters)?;
-        for sink in sinks.into_iter().flatten() {
+        self.drain(&mut files, None)?;
+        for sink in files.sinks.into_iter().flatten() {
             outcome.files.extend(sink.finish()?);
         }
-        outcome.dead_letters = finish_dead_letters(dead_letters)?;
+        outcome.dead_letters = finish_dead_letters(files.dead_letters)?;
         outcome.collectors = std::mem::take(&mut self.collectors);
         outcome.ledger = std::mem::take(&mut self.out).ledger;
         Ok(outcome)
+    }
+
+    /// Takes one frame, and writes what comes of it.
+    pub fn take(&mut self, frame: Frame<'_>, files: &mut TaskFiles) -> Result<()> {
+        let only = match frame {
+            Frame::Record(record) => {
+                self.count_records(1, 0);
+                self.transformer.transform(&record, &mut self.out)?;
+                record.only
+            }
+            Frame::Rejected(reject) => {
+                self.count_records(0, 1);
+                self.out.reject(reject);
+                None
+            }
+        };
+        self.drain(files, only)?;
+        self.shared.stop.check()
     }
 
     /// Hit rates of all its tasks.
@@ -180,9 +216,9 @@ impl<'a> Worker<'a> {
         object.map(|object| open(self.shared.source, object, &self.shared.runtime, &self.shared.stop)).transpose()
     }
 
-    fn open_sinks(&self, task: &Task) -> Result<Vec<Option<TableSink>>> {
+    fn open_sinks(&self, task: usize) -> Result<Vec<Option<TableSink>>> {
         let shared = self.shared;
-        let stem = format!("{}-{:05}", shared.name, task.number);
+        let stem = format!("{}-{task:05}", shared.name);
         let sink = |plan: &TablePlan| {
             let Some(spec) = plan.sink.as_ref().filter(|_| !is_merged(&plan.table)) else { return Ok(None) };
             let store = Arc::clone(&shared.tables);
@@ -195,8 +231,7 @@ impl<'a> Worker<'a> {
         &mut self,
         object: &InputObject,
         reader: Box<dyn std::io::Read + Send>,
-        sinks: &mut [Option<TableSink>],
-        dead_letters: &mut DeadLetterWriter,
+        files: &mut TaskFiles,
         outcome: &mut TaskOutcome,
     ) -> Result<()> {
         let config = self.shared.config;
@@ -213,32 +248,40 @@ impl<'a> Worker<'a> {
                 }
             }
             if !self.out.batches.is_empty() || self.out.rejects.len() >= MOST_REJECTS_HELD {
-                self.drain(sinks, dead_letters)?;
+                self.drain(files, None)?;
             }
             self.shared.stop.check()
         })?;
-        let step = self.out.ledger.step(SOURCE_STEP);
-        step.read += records + rejected;
-        step.kept += records;
+        self.count_records(records, rejected);
         outcome.objects += 1;
         outcome.compressed_bytes += stats.compressed_bytes;
         outcome.decompressed_bytes += stats.decompressed_bytes;
-        self.shared.progress.add_records(records);
         Ok(())
     }
 
-    fn drain(&mut self, sinks: &mut [Option<TableSink>], dead_letters: &mut DeadLetterWriter) -> Result<()> {
+    fn count_records(&mut self, records: u64, rejected: u64) {
+        let step = self.out.ledger.step(SOURCE_STEP);
+        step.read += records + rejected;
+        step.kept += records;
+        self.shared.progress.add_records(records);
+    }
+
+    /// Writes what is in `out`. `only` are the elements that were asked for of the record it comes from, when it comes
+    /// from a single one.
+    fn drain(&mut self, files: &mut TaskFiles, only: Option<&[u32]>) -> Result<()> {
         for (table, batch) in std::mem::take(&mut self.out.batches) {
             if let Some(collector) = &mut self.collectors[table] {
                 collector.push(batch)?;
-            } else if let Some(sink) = &mut sinks[table] {
+            } else if let Some(sink) = &mut files.sinks[table] {
                 let batch = self.chains[table].apply(batch, &mut self.out)?;
                 self.shared.progress.add_rows(batch.num_rows() as u64);
                 sink.write(batch, &mut self.out)?;
             }
         }
+        let transformer = &self.shared.pipeline.transformer;
         for reject in self.out.rejects.drain(..) {
-            dead_letters.write(&reject)?;
+            let only = only.filter(|_| transformer.unit_of(reject.step) == Unit::Record);
+            files.dead_letters.write_elements(&reject, only)?;
         }
         Ok(())
     }

@@ -32,6 +32,9 @@ pub struct RunReport {
     /// 0 for the first run of the window that commits, then one more with each that replaces it.
     #[serde(default)]
     pub revision: u32,
+    /// 0 for a run; `k` for the `k`th replay of dead letters that adds to it.
+    #[serde(default)]
+    pub amendment: u32,
     /// Tasks that an earlier run had finished and this one took as they were.
     #[serde(default)]
     pub resumed_tasks: u64,

@@ -33,7 +33,7 @@ pub(super) struct Emitter<'a> {
 impl Emitter<'_> {
     pub(super) fn record(&mut self, offset: u64, index: Option<u32>, bytes: &[u8]) -> Result<()> {
         self.records += 1;
-        (self.visit)(Frame::Record(RawRecord { object: self.object, offset, index, bytes }))
+        (self.visit)(Frame::Record(RawRecord { object: self.object, offset, index, bytes, only: None }))
     }
 
     pub(super) fn reject(&mut self, stretch: Stretch, reason: &'static str, message: String) -> Result<()> {

@@ -6,6 +6,8 @@
 mod base64;
 mod config;
 mod decode;
+mod find;
+mod firehose;
 mod folder;
 mod frame;
 mod list;
@@ -21,6 +23,8 @@ mod values;
 mod zip;
 
 pub use config::*;
+pub use find::{find, list_all, locate};
+pub use firehose::{ErrorPart, read_errors};
 pub use frame::Frame;
 pub use list::{InputObject, Listing, hour_of_object, list, skip};
 pub use open::{Opened, Opening, open};

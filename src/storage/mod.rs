@@ -110,6 +110,13 @@ impl Storage {
         &self.prefix
     }
 
+    /// The whole key of a path below the url.
+    pub fn key_of(&self, path: &str) -> Result<ObjectPath> {
+        let whole = format!("{}/{path}", self.prefix);
+        ObjectPath::parse(whole.trim_matches('/'))
+            .map_err(|error| Error::config("read a path below a url").with("path", path).source(error))
+    }
+
     /// Part of the url's own scheme, for a person: `s3://bucket/key` or an absolute path.
     pub fn uri_of(&self, path: &ObjectPath) -> String {
         match &self.kind {

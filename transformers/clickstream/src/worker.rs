@@ -207,11 +207,19 @@ impl Tables {
             out.filter(PAYLOAD, "empty_payload", 1);
             return Ok(());
         }
-        self.counters.payload.added += events.len() as u64 - 1;
-        self.counters.payload.kept += events.len() as u64;
+        let wanted = (0..events.len() as u32).filter(|place| record.wants(*place)).count() as u64;
+        if wanted == 0 {
+            out.filter(PAYLOAD, "no_such_element", 1);
+            return Ok(());
+        }
+        self.counters.payload.added += wanted - 1;
+        self.counters.payload.kept += wanted;
         for (place, parsed) in events.iter().enumerate() {
             let address = || record.address(Some(place as u32));
             self.numbers_of_object += 1;
+            if !record.wants(place as u32) {
+                continue;
+            }
             if !parsed.element.is_text() {
                 self.take_one(request, payload, parsed, &address, out)?;
                 continue;

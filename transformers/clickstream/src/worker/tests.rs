@@ -35,7 +35,7 @@ fn full_users_and_sessions_are_written_and_begun_again() {
     let mut out = Output::default();
     for user in [0, 1, 0, 1, 2, 0] {
         let line = request(user);
-        let record = RawRecord { object: &object, offset: 0, index: None, bytes: line.as_bytes() };
+        let record = RawRecord { object: &object, offset: 0, index: None, bytes: line.as_bytes(), only: None };
         worker.transform(&record, &mut out).unwrap();
     }
     // Two users fill it: 0 1 | 0 1 | 2 0 |
@@ -54,7 +54,7 @@ fn a_batch_is_handed_over_when_it_is_full() {
     let mut out = Output::default();
     let line = request(0);
     for _ in 0..=BATCH_ROWS {
-        let record = RawRecord { object: &object, offset: 0, index: None, bytes: line.as_bytes() };
+        let record = RawRecord { object: &object, offset: 0, index: None, bytes: line.as_bytes(), only: None };
         worker.transform(&record, &mut out).unwrap();
     }
     assert_eq!(batches(&out, EVENT), [BATCH_ROWS]);

@@ -1,0 +1,83 @@
+//! The one decision of a run or a replay: what it made is the window's output from here on.
+
+use super::context::JobContext;
+use super::output::RunOutput;
+use crate::commit::{Commit, CommitDetail, Counts, Event, Late, token};
+use crate::window::Window;
+use etl_sdk::{ErrorKind, Result};
+use std::collections::BTreeMap;
+
+/// What is decided, beside the output.
+pub struct Decision {
+    /// Name, window, instant, and what is replaced or replayed. The rest comes from the output.
+    pub detail: CommitDetail,
+    /// Version of the log that it rests on: whatever conflicts with it and comes later wins.
+    pub base: u64,
+    /// See [`Commit::revision`].
+    pub revision: u32,
+    /// See [`Commit::amendment`].
+    pub amendment: u32,
+    /// See [`Commit::supersedes`].
+    pub supersedes: Vec<Window>,
+    /// Input objects.
+    pub objects: u64,
+    /// Their bytes as stored.
+    pub input_bytes: u64,
+    /// See [`Commit::late`].
+    pub late: Vec<Late>,
+}
+
+impl Decision {
+    /// Writes the detail and the entry. Gives the version of the commit.
+    ///
+    /// Fails with `Held` when the window was lost to another runner: then nothing of the output counts. After any other
+    /// error the entry may be there all the same.
+    pub fn commit(self, context: &JobContext<'_>, output: &RunOutput) -> Result<u64> {
+        let detail = CommitDetail {
+            sink: context.places.sink.url().to_owned(),
+            dead_letter_url: context.places.dead_letters.url().to_owned(),
+            files: output.files().to_vec(),
+            dead_letters: output.dead_letters.clone(),
+            ledger: output.ledger.clone(),
+            ..self.detail
+        };
+        let objects = context.objects();
+        let (path, hash) = detail.keep(objects, &token())?;
+        failpoint!("commit.before_entry");
+        let commit = Commit {
+            window: detail.window,
+            revision: self.revision,
+            amendment: self.amendment,
+            name: detail.name.clone(),
+            detail: path.clone(),
+            detail_hash: hash,
+            supersedes: self.supersedes,
+            counts: counts(&detail, self.objects, self.input_bytes, output.records()),
+            late: self.late,
+        };
+        let version =
+            context.log.commit(Event::Commit(Box::new(commit)), detail.window, self.base).inspect_err(|error| {
+                if error.kind() == ErrorKind::Held {
+                    let _ = objects.delete(&path);
+                }
+            })?;
+        failpoint!("commit.after_entry");
+        Ok(version)
+    }
+}
+
+fn counts(detail: &CommitDetail, objects: u64, input_bytes: u64, records: u64) -> Counts {
+    let mut rows = BTreeMap::new();
+    for file in &detail.files {
+        *rows.entry(file.table.clone()).or_insert(0) += file.rows;
+    }
+    Counts {
+        objects,
+        input_bytes,
+        records,
+        rows,
+        files: detail.files.len() as u64,
+        bytes: detail.files.iter().map(|file| file.pending.bytes).sum(),
+        dead_letters: detail.dead_letters.iter().map(|file| file.count).sum(),
+    }
+}
