@@ -1,7 +1,7 @@
 //! Pending files of a bucket: multipart uploads whose parts are sent and which are not completed.
 
 use super::pending::{Closing, Sending};
-use super::{PendingFile, PendingStore, PendingWriter, Staged, check_path};
+use super::{PendingFile, PendingFound, PendingStore, PendingWriter, Staged, check_path, uploads};
 use crate::storage::{Storage, store_error};
 use etl_sdk::{Error, ErrorKind, Result};
 use futures::executor::block_on;
@@ -149,6 +149,15 @@ impl PendingStore for BucketStore {
         let (id, _) = upload(file)?;
         let bucket = Arc::clone(&self.bucket);
         self.bucket.run(async move { bucket.abort(&key, &id).await })
+    }
+
+    fn pending(&self) -> Result<Vec<PendingFound>> {
+        self.bucket.run(uploads::list(self.bucket.storage.clone()))
+    }
+
+    fn exists(&self, files: &[&PendingFile]) -> Result<Vec<bool>> {
+        let files = files.iter().map(|file| (*file).clone()).collect();
+        self.bucket.run(uploads::exist(self.bucket.storage.clone(), files))
     }
 }
 
