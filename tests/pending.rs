@@ -9,6 +9,7 @@
 mod support;
 
 use etl_runner::commit::{PendingFile, PendingStore, Staged, pending_store};
+use etl_runner::stop::Stop;
 use etl_runner::storage::{S3Config, Storage};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -78,7 +79,7 @@ fn open(place: &str, runtime: &Handle) -> Arc<dyn PendingStore> {
     let s3 =
         S3Config { endpoint: Some(std::env::var("ETL_TEST_S3").unwrap()), path_style: true, ..S3Config::default() };
     let storage = Storage::open(&format!("s3://{place}"), &s3, Path::new("/")).unwrap();
-    pending_store(&storage, runtime.clone())
+    pending_store(&storage, runtime.clone(), &Stop::default())
 }
 
 fn stage(store: &dyn PendingStore, path: &str) -> PendingFile {

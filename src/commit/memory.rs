@@ -75,6 +75,11 @@ impl PendingStore for MemoryStore {
         let is_there = |staged: &Staged| matches!(staged, Staged::Hidden { path } if hidden.contains_key(path));
         Ok(files.iter().map(|file| is_there(&file.staged)).collect())
     }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        self.0.lock().unwrap().published.remove(path);
+        Ok(())
+    }
 }
 
 struct MemoryWriter {

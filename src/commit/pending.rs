@@ -63,6 +63,9 @@ pub trait PendingStore: Send + Sync {
 
     /// Which of the files are still pending, whole, and so can be published. One that is published is not pending.
     fn exists(&self, files: &[&PendingFile]) -> Result<Vec<bool>>;
+
+    /// Removes a published file by its path under the sink's url, and the folders that it leaves empty. Repeatable.
+    fn remove(&self, path: &str) -> Result<()>;
 }
 
 /// Writes one pending file. Dropped without [`PendingWriter::finish`], it leaves nothing behind.
