@@ -30,6 +30,13 @@ pub struct StagedRun {
     pub window: Window,
 }
 
+impl StagedRun {
+    /// The window of a name such as `20261120T000000Z-20261120T010000Z`.
+    pub(super) fn window_of(name: &str) -> Option<Window> {
+        window_of(name)
+    }
+}
+
 /// Length of a window's name: `20261120T000000Z-20261120T010000Z`.
 const WINDOW_BYTES: usize = 33;
 

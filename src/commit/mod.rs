@@ -5,6 +5,7 @@ mod detail;
 mod entry;
 mod folder;
 mod found;
+pub mod gc;
 mod history;
 pub mod lease;
 mod log;

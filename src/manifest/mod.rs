@@ -7,13 +7,15 @@ mod partitions;
 mod redshift;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use config::{ManifestConfig, ManifestRules};
 pub use partitions::{Change, PartitionEntry, PartitionList, PartitionValue, TablePartitions};
+pub use write::{announce, retract};
 
+use crate::commit::CommitDetail;
 use crate::sink::WrittenFile;
 use crate::sink::hive;
-use crate::storage::{Storage, StorageKind};
 use etl_sdk::Result;
 
 /// Folder of the manifests and partition lists under the sink's url. Readers of tables skip it: it begins with `_`.
@@ -56,6 +58,25 @@ pub struct ManifestObject {
     pub bytes: Vec<u8>,
 }
 
+impl<'a> ManifestInput<'a> {
+    /// The files of a commit; `location` is [`location_of`] its sink.
+    pub fn of(detail: &'a CommitDetail, location: &'a str) -> Self {
+        let removed = detail.replaces.files.iter().map(|file| CommitFile {
+            table: &file.table,
+            partition: &file.partition,
+            path: &file.path,
+            bytes: 0,
+            rows: 0,
+        });
+        Self {
+            name: &detail.name,
+            location,
+            added: detail.files.iter().map(CommitFile::from).collect(),
+            removed: removed.collect(),
+        }
+    }
+}
+
 impl<'a> From<&'a WrittenFile> for CommitFile<'a> {
     fn from(file: &'a WrittenFile) -> Self {
         Self {
@@ -75,14 +96,11 @@ impl CommitFile<'_> {
     }
 }
 
-/// Where a sink's files are for whoever reads them: `s3://bucket/prefix`, or `file://` and the absolute path of a folder,
+/// Where the files of a sink, given by [`crate::storage::Storage::url`], are for whoever reads them: `s3://bucket/prefix`, or `file://` and the absolute path of a folder,
 /// which is of use for tests only, since no warehouse reads this machine's files. Paths in it are as they are, not
 /// percent-encoded: that is how a warehouse takes them.
-pub fn location_of(sink: &Storage) -> String {
-    match sink.kind() {
-        StorageKind::Folder(_) => format!("file://{}", sink.url()),
-        StorageKind::Bucket(_) => sink.url().to_owned(),
-    }
+pub fn location_of(sink: &str) -> String {
+    if sink.starts_with("s3://") { sink.to_owned() } else { format!("file://{sink}") }
 }
 
 /// Makes the objects of a commit one after the other and hands each to `write`: the partition list is the last, so that
@@ -106,13 +124,17 @@ pub fn write_objects(
     Ok(())
 }
 
-/// Paths of the COPY manifests of a commit, in the order in which [`write_objects`] makes them. A commit that replaces
-/// another removes the other's manifests by these: they name files that are gone.
-pub fn copy_paths(rules: &ManifestRules, input: &ManifestInput<'_>) -> Vec<String> {
-    if !rules.copy {
-        return Vec::new();
+/// Paths of all objects of a commit, in the order in which [`write_objects`] makes them. A commit that replaces another
+/// removes the other's by these: its manifests name files that are gone.
+pub fn paths(rules: &ManifestRules, input: &ManifestInput<'_>) -> Vec<String> {
+    let mut paths = Vec::new();
+    if rules.copy {
+        paths.extend(redshift::plan(rules, input).into_iter().map(|manifest| manifest.path));
     }
-    redshift::plan(rules, input).into_iter().map(|manifest| manifest.path).collect()
+    if rules.partitions && !(input.added.is_empty() && input.removed.is_empty()) {
+        paths.push(partitions::path(input.name));
+    }
+    paths
 }
 
 /// Appends a value as a part of a path below [`FOLDER`]. Different values give different parts, and none is hidden, leaves

@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 /// Version of the list's fields. It grows when a field changes its meaning or goes away, not when one is added.
 const VERSION: u32 = 1;
 
+/// How the list's name ends.
+pub(super) const ENDING: &str = ".partitions.json";
+
+/// Path of the list of the commit of a name.
+pub(super) fn path(name: &str) -> String {
+    format!("{FOLDER}/{name}{ENDING}")
+}
+
 /// The partitions that a commit touched: `_manifests/<name>.partitions.json` under the sink's url.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionList {
@@ -111,9 +119,8 @@ impl PartitionList {
         if self.tables.is_empty() {
             return Ok(None);
         }
-        let path = format!("{FOLDER}/{}.partitions.json", self.run);
         let bytes =
             serde_json::to_vec(self).map_err(|error| Error::internal("write the list of partitions").source(error))?;
-        Ok(Some(ManifestObject { path, bytes }))
+        Ok(Some(ManifestObject { path: path(&self.run), bytes }))
     }
 }

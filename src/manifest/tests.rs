@@ -1,7 +1,7 @@
 use super::*;
 use crate::job::ByteSize;
 use crate::sink::TableSinkSpec;
-use crate::storage::S3Config;
+use crate::storage::{S3Config, Storage};
 use etl_sdk::{PartitionBy, PartitionPart, TableSchema};
 use std::path::Path;
 
@@ -137,7 +137,8 @@ fn each_table_and_app_has_its_own() {
     let expected: Vec<(String, usize)> =
         expected.iter().map(|(folder, files)| (format!("_manifests/{folder}/{NAME}-00000.manifest"), *files)).collect();
     assert_eq!(counts, expected);
-    assert_eq!(copy_paths(&rules(50, 1_000), &input), expected.into_iter().map(|(path, _)| path).collect::<Vec<_>>());
+    let all: Vec<String> = objects(&rules(50, 1_000), &input).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths(&rules(50, 1_000), &input), all);
 }
 
 #[test]
@@ -166,7 +167,8 @@ fn names_of_apps_neither_leave_the_folder_nor_meet() {
         &longest,
     ];
     let files: Vec<Owned> = apps.iter().map(|app| owned("event_v2", Some(app), "20", 0, 1)).collect();
-    let mut paths = copy_paths(&rules(50, 1_000), &input(&files, &[]));
+    let rules = ManifestRules { partitions: false, ..rules(50, 1_000) };
+    let mut paths = paths(&rules, &input(&files, &[]));
     for path in &paths {
         let parts: Vec<&str> = path.split('/').collect();
         assert_eq!((parts.len(), parts[0], parts[1]), (4, FOLDER, "event_v2"), "{path}");
@@ -185,15 +187,14 @@ fn nothing_is_written_of_nothing_and_of_what_is_turned_off() {
     let files = [owned("event_v2", Some("shop"), "20", 0, 1)];
     let endings = |copy, partitions| -> Vec<String> {
         let rules = ManifestRules { copy, partitions, ..rules(50, 1_000) };
-        objects(&rules, &input(&files, &[]))
-            .iter()
-            .map(|(path, _)| path.rsplit_once('.').unwrap().1.to_owned())
-            .collect()
+        let made = objects(&rules, &input(&files, &[]));
+        assert_eq!(paths(&rules, &input(&files, &[])), made.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>());
+        made.iter().map(|(path, _)| path.rsplit_once('.').unwrap().1.to_owned()).collect()
     };
     assert_eq!(endings(true, false), ["manifest"]);
     assert_eq!(endings(false, true), ["json"]);
     assert_eq!(endings(false, false), [""; 0]);
-    assert_eq!(copy_paths(&ManifestRules { copy: false, ..rules(50, 1) }, &input(&files, &[])), [""; 0]);
+    assert_eq!(paths(&rules(50, 1_000), &input(&[], &[])), [""; 0]);
 }
 
 #[test]
@@ -266,8 +267,8 @@ fn the_order_of_the_files_is_no_matter_and_many_are_no_trouble() {
 #[test]
 fn locations_are_urls_of_the_sink() {
     let open = |url: &str| Storage::open(url, &S3Config::default(), Path::new("/data")).unwrap();
-    assert_eq!(location_of(&open("out dir/%20")), "file:///data/out dir/%20");
-    assert_eq!(location_of(&open("s3://acme/tables/")), "s3://acme/tables");
+    assert_eq!(location_of(open("out dir/%20").url()), "file:///data/out dir/%20");
+    assert_eq!(location_of(open("s3://acme/tables/").url()), "s3://acme/tables");
 }
 
 #[test]
