@@ -60,6 +60,10 @@ impl Gate {
     /// Waits for the runner's turn; an error is what the caller hears instead of an answer.
     fn call<T>(&self, runner: usize, work: impl FnOnce() -> T) -> Result<T, ()> {
         let mut state = self.state.lock().unwrap();
+        // A runner that does several things at once does them one after the other here.
+        while state.waiting.contains(&runner) {
+            state = self.changed.wait(state).unwrap();
+        }
         if state.killed.contains(&runner) {
             return Err(());
         }
@@ -339,13 +343,11 @@ impl Attempt {
         let state = books.unchanged(&window, &state)?;
         for task in (0..TASKS).filter(|task| !results.contains_key(task)).collect::<Vec<_>>() {
             let result = self.task(task, &name)?;
-            let held = work.register(result.clone());
-            match held {
-                Ok(held) if held == result => {}
-                Ok(_) => self.files.abandon(&result.files[0].pending)?,
-                Err(error) => return Err(error),
+            let held = work.register(result.clone())?;
+            if held != result {
+                self.files.abandon(&result.files[0].pending)?;
             }
-            results.insert(task, held?);
+            results.insert(task, held);
         }
         let (detail, replaces) = (token(), self.replaced(&state)?);
         let version = self.commit(&detail, replaces, &name, revision, &results, state.version)?;

@@ -11,7 +11,7 @@ use super::worker::Shared;
 use super::{Sorter, balance, describe, fingerprint, inputs};
 use crate::commit::{
     Commit, CommitDetail, Counts, DeadLetterFile, Event, JobState, Late, PlanRecord, Replaced, ReplacedFile,
-    TaskResult, Work, token, work,
+    TaskResult, Work, token,
 };
 use crate::manifest;
 use crate::report::{RunReport, Status};
