@@ -1,5 +1,10 @@
 //! What killed runs leave behind: found, left alone as long as somebody may count on it, and removed.
-#![allow(clippy::unwrap_used, reason = "these are tests; clippy.toml only knows functions marked as such")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "these are tests; clippy.toml only knows functions marked as such"
+)]
 
 mod support;
 
