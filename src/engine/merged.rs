@@ -5,6 +5,7 @@ use super::pipeline::{TablePlan, merge_step};
 use super::worker::{Chain, Shared};
 use super::{RowCollector, Sorter};
 use crate::commit::PendingFile;
+use crate::quality::Findings;
 use crate::sink::{TableSink, WrittenFile};
 use etl_sdk::{CacheStats, Error, Keep, Output, Result};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub struct Merged {
     pub dead_letters: Option<PendingFile>,
     pub out: Output,
     pub caches: Vec<CacheStats>,
+    pub quality: Findings,
 }
 
 /// Sorts a table's partial rows by key, merges them, completes and enriches the merged rows, and writes them. Its dead
@@ -32,7 +34,7 @@ pub fn merge_table(
     };
     let mut out = Output::default();
     let mut dead_letters = shared.open_dead_letters(part)?;
-    let mut chain = Chain::new(plan, shared.run)?;
+    let mut chain = Chain::new(plan, shared)?;
     let name = format!("{}-merged", shared.run.id);
     let store = Arc::clone(&shared.tables);
     let mut sink = TableSink::new(spec.clone(), &shared.config.sink, store, name, sorter.clone())?;
@@ -56,5 +58,7 @@ pub fn merge_table(
     counts.read += read;
     counts.kept += kept;
     out.filter(&step, "same_key", read - kept);
-    Ok(Merged { files: sink.finish()?, dead_letters: dead_letters.finish()?, out, caches: chain.caches().collect() })
+    let quality = chain.take_findings();
+    let caches = chain.caches().collect();
+    Ok(Merged { files: sink.finish()?, dead_letters: dead_letters.finish()?, out, caches, quality })
 }

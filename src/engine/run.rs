@@ -8,6 +8,7 @@ use super::worker::{Remains, Shared, TaskOutcome, Worker};
 use super::{RowCollector, Sorter};
 use crate::commit::{PendingFile, PendingStore, pending_store};
 use crate::job::Job;
+use crate::quality::{Findings, check_dead_letters, conclude};
 use crate::report::{CacheReport, EnrichmentReport, FileReport, PhaseReport, Progress, RunReport, Status, usage};
 use crate::sink::WrittenFile;
 use crate::source::{self, Listing};
@@ -85,6 +86,7 @@ struct Work {
     dead_letters: Vec<PendingFile>,
     ledger: Ledger,
     caches: BTreeMap<&'static str, CacheStats>,
+    quality: Findings,
     objects: u64,
     archived: u64,
     compressed_bytes: u64,
@@ -147,7 +149,9 @@ fn run_to_end(
     describe_listing(report, &listing);
     if listing.objects.is_empty() {
         report.status = Status::Empty;
-        return Ok(());
+        // A rule that wants rows is broken by a window without any.
+        let sorter = Sorter::new(&config.limits, plan.runtime.clone())?;
+        return conclude(&plan.pipeline.rules, Findings::default(), &sorter, &|_| Vec::new(), report);
     }
     let bytes = listing.objects.iter().map(|object| object.size).sum();
     plan.progress.set_total(listing.objects.len() as u64, bytes);
@@ -173,7 +177,11 @@ fn run_to_end(
         })
         .and_then(|()| balance::check(&work.ledger, plan.pipeline, &work.files));
     describe_work(report, plan.pipeline, &work);
-    let done = done.and_then(|()| gate(plan, &work.ledger));
+    let findings = std::mem::take(&mut work.quality);
+    let done = done.and_then(|()| {
+        let judged = conclude(&plan.pipeline.rules, findings, &shared.sorter, &|_| Vec::new(), report);
+        gate(plan, &work.ledger).and(judged)
+    });
     phases.begin("publish");
     settle(plan, places, &shared, &work, done, report)?;
     report.status = Status::Done;
@@ -246,6 +254,7 @@ fn read_all(shared: &Shared<'_>, tasks: &[Task], threads: usize, work: &mut Work
                     all.extend(own);
                 }
                 work.take(&remains.out, remains.caches);
+                work.quality.merge(remains.quality);
             }
             Err(error) if failure.as_ref().is_none_or(is_consequence) => failure = Some(error),
             Err(_) => {}
@@ -298,6 +307,7 @@ fn merge_all(
                 work.files.extend(merged.files);
                 work.dead_letters.extend(merged.dead_letters);
                 work.take(&merged.out, merged.caches);
+                work.quality.merge(merged.quality);
             }
             Err(error) => failure = failure.or(Some(error)),
         }
@@ -329,19 +339,10 @@ fn on_threads<T: Send>(threads: usize, work: impl Fn() -> Result<T> + Sync) -> V
 }
 
 fn gate(plan: &RunPlan<'_>, ledger: &Ledger) -> Result<()> {
-    let Some(limit) = plan.job.config.limits.dead_letters else { return Ok(()) };
-    let dead = ledger.steps().map(|(_, counts)| counts.dead_total()).sum::<u64>();
     let chain = plan.pipeline.transformer.chain();
     let made = chain.iter().filter_map(|step| ledger.get(step)).map(|counts| counts.added).sum::<u64>();
     let read = ledger.get(super::worker::SOURCE_STEP).map_or(0, |counts| counts.read) + made;
-    if !limit.is_exceeded(dead, read) {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Gate, "refuse to publish: too many dead letters")
-        .with("dead_letters", dead)
-        .with("read", read)
-        .with("limits.dead_letters", String::from(limit))
-        .hint("look at the dead letters, mend the input or the job, or raise limits.dead_letters"))
+    check_dead_letters(plan.job.config.limits.dead_letters.as_ref(), ledger, read)
 }
 
 fn publish(store: &dyn PendingStore, files: &[&PendingFile]) -> Result<()> {

@@ -25,7 +25,9 @@ impl RunReport {
         }
         text.push('\n');
         text.push_str(&self.inputs());
-        for part in [self.step_table(), self.table_table(), self.dead_letter_list(), self.footer()] {
+        for part in
+            [self.step_table(), self.table_table(), self.quality_table(), self.dead_letter_list(), self.footer()]
+        {
             if !part.is_empty() {
                 text.push('\n');
                 text.push_str(&part);
@@ -134,6 +136,23 @@ impl RunReport {
             ]);
         }
         columns.render(0)
+    }
+
+    fn quality_table(&self) -> String {
+        if self.quality.is_empty() {
+            return String::new();
+        }
+        let mut columns = Columns::new(&[Align::Left; 5]);
+        columns.row(["quality rule", "table", "action", "", "found"].map(str::to_owned));
+        for rule in &self.quality {
+            let verdict = if rule.passed { "ok" } else { "BROKEN" }.to_owned();
+            columns.row([rule.name.clone(), rule.table.clone(), rule.action.clone(), verdict, rule.observed.clone()]);
+        }
+        let mut text = columns.render(0);
+        for rule in self.quality.iter().filter(|rule| !rule.examples.is_empty()) {
+            let _ = writeln!(text, "  {}: {}", rule.name, rule.examples.join("; "));
+        }
+        text
     }
 
     fn dead_letter_list(&self) -> String {
