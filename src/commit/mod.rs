@@ -1,25 +1,44 @@
 //! How files become part of the output: written out of sight, then made visible together.
 
 mod bucket;
+mod detail;
+mod entry;
 mod folder;
+mod history;
+pub mod lease;
+mod log;
 #[cfg(test)]
 pub(crate) mod memory;
+mod objects;
 mod pending;
+mod publish;
 #[cfg(test)]
 mod tests;
+pub mod work;
 
+pub use detail::{CommitDetail, DeadLetterFile, Replaced, ReplacedFile, Replayed};
+pub use entry::{Commit, Counts, Entry, Event, Failure, Late, Marked, Runner, token};
+pub use history::{CommitState, FailureState, JobState, LateState, Unpublished, WindowState};
+pub use log::CommitLog;
+pub use objects::{Listed, Objects};
 pub use pending::{Closing, PendingFile, PendingStore, PendingWriter, Staged};
+pub use publish::{Publisher, Recovered};
+pub use work::{KeptRows, PlanRecord, TaskResult, Work};
 
+use crate::stop::Stop;
 use crate::storage::{Storage, StorageKind};
 use etl_sdk::{Error, Result};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// The pending files of a folder or bucket. Uploads run on `runtime`, which must outlive the store's writers.
-pub fn pending_store(storage: &Storage, runtime: Handle) -> Arc<dyn PendingStore> {
+/// The pending files of a folder or bucket. Uploads run on `runtime`, which must outlive the store's writers; no call
+/// waits for a bucket much longer once `stop` is set.
+pub fn pending_store(storage: &Storage, runtime: Handle, stop: &Stop) -> Arc<dyn PendingStore> {
     match storage.kind() {
         StorageKind::Folder(root) => Arc::new(folder::FolderStore::new(root.clone())),
-        StorageKind::Bucket(store) => Arc::new(bucket::BucketStore::new(storage.clone(), store.clone(), runtime)),
+        StorageKind::Bucket(store) => {
+            Arc::new(bucket::BucketStore::new(storage.clone(), store.clone(), runtime, stop.clone()))
+        }
     }
 }
 

@@ -82,7 +82,8 @@ pub struct RowsConfig {
     pub min: Option<u64>,
     /// The most rows. Default: none.
     pub max: Option<u64>,
-    /// Compares with the mean of this many published runs of the job before this one. Without any, the rule passes.
+    /// Compares with the mean of the last windows of the same length before this one, as many as are said here.
+    /// Without any, the rule passes.
     pub against_last: Option<u32>,
     /// How far from that mean the number may be, up or down, as a share of it. Example: `50%`
     pub within: Option<Share>,

@@ -11,20 +11,11 @@ use etl_sdk::{Error, ErrorKind, Result};
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// Rows of a table in this run and in the published runs before it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TableRows {
-    /// Of this run.
-    pub now: u64,
-    /// Of the runs before, the last one first.
-    pub history: Vec<u64>,
-}
-
 /// Judges all rules, puts the results and the warnings into the report, and refuses to publish when a rule with the
 /// action `stop` is broken.
 ///
 /// The report must have its tables already, which say how many rows they have; a table that it does not list has none.
-/// `history` gives the numbers of rows of a table in published runs of the job, the last one first.
+/// `history` gives the rows of a table in that many runs before this one, the last one first.
 ///
 /// Fails with kind `Gate` naming the first broken rule; with another kind when the keys of `unique` rules cannot be
 /// sorted.
@@ -32,7 +23,7 @@ pub fn conclude(
     rules: &[Arc<Rule>],
     findings: Findings,
     sorter: &Sorter,
-    history: &dyn Fn(&str) -> Vec<u64>,
+    history: &dyn Fn(&str, u32) -> Vec<u64>,
     report: &mut RunReport,
 ) -> Result<()> {
     if rules.is_empty() {
@@ -48,11 +39,8 @@ pub fn conclude(
         }
     }
     let tables = &report.tables;
-    let rows_of = |table: &str| TableRows {
-        now: tables.iter().find(|found| found.name == table).map_or(0, |found| found.rows),
-        history: history(table),
-    };
-    report.quality = judge(rules, &counts, &rows_of);
+    let rows = |table: &str| tables.iter().find(|found| found.name == table).map_or(0, |found| found.rows);
+    report.quality = judge(rules, &counts, &rows, history);
     let broken = || report.quality.iter().filter(|result| !result.passed);
     let warnings: Vec<String> = broken().filter(|result| result.action == Action::Warn.name()).map(warning).collect();
     let refusal = refusal(&broken().filter(|result| result.action == Action::Stop.name()).collect::<Vec<_>>());
@@ -60,9 +48,14 @@ pub fn conclude(
     refusal.map_or(Ok(()), Err)
 }
 
-/// The result of each rule, in the order of the rules. `counts` hold broken rows of `unique` rules too; `rows_of` is
-/// asked by rules over the number of rows.
-pub fn judge(rules: &[Arc<Rule>], counts: &QualityCounts, rows_of: &dyn Fn(&str) -> TableRows) -> Vec<RuleResult> {
+/// The result of each rule, in the order of the rules. `counts` hold broken rows of `unique` rules too. Rules over the
+/// number of rows ask for the `rows` of a table, and for its `history`: see [`conclude`].
+pub fn judge(
+    rules: &[Arc<Rule>],
+    counts: &QualityCounts,
+    rows: &dyn Fn(&str) -> u64,
+    history: &dyn Fn(&str, u32) -> Vec<u64>,
+) -> Vec<RuleResult> {
     let none = RuleCounts::default();
     let result = |rule: &Arc<Rule>| {
         let mut result = RuleResult {
@@ -73,9 +66,9 @@ pub fn judge(rules: &[Arc<Rule>], counts: &QualityCounts, rows_of: &dyn Fn(&str)
             ..RuleResult::default()
         };
         if let Test::Rows(bounds) = &rule.test {
-            let rows = rows_of(&rule.table);
-            result.rows = rows.now;
-            (result.passed, result.observed) = judge_rows(bounds, &rows);
+            result.rows = rows(&rule.table);
+            let before = bounds.against_last.map(|runs| history(&rule.table, runs)).unwrap_or_default();
+            (result.passed, result.observed) = judge_rows(bounds, result.rows, &before);
             return result;
         }
         let found = counts.rules.get(&rule.name).unwrap_or(&none);
@@ -116,10 +109,10 @@ fn observed(rule: &Rule, found: &RuleCounts) -> String {
 }
 
 /// Whether the number of rows is within its bounds, and both for a person.
-fn judge_rows(bounds: &RowsConfig, rows: &TableRows) -> (bool, String) {
-    let now = format!("{} rows", count(rows.now));
+fn judge_rows(bounds: &RowsConfig, rows: u64, before: &[u64]) -> (bool, String) {
+    let now = format!("{} rows", count(rows));
     let (Some(runs), Some(within)) = (bounds.against_last, bounds.within) else {
-        let passed = bounds.min.is_none_or(|min| rows.now >= min) && bounds.max.is_none_or(|max| rows.now <= max);
+        let passed = bounds.min.is_none_or(|min| rows >= min) && bounds.max.is_none_or(|max| rows <= max);
         let expected = match (bounds.min, bounds.max) {
             (Some(min), Some(max)) => format!("{} to {} expected", count(min), count(max)),
             (Some(min), None) => format!("at least {} expected", count(min)),
@@ -127,12 +120,12 @@ fn judge_rows(bounds: &RowsConfig, rows: &TableRows) -> (bool, String) {
         };
         return (passed, format!("{now}; {expected}"));
     };
-    let last = &rows.history[..rows.history.len().min(runs as usize)];
+    let last = &before[..before.len().min(runs as usize)];
     if last.is_empty() {
-        return (true, format!("{now}; no published run before to compare with"));
+        return (true, format!("{now}; no run before to compare with"));
     }
     let mean = last.iter().map(|rows| *rows as f64).sum::<f64>() / last.len() as f64;
-    let passed = (rows.now as f64 - mean).abs() <= within.0 * mean + 1e-6;
+    let passed = (rows as f64 - mean).abs() <= within.0 * mean + 1e-6;
     let mean = count(mean.round() as u64);
     let runs = if last.len() == 1 { "run".to_owned() } else { format!("{} runs", last.len()) };
     (passed, format!("{now}; within {within} of {mean} expected, the mean of the last {runs}"))

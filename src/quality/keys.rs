@@ -18,8 +18,11 @@ const KEY_BYTES: usize = 16;
 /// Examples kept of the keys that come more than once.
 const EXAMPLES: usize = 3;
 
+/// Where the name of a table stands elsewhere, when a task's keys are kept with its partial rows.
+pub const KEYS: &str = "_quality";
+
 /// The order that rows of [`key_schema`] are sorted by to be counted.
-pub const KEY_ORDER: [&str; 2] = ["rule", "key"];
+const KEY_ORDER: [&str; 2] = ["rule", "key"];
 
 /// Columns of the collected keys: `rule` (place among the job's rules), `key` (its hash), `example` (its text, short;
 /// empty when no examples are kept).

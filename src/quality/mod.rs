@@ -8,6 +8,7 @@
 mod check;
 mod config;
 mod describe;
+mod history;
 mod judge;
 mod keys;
 mod limits;
@@ -18,8 +19,9 @@ mod values;
 
 pub use check::{Findings, QualityCounts, RuleCounts, TableChecker};
 pub use config::{Action, QualityConfig, RangeConfig, RowsConfig};
-pub use judge::{TableRows, conclude, judge};
-pub use keys::{KEY_ORDER, key_schema};
+pub use history::rows_before;
+pub use judge::{conclude, judge};
+pub use keys::{KEYS, key_schema};
 pub use limits::check_dead_letters;
 pub use rule::{Rule, TableRules, Target, Test, build};
 pub use values::{Allowed, Bounds, Scalar};

@@ -152,7 +152,7 @@ impl Bench {
     fn conclude(&self, rules: &[Arc<Rule>], findings: Findings) -> (Vec<RuleResult>, Result<()>, Vec<String>) {
         let mut report = RunReport::new("r", "x", Window::parse("2026-11-20").unwrap(), 0);
         report.tables = vec![TableReport { name: "event".to_owned(), rows: 100, ..TableReport::default() }];
-        let history = |table: &str| if table == "event" { vec![200, 220, 10_000] } else { Vec::new() };
+        let history = |_: &str, runs: u32| [200, 220, 10_000][..runs as usize].to_vec();
         let result = conclude(rules, findings, &self.sorter, &history, &mut report);
         (report.quality, result, report.warnings)
     }
@@ -316,10 +316,9 @@ fn shares_and_row_counts_are_judged() {
 #[test]
 fn without_an_earlier_run_there_is_nothing_to_compare_with() {
     let rules = rules("  - {rows: {against_last: 7, within: 10%}, action: stop}\n");
-    let rows = |_: &str| TableRows { now: 5, history: Vec::new() };
-    let results = judge(&rules, &QualityCounts::default(), &rows);
+    let results = judge(&rules, &QualityCounts::default(), &|_| 5, &|_, _| Vec::new());
     assert!(results[0].passed);
-    assert_eq!(results[0].observed, "5 rows; no published run before to compare with");
+    assert_eq!(results[0].observed, "5 rows; no run before to compare with");
 }
 
 #[test]
