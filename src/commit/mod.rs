@@ -12,6 +12,9 @@ pub(crate) mod memory;
 mod objects;
 mod pending;
 mod publish;
+mod resume;
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;
 pub mod work;
@@ -23,6 +26,7 @@ pub use log::CommitLog;
 pub use objects::{Listed, Objects};
 pub use pending::{Closing, PendingFile, PendingStore, PendingWriter, Staged};
 pub use publish::{Publisher, Recovered};
+pub use resume::Books;
 pub use work::{KeptRows, PlanRecord, TaskResult, Work};
 
 use crate::stop::Stop;

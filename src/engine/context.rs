@@ -1,7 +1,7 @@
 //! A job with its places opened: what all its runs, and the commands that look after them, share.
 
 use super::Pipeline;
-use crate::commit::{CommitDetail, CommitLog, Objects, PendingStore, Publisher, Runner, pending_store};
+use crate::commit::{Books, CommitDetail, CommitLog, Objects, PendingStore, Publisher, Runner, pending_store};
 use crate::job::Job;
 use crate::stop::Stop;
 use crate::storage::Storage;
@@ -83,6 +83,11 @@ impl<'a> JobContext<'a> {
     /// The job's objects in the state.
     pub fn objects(&self) -> &Objects {
         self.log.objects()
+    }
+
+    /// The log and the places it decides over.
+    pub fn books(&self) -> Books<'_> {
+        Books { log: &self.log, tables: self.tables.as_ref(), dead_letters: self.dead_letters.as_ref() }
     }
 
     /// Does `work` with what publishes the job's commits.
