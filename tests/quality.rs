@@ -199,7 +199,7 @@ fn check_shows_rules_and_refuses_wrong_ones_with_their_line() {
         assert!(check.stdout.contains(line), "{}", check.stdout);
     }
     for (setting, message) in [
-        ("quality.0.column=platfrom", ": unknown column `platfrom` table=event_v2"),
+        ("quality.0.column=platfrom", "--set quality.0.column=platfrom: unknown column `platfrom` table=event_v2"),
         ("quality.1.action=dead_letter", "a rule with `unique` cannot have the action `dead_letter`"),
         ("quality.1.acton=stop", "unknown key `quality[1].acton`"),
         ("tables.session.write=false", "the job does not write the table `session`"),
