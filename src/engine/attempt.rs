@@ -13,6 +13,7 @@ use crate::commit::{
     Commit, CommitDetail, Counts, DeadLetterFile, Event, JobState, Late, PlanRecord, Replaced, ReplacedFile,
     TaskResult, Work, token, work,
 };
+use crate::manifest;
 use crate::report::{RunReport, Status};
 use crate::source;
 use crate::stop::Stop;
@@ -173,6 +174,7 @@ impl<'a> Attempt<'a> {
             files: output.files().to_vec(),
             dead_letters: output.dead_letters.clone(),
             replaces: self.replaced()?,
+            manifests: context.pipeline.manifests.clone(),
             replayed: Vec::new(),
             replayed_objects: Vec::new(),
             ledger: output.ledger.clone(),
@@ -211,7 +213,9 @@ impl<'a> Attempt<'a> {
         let mut replaced = Replaced::default();
         let mut take = |detail: &CommitDetail, own: bool| {
             if own {
-                replaced.names.push(detail.name.clone());
+                let location = manifest::location_of(&detail.sink);
+                let input = manifest::ManifestInput::of(detail, &location);
+                replaced.manifests.extend(manifest::paths(&detail.manifests, &input));
                 replaced.files.extend(detail.files.iter().map(|file| ReplacedFile {
                     table: file.table.clone(),
                     partition: file.partition.clone(),
@@ -229,7 +233,7 @@ impl<'a> Attempt<'a> {
             let unpublished = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?.replaces;
             replaced.files.extend(unpublished.files);
             replaced.dead_letters.extend(unpublished.dead_letters);
-            replaced.names.extend(unpublished.names);
+            replaced.manifests.extend(unpublished.manifests);
         }
         Ok(replaced)
     }

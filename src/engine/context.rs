@@ -3,6 +3,7 @@
 use super::Pipeline;
 use crate::commit::{Books, CommitDetail, CommitLog, Objects, PendingStore, Publisher, Runner, pending_store};
 use crate::job::Job;
+use crate::manifest;
 use crate::stop::Stop;
 use crate::storage::Storage;
 use etl_sdk::Result;
@@ -92,8 +93,8 @@ impl<'a> JobContext<'a> {
 
     /// Does `work` with what publishes the job's commits.
     pub fn publisher<T>(&self, work: impl FnOnce(&Publisher<'_>) -> T) -> T {
-        let announce = |_: &CommitDetail| Ok(());
-        let retract = |_: &[String]| Ok(());
+        let announce = |detail: &CommitDetail| manifest::announce(self.tables.as_ref(), detail);
+        let retract = |paths: &[String]| manifest::retract(self.tables.as_ref(), paths);
         work(&Publisher {
             log: &self.log,
             tables: self.tables.as_ref(),

@@ -4,6 +4,7 @@ use super::SqlStep;
 use super::merge::check_merge;
 use super::worker::SOURCE_STEP;
 use crate::job::Job;
+use crate::manifest::ManifestRules;
 use crate::quality::{self, Rule, TableRules, Target};
 use crate::registry::{Registry, unknown};
 use crate::sink::{STEP as SINK_STEP, TableSinkSpec};
@@ -18,6 +19,8 @@ pub struct Pipeline {
     pub transformer: Arc<dyn Transformer>,
     /// One plan per table of the transformer, in its order.
     pub tables: Vec<TablePlan>,
+    /// How a commit's files become manifests.
+    pub manifests: ManifestRules,
     /// The quality rules of all tables, in the order of the job file.
     pub rules: Vec<Arc<Rule>>,
 }
@@ -110,7 +113,10 @@ impl Pipeline {
         for (plan, target) in tables.iter_mut().zip(&targets) {
             plan.quality = TableRules::of(&rules, target);
         }
-        Ok(Self { transformer, tables, rules })
+        let written = tables.iter().filter_map(|plan| plan.sink.as_ref());
+        let manifests = ManifestRules::new(&job.config.manifest, written)
+            .map_err(|error| job.placed(&["manifest", "per"], error))?;
+        Ok(Self { transformer, tables, rules, manifests })
     }
 
     /// A ledger with all steps in the order rows meet them, at zero.
