@@ -5,8 +5,8 @@
 use super::entry::{Commit, Counts, Event, Runner};
 use super::work::PlanRecord;
 use super::{
-    Books, CommitDetail, CommitLog, Objects, PendingFile, PendingFound, PendingStore, PendingWriter, Publisher, Replaced,
-    ReplacedFile, Staged, TaskResult, Work, token,
+    Books, CommitDetail, CommitLog, Objects, PendingFile, PendingFound, PendingStore, PendingWriter, Publisher,
+    Replaced, ReplacedFile, Staged, TaskResult, Work, token,
 };
 use crate::sink::WrittenFile;
 use crate::window::Window;
@@ -480,8 +480,7 @@ fn settle(attempt: &Attempt, job: Job, seed: u64) {
     let [commit] = commits.as_slice() else { panic!("seed {seed}: {commits:?}") };
     let detail = CommitDetail::read(attempt.log.objects(), &commit.detail, &commit.detail_hash).unwrap();
     let id = job.window.id();
-    let expected: Vec<String> =
-        (0..TASKS).map(|task| format!("{id} task {task} input {}\n", detail.inputs)).collect();
+    let expected: Vec<String> = (0..TASKS).map(|task| format!("{id} task {task} input {}\n", detail.inputs)).collect();
     let files = attempt.files.files.lock().unwrap();
     let own = files.published.iter().filter(|(path, _)| path.contains(&id));
     let rows: Vec<String> = own.map(|(_, bytes)| String::from_utf8(bytes.clone()).unwrap()).collect();
