@@ -38,6 +38,7 @@ impl Decision {
             dead_letter_url: context.places.dead_letters.url().to_owned(),
             files: output.files().to_vec(),
             dead_letters: output.dead_letters.clone(),
+            manifests: context.pipeline.manifests.clone(),
             ledger: output.ledger.clone(),
             ..self.detail
         };

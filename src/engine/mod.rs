@@ -21,6 +21,7 @@ mod session;
 mod sort;
 mod spill;
 mod sql;
+mod sql_condition;
 mod sql_plan;
 mod tasks;
 mod worker;
@@ -31,6 +32,7 @@ pub use replay::{Left, ReplayPlan, ReplayReport, Take, drop_letters, replay};
 pub use run::{RunPlan, execute};
 pub use sort::{RowCollector, SortedRows, Sorter};
 pub use sql::SqlStep;
+pub use sql_condition::SqlCondition;
 pub use tasks::{Task, estimated_bytes, pack};
 
 use etl_sdk::{Error, Result};

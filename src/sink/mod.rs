@@ -2,7 +2,7 @@
 
 mod config;
 mod file;
-mod hive;
+pub(crate) mod hive;
 mod json;
 mod partition;
 mod route;
@@ -12,5 +12,6 @@ mod table;
 mod tests;
 
 pub use config::*;
+pub(crate) use json::lines as json_lines;
 pub use spec::TableSinkSpec;
 pub use table::{STEP, TableSink, WrittenFile};

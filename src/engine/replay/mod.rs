@@ -19,6 +19,7 @@ use super::worker::{Shared, Worker};
 use super::{Sorter, balance, describe, inputs};
 use crate::commit::{CommitDetail, Event, JobState, Marked, WindowState};
 use crate::dead_letter::{Kept, LetterState, Lines};
+use crate::quality::conclude;
 use crate::report::{ErrorReport, Progress, RunReport, Status};
 use crate::source::InputObject;
 use crate::stop::Stop;
@@ -137,7 +138,7 @@ fn replay_once(
     let (tasks, tally) = replay.read(&shared)?;
     report.left = tally.left.clone();
     phases.begin("merge");
-    let output = replay.merge(&shared, tasks)?;
+    let mut output = replay.merge(&shared, tasks)?;
     report.again = dead(&output);
     let files = output.files().len();
     for file in output.files() {
@@ -151,9 +152,12 @@ fn replay_once(
         report.status = if report.taken == 0 { Status::Empty } else { Status::Done };
         return Ok(());
     }
-    phases.begin("commit");
     report.taken = tally.taken;
     let mut run = RunReport::new(&replay.run.id, &context.job.config.job, plan.window, replay.run.now_msec);
+    describe::output(&mut run, context.pipeline, &output);
+    judge(context, &shared, &mut output, &mut run).inspect_err(|_| output.give_up_all(&shared))?;
+    report.warnings.append(&mut run.warnings);
+    phases.begin("commit");
     let version = replay.commit(&output, tally).inspect_err(|error| {
         if error.kind() == ErrorKind::Held {
             output.give_up_all(&shared);
@@ -170,9 +174,21 @@ fn replay_once(
     run.status = Status::Done;
     run.phases = phases.done;
     run.elapsed_seconds = begun.elapsed().as_secs_f64();
-    describe::output(&mut run, context.pipeline, &output);
     describe::dead_letters(&mut run, &context.places, &output.dead_letters);
     describe::keep(context, &run)
+}
+
+/// Refuses what a quality rule over rows refuses. Rules over the number of rows are about whole windows, as
+/// `limits.dead_letters` is.
+fn judge(
+    context: &JobContext<'_>,
+    shared: &Shared<'_>,
+    output: &mut RunOutput,
+    report: &mut RunReport,
+) -> Result<()> {
+    let rules = context.pipeline.rules.iter().filter(|rule| rule.test.kind() != "rows");
+    let rules: Vec<_> = rules.map(Arc::clone).collect();
+    conclude(&rules, std::mem::take(&mut output.quality), &shared.sorter, &|_, _| Vec::new(), report)
 }
 
 /// What is known of a window that is committed and published.
@@ -291,8 +307,8 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn merge(&self, shared: &Shared<'_>, tasks: Tasks) -> Result<RunOutput> {
-        let mut output = RunOutput::of(self.context.pipeline, &tasks);
+    fn merge(&self, shared: &Shared<'_>, mut tasks: Tasks) -> Result<RunOutput> {
+        let mut output = RunOutput::of(self.context.pipeline, &mut tasks);
         let merged = merge_all(shared, tasks.collectors, TASK + 1, self.plan.threads);
         let done = output
             .add_merged(merged, shared)

@@ -5,7 +5,7 @@
 
 use base64_simd::STANDARD;
 use etl_sdk::Transformer;
-use etl_sdk::testing::{Outcome, run_at, transform};
+use etl_sdk::testing::{Outcome, run_at, transform, transform_elements};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -234,4 +234,49 @@ fn a_bad_record_costs_no_neighbour() {
     // Helper columns that order rows count the events before; bad records have none.
     assert_eq!(mixed.tables, alone.tables);
     assert_eq!(mixed.rejects.len(), alone.rejects.len() + 120);
+}
+
+#[test]
+fn the_elements_one_by_one_are_the_record_at_once() {
+    let element = |id: usize| match id {
+        2 => json!("no event"),
+        5 => json!({"event_type": "_page_view", "event_id": "late", "app_id": "other", "timestamp": NOW}),
+        _ => json!({"event_type": "_page_view", "event_id": format!("e{id}"), "app_id": "shop", "timestamp": NOW,
+            "unique_id": format!("u{id}"), "items": [{"id": "i"}], "attributes": {"_session_id": format!("s{id}")}}),
+    };
+    let events: Vec<Value> = (0..8).map(element).collect();
+    let line = json!({"appId": "shop", "ingest_time": NOW, "data": Value::from(events).to_string()}).to_string();
+    let (transformer, run) = (transformer(), run_at("r", NOW));
+    let whole = transform(&transformer, &run, &[line.as_bytes()], 1).unwrap();
+    assert_eq!((whole.tables["event_v2"].len(), whole.rejects.len()), (6, 1));
+    for parts in [vec![vec![0, 1, 2, 3, 4, 5, 6, 7]], vec![vec![1, 2, 5], vec![0, 3, 4, 6, 7]], (0..8).map(|e| vec![e]).collect()]
+    {
+        let mut rows: Vec<String> = Vec::new();
+        let mut rejects = Vec::new();
+        for only in &parts {
+            let part = transform_elements(&transformer, &run, line.as_bytes(), only).unwrap();
+            assert_eq!(part.ledger.unbalanced(), Vec::<&str>::new());
+            rows.extend(all_rows(&part));
+            rejects.extend(part.rejects);
+        }
+        rows.sort();
+        assert_eq!((rows, rejects.len()), (all_rows(&whole), 1), "{parts:?}");
+        assert_eq!(rejects[0].address.as_ref().unwrap().index, Some(2));
+    }
+    let none = transform_elements(&transformer, &run, line.as_bytes(), &[8]).unwrap();
+    assert_eq!(none.ledger.unbalanced(), Vec::<&str>::new());
+    assert_eq!(all_rows(&none), Vec::<String>::new());
+}
+
+/// The rows of all tables as sorted texts, without the numbers that only break ties.
+fn all_rows(outcome: &Outcome) -> Vec<String> {
+    let row = |(table, row): (&String, &etl_sdk::testing::Row)| {
+        let mut row = row.clone();
+        row.retain(|column, _| !column.ends_with("sequence"));
+        format!("{table} {}", Value::Object(row))
+    };
+    let mut rows: Vec<String> =
+        outcome.tables.iter().flat_map(|(table, rows)| rows.iter().map(move |row| (table, row))).map(row).collect();
+    rows.sort();
+    rows
 }
