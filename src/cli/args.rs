@@ -181,10 +181,10 @@ pub(super) struct ScreenArgs {
     pub(super) output: OutputArgs,
     /// How progress is shown on stderr.
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    progress: ProgressStyle,
+    pub(super) progress: ProgressStyle,
     /// Say nothing on stderr but errors.
     #[arg(short, long)]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Args)]

@@ -148,7 +148,7 @@ pub fn claim(
     }
 }
 
-/// Publishes what earlier runs committed. Gives the last commit of this very window if that was cut off between its
+/// Publishes what earlier runs committed. Gives the commit of a run of this very window if that was cut off between its
 /// commit and its end: then all that was asked for is done.
 pub fn recover(context: &JobContext<'_>, window: Window, warnings: &mut Vec<String>) -> Result<Option<u64>> {
     let live = crate::commit::lease::live(context.objects(), context.log.runner())?;
@@ -163,7 +163,10 @@ pub fn recover(context: &JobContext<'_>, window: Window, warnings: &mut Vec<Stri
     for (version, other) in recovered.published.iter().filter(|(_, other)| *other != window) {
         warnings.push(format!("published commit {version} of window {other}, which its run had left behind"));
     }
-    let own = recovered.published.iter().rev().find(|(_, other)| *other == window);
+    let known = context.log.refresh()?.window(&window);
+    // A replay of dead letters that was cut off is not the run that is asked for.
+    let is_run = |version| known.commits.iter().any(|commit| commit.version == version && commit.amendment == 0);
+    let own = recovered.published.iter().rev().find(|(version, other)| *other == window && is_run(*version));
     Ok(own.map(|(version, _)| *version))
 }
 
