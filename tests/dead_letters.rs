@@ -11,14 +11,15 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
+use std::time::{Duration, SystemTime};
 use support::events::{START, event, event_with, good, line, line_of};
 use support::{Run, Scene, WINDOW, content, visible_files};
 
 /// Settings under which deep elements, long records and compressed payloads are dead letters.
 const SHALLOW: [&str; 2] = ["--set", "transformer.with.depth=6"];
-const SHORT: [&str; 2] = ["--set", "limits.record_bytes=2000"];
+const SHORT: [&str; 2] = ["--set", "limits.record_bytes=4000"];
 const SMALL: [&str; 2] = ["--set", "transformer.with.payload_bytes=10"];
 
 /// An event that is nested deeper than [`SHALLOW`] allows.
@@ -31,7 +32,7 @@ fn deep(id: &str) -> Value {
 /// A line longer than [`SHORT`] allows.
 fn long(id: &str) -> String {
     let mut event = event(id, 0);
-    event["attributes"]["note"] = "x".repeat(3_000).into();
+    event["attributes"]["note"] = "x".repeat(5_000).into();
     line(&[event])
 }
 
@@ -98,7 +99,10 @@ fn what_a_replay_adds_is_what_the_right_settings_would_have_made() {
     let rehearsal = replay(&scene, &["--dry-run"]);
     assert_eq!((&rehearsal["taken"], &rehearsal["amendment"]), (&json!(4), &Value::Null));
     let in_vain = replay(&scene, &[SHORT, SMALL].concat());
-    assert_eq!((&in_vain["status"], &in_vain["taken"], &in_vain["amendment"]), (&json!("empty"), &json!(0), &Value::Null));
+    assert_eq!(
+        (&in_vain["status"], &in_vain["taken"], &in_vain["amendment"]),
+        (&json!("empty"), &json!(0), &Value::Null)
+    );
     assert_eq!(visible_files(&scene.path("out")), files, "nothing was added");
 
     let some = replay(&scene, &["--reason", "payload_too_large"]);
@@ -207,13 +211,19 @@ fn dropped_letters_are_done_with() {
     let refused = letters(&scene, "drop", &["--reason", "not_json"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
-    assert_eq!(letters(&scene, "drop", &["--dry-run"]).report["drop"]["reasons"], json!({"not_json": 1, "record_too_long": 2}));
+    assert_eq!(
+        letters(&scene, "drop", &["--dry-run"]).report["drop"]["reasons"],
+        json!({"not_json": 1, "record_too_long": 2})
+    );
     assert_eq!(listed(&scene)["not_json"], [1, 0, 0]);
     let dropped = letters(&scene, "drop", &["--reason", "not_json", "--yes"]);
     assert_eq!((dropped.code, &dropped.report["drop"]["reasons"]), (0, &json!({"not_json": 1})));
     assert_eq!(listed(&scene)["not_json"], [0, 0, 1]);
     assert_eq!(replay(&scene, &[])["again"], json!({}), "the dropped one is not read");
-    assert_eq!(listed(&scene), BTreeMap::from([("not_json".to_owned(), [0, 0, 1]), ("record_too_long".to_owned(), [0, 2, 0])]));
+    assert_eq!(
+        listed(&scene),
+        BTreeMap::from([("not_json".to_owned(), [0, 0, 1]), ("record_too_long".to_owned(), [0, 2, 0])])
+    );
     assert_eq!(scene.event_ids(), ["a1", "a2", "a3"]);
 }
 
@@ -240,16 +250,25 @@ fn error_records_of_firehose_join_the_window_in_which_they_arrived() {
     scene.raw("a.log", good("a1"));
     let folder = scene.path("errors/processing-failed/2026/11/20/05");
     fs::create_dir_all(&folder).unwrap();
-    let first = [(START, good("f1")), (START + 1, line(&[event("f2", 0), deep("f3")])), (START + 86_400_000, good("f4"))];
-    fs::write(folder.join("stream-1"), error_records(&first) + "{\"rawData\": 7}").unwrap();
-    fs::write(folder.join("stream-2"), error_records(&[(START + 5, [good("f5"), good("f6")].join("\n"))])).unwrap();
+    let first =
+        [(START, good("f1")), (START + 1, line(&[event("f2", 0), deep("f3")])), (START + 86_400_000, good("f4"))];
+    let second = [(START + 5, [good("f5"), good("f6")].join("\n"))];
+    for (name, text) in [("stream-1", error_records(&first) + "{\"rawData\": 7}"), ("stream-2", error_records(&second))]
+    {
+        fs::write(folder.join(name), text).unwrap();
+        let written = SystemTime::UNIX_EPOCH + Duration::from_millis(START as u64 + 60_000);
+        File::options().write(true).open(folder.join(name)).unwrap().set_modified(written).unwrap();
+    }
     scene.run(&[]).done();
 
     let firehose = ["--all", "--firehose", "errors"];
     let run = letters(&scene, "replay", &[&firehose[..], &SHALLOW].concat());
     assert_eq!(run.code, 0, "{}", run.stderr);
     let report = &run.report["replay"];
-    assert_eq!(report["unclaimed"], json!({"without_window": 1, "other_windows": 0, "broken": 1, "archived_objects": 0}));
+    assert_eq!(
+        report["unclaimed"],
+        json!({"without_window": 1, "other_windows": 0, "broken": 1, "archived_objects": 0})
+    );
     assert_eq!((&report["windows"][0]["taken"], &report["windows"][0]["amendment"]), (&json!(3), &json!(1)));
     assert_eq!(scene.event_ids(), ["a1", "f1", "f2", "f5", "f6"]);
     assert!(run.stderr.contains("no committed window"), "{}", run.stderr);
@@ -261,7 +280,7 @@ fn error_records_of_firehose_join_the_window_in_which_they_arrived() {
     let again = scene.run(&[]).done();
     assert_eq!(scene.event_ids(), ["a1"]);
     let warnings = again.report["warnings"].to_string();
-    assert!(warnings.contains("3 replayed Firehose records") && warnings.contains("--firehose URL"), "{warnings}");
+    assert!(warnings.contains("4 replayed Firehose records") && warnings.contains("--firehose URL"), "{warnings}");
     assert_eq!(replay(&scene, &firehose)["taken"], 3);
     assert_eq!(scene.event_ids(), ["a1", "f1", "f2", "f3", "f5", "f6"]);
 }
@@ -269,7 +288,11 @@ fn error_records_of_firehose_join_the_window_in_which_they_arrived() {
 #[test]
 fn list_and_show_are_for_people() {
     let scene = Scene::new();
-    scene.raw("a.log", [good("a1"), "\u{1b}[31m{\"no\": json".to_owned(), line(&[event_with("a2", &[("timestamp", json!([]))])])].join("\n"));
+    scene.raw(
+        "a.log",
+        [good("a1"), "\u{1b}[31m{\"no\": json".to_owned(), line(&[event_with("a2", &[("timestamp", json!([]))])])]
+            .join("\n"),
+    );
     scene.run(&[]).done();
     let text = |arguments: &[&str]| {
         let run = scene.call(arguments);

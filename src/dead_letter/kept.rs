@@ -148,7 +148,9 @@ impl Lines<'_> {
         let wrong = |kind| Error::new(kind, "read dead letters").with("uri", format!("{}/{path}", self.storage.url()));
         let key = self.storage.key_of(path)?;
         let Some(object) = find(self.storage, &key, 0, self.runtime, self.stop)? else {
-            return Err(wrong(ErrorKind::NotFound).hint("the file is gone; run the window again to have its dead letters"));
+            return Err(
+                wrong(ErrorKind::NotFound).hint("the file is gone; run the window again to have its dead letters")
+            );
         };
         let Opened::Reader(reader) = open(self.storage, &object, self.runtime, self.stop)?.wait()? else {
             return Err(wrong(ErrorKind::Permission).hint("the file is archived; restore it first"));
@@ -161,7 +163,8 @@ impl Lines<'_> {
             if read.map_err(|error| wrong(ErrorKind::Unavailable).source(error))? == 0 {
                 break;
             }
-            let letter = Letter::parse(&line).map_err(|error| wrong(error.kind()).with("line", number + 1).source(error))?;
+            let letter =
+                Letter::parse(&line).map_err(|error| wrong(error.kind()).with("line", number + 1).source(error))?;
             if visit(number, letter)?.is_break() {
                 break;
             }

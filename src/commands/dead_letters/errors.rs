@@ -51,7 +51,9 @@ pub(super) fn find(context: &JobContext<'_>, url: &str, wanted: &dyn Fn(&Window)
                 ErrorPart::Broken => unclaimed.broken += 1,
                 ErrorPart::Record(arrival) => match state.window_at(arrival) {
                     None => unclaimed.without_window += 1,
-                    Some(window) if wanted(&window) => drop(met.insert(window)),
+                    Some(window) if wanted(&window) => {
+                        met.insert(window);
+                    }
                     Some(_) => unclaimed.other_windows += 1,
                 },
                 ErrorPart::Frame(_) => {}
@@ -69,7 +71,10 @@ impl Unclaimed {
     /// A sentence for each kind.
     pub fn warnings(self) -> Vec<String> {
         [
-            (self.without_window, "error records arrived in no committed window and were left: run it, and replay again"),
+            (
+                self.without_window,
+                "error records arrived in no committed window and were left: run it, and replay again",
+            ),
             (self.broken, "are no error records of Firehose, or have no Base64 in rawData, and were left"),
             (self.archived_objects, "objects are archived and were left: restore them, and replay again"),
         ]

@@ -156,7 +156,9 @@ fn screen(job: &str, dry_run: bool, reports: &[ReplayReport]) -> String {
         let status = match (report.status, report.amendment) {
             (Status::Done, Some(amendment)) => format!("done, amendment {amendment}"),
             (Status::Empty, _) => "nothing to add".to_owned(),
-            (status, _) => serde_json::to_value(status).ok().and_then(|s| Some(s.as_str()?.to_owned())).unwrap_or_default(),
+            (status, _) => {
+                serde_json::to_value(status).ok().and_then(|s| Some(s.as_str()?.to_owned())).unwrap_or_default()
+            }
         };
         let numbers = [report.taken, report.again.values().sum(), report.left.values().sum()].map(count);
         columns.row([report.window.to_string(), status].into_iter().chain(numbers).chain([rows.join(", ")]));

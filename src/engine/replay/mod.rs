@@ -113,12 +113,7 @@ pub fn replay(context: &JobContext<'_>, plan: &ReplayPlan<'_>) -> (ReplayReport,
     (report, result)
 }
 
-fn replay_once(
-    context: &JobContext<'_>,
-    plan: &ReplayPlan<'_>,
-    stop: &Stop,
-    report: &mut ReplayReport,
-) -> Result<()> {
+fn replay_once(context: &JobContext<'_>, plan: &ReplayPlan<'_>, stop: &Stop, report: &mut ReplayReport) -> Result<()> {
     let begun = Instant::now();
     let mut phases = Phases::new(plan.progress.clone());
     let _lease = if plan.dry_run {
@@ -180,12 +175,7 @@ fn replay_once(
 
 /// Refuses what a quality rule over rows refuses. Rules over the number of rows are about whole windows, as
 /// `limits.dead_letters` is.
-fn judge(
-    context: &JobContext<'_>,
-    shared: &Shared<'_>,
-    output: &mut RunOutput,
-    report: &mut RunReport,
-) -> Result<()> {
+fn judge(context: &JobContext<'_>, shared: &Shared<'_>, output: &mut RunOutput, report: &mut RunReport) -> Result<()> {
     let rules = context.pipeline.rules.iter().filter(|rule| rule.test.kind() != "rows");
     let rules: Vec<_> = rules.map(Arc::clone).collect();
     conclude(&rules, std::mem::take(&mut output.quality), &shared.sorter, &|_, _| Vec::new(), report)
@@ -384,9 +374,9 @@ pub fn drop_letters(
     let mut dropped = BTreeMap::new();
     for commit in &kept.commits {
         let counts = kept.of_commit(commit);
-        let open = counts.iter().filter(|(code, counts)| {
-            counts.open > 0 && reason.is_none_or(|reason| reason == code.as_str())
-        });
+        let open = counts
+            .iter()
+            .filter(|(code, counts)| counts.open > 0 && reason.is_none_or(|reason| reason == code.as_str()));
         let mut count = 0;
         for (code, counts) in open {
             *dropped.entry(code.clone()).or_insert(0) += counts.open;

@@ -249,8 +249,11 @@ fn the_elements_one_by_one_are_the_record_at_once() {
     let (transformer, run) = (transformer(), run_at("r", NOW));
     let whole = transform(&transformer, &run, &[line.as_bytes()], 1).unwrap();
     assert_eq!((whole.tables["event_v2"].len(), whole.rejects.len()), (6, 1));
-    for parts in [vec![vec![0, 1, 2, 3, 4, 5, 6, 7]], vec![vec![1, 2, 5], vec![0, 3, 4, 6, 7]], (0..8).map(|e| vec![e]).collect()]
-    {
+    for parts in [
+        vec![vec![0, 1, 2, 3, 4, 5, 6, 7]],
+        vec![vec![1, 2, 5], vec![0, 3, 4, 6, 7]],
+        (0..8).map(|e| vec![e]).collect(),
+    ] {
         let mut rows: Vec<String> = Vec::new();
         let mut rejects = Vec::new();
         for only in &parts {
