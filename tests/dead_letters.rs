@@ -299,8 +299,19 @@ fn list_and_show_are_for_people() {
         assert_eq!(run.code, 0, "{}", run.stderr);
         run.stdout.replace(&scene.path("").display().to_string(), "FOLDER/")
     };
-    insta::assert_snapshot!(text(&["dead-letters", "list", "job.yaml"]), @"");
-    insta::assert_snapshot!(text(&["dead-letters", "show", "job.yaml", "--window", WINDOW, "--reason", "not_json"]), @"");
+    insta::assert_snapshot!(text(&["dead-letters", "list", "job.yaml"]), @r#"
+    dead letters: job test, 2 open in 1 window
+      window                                     reason      open  replayed  dropped
+      2026-11-20T00:00:00Z/2026-11-21T00:00:00Z  not_json       1         0        0
+                                                 wrong_type     1         0        0
+    "#);
+    insta::assert_snapshot!(text(&["dead-letters", "show", "job.yaml", "--window", WINDOW, "--reason", "not_json"]), @r#"
+    not_json in step payload: the line is not JSON: no JSON value starts like this at byte 0
+      window  2026-11-20T00:00:00Z/2026-11-21T00:00:00Z
+      at      FOLDER/raw/year=2026/month=11/day=20/hour=05/a.log, byte 704, 16 bytes
+      kept    FOLDER/out/_dead_letters/job=test/dt=2026-11-20/run=test-20261120T000000Z-20261121T000000Z/part-00000.json.gz, line 1
+      raw     \u{1b}[31m{"no": json
+    "#);
     let unknown = scene.call(&["dead-letters", "replay", "job.yaml", "--window", "2026-11-20T05/PT1H"]);
     assert_eq!(unknown.code, 2);
     assert!(unknown.stderr.contains("--from and --to"), "{}", unknown.stderr);
@@ -309,7 +320,102 @@ fn list_and_show_are_for_people() {
 #[test]
 fn the_help_shows_examples() {
     let scene = Scene::new();
-    insta::assert_snapshot!(scene.call(&["dead-letters", "replay", "--help"]).stdout, @"");
+    let help = scene.call(&["dead-letters", "replay", "--help"]).stdout;
+    // clap pads some lines of its help with spaces.
+    let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    Read them again with the job as it is now, and add what comes of them to their window
+
+    Usage: etl-runner dead-letters replay [OPTIONS] <--window <WINDOW>|--from <INSTANT>|--all> <FILE>
+
+    Arguments:
+      <FILE>
+              The job file
+
+    Options:
+          --reason <CODE>
+              Only dead letters with this reason code
+
+          --set <KEY=VALUE>
+              Override a key of the job file, such as limits.threads=2; paths start from the job file's
+              folder; may be repeated
+
+          --window <WINDOW>
+              The window, as it was run
+
+          --from <INSTANT>
+              Windows from this instant on, such as 2026-11-20 or 2026-11-20T05:00Z
+
+          --to <INSTANT>
+              Windows up to this instant
+
+          --all
+              All windows
+
+          --firehose <URL>
+              Replay the error records of Amazon Data Firehose below this folder or s3:// url, each in
+              the window in which it arrived, instead of the windows' own dead letters
+
+          --dry-run
+              Do everything except publish
+
+          --wait <SPAN>
+              Wait this long for another run of a window, such as 10m
+
+          --threads <N>
+              Worker threads; overrides limits.threads
+
+          --output <FORMAT>
+              What stdout gets: text for people, or one JSON value alone
+
+              Possible values:
+              - text: Text for people
+              - json: One JSON value and nothing else; on failure `{"error": …}`
+
+              [default: text]
+
+          --color <WHEN>
+              When to use colours; auto asks the terminal and `NO_COLOR`
+
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Also into files and pipes
+              - never:  No colours
+
+              [default: auto]
+
+          --progress <HOW>
+              How progress is shown on stderr
+
+              Possible values:
+              - auto: A bar on a terminal, lines elsewhere
+              - bar:  A bar
+              - log:  A line every ten seconds
+              - none: Nothing
+
+              [default: auto]
+
+      -q, --quiet
+              Say nothing on stderr but errors
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Examples:
+      etl-runner dead-letters replay job.yaml --window 2026-11-20T05/PT1H --dry-run
+      etl-runner dead-letters replay job.yaml --from 2026-11-20 --to 2026-11-21 --reason record_too_long
+      etl-runner dead-letters replay job.yaml --all --wait 10m
+      etl-runner dead-letters replay job.yaml --firehose s3://raw/errors --window 2026-11-20T05/PT1H
+
+    Exit codes:
+      0  done; also a window without objects
+      1  failed, nothing published
+      2  the command line or the job file is wrong
+      3  a gate refused to publish, such as limits.dead_letters
+      4  another run holds the window
+      5  partly done
+      6  stopped by a signal
+    "#);
 }
 
 /// Killed between its decision and its files: whoever comes next publishes it, once.
