@@ -6,6 +6,7 @@ pub mod commit;
 pub mod dead_letter;
 pub mod engine;
 pub mod job;
+pub mod query;
 pub mod registry;
 pub mod report;
 pub mod sink;

@@ -16,6 +16,7 @@ mod worker;
 
 pub use pipeline::{Pipeline, Step, TablePlan, is_merged};
 pub use run::{Places, RunPlan, execute};
+pub(crate) use session::{engine_error, query_environment};
 pub use sort::{RowCollector, SortedRows, Sorter};
 pub use sql::SqlStep;
 pub use tasks::{Task, estimated_bytes, pack};

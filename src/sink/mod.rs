@@ -12,5 +12,6 @@ mod table;
 mod tests;
 
 pub use config::*;
+pub(crate) use hive::values as partition_values;
 pub use spec::TableSinkSpec;
 pub use table::{STEP, TableSink, WrittenFile};
