@@ -68,10 +68,10 @@ Examples:
 const SQL_EXAMPLES: &str = "\
 Examples:
   etl-runner sql job.yaml --tables
-  etl-runner sql job.yaml \"select window_start, status, rows from runs order by now desc limit 10\"
-  etl-runner sql job.yaml \"select reason, sum(count) from dead_letters group by reason\" --output json
-  etl-runner sql job.yaml \"select * from event_v2 where partition_app = 'shop'\" --format csv > shop.csv
-  etl-runner sql job.yaml --file report.sql
+  etl-runner sql job.yaml \"select window_start, status, rows from runs\"
+  etl-runner sql job.yaml \"select reason, sum(count) from dead_letters group by 1\"
+  etl-runner sql job.yaml \"select * from session\" --format csv > sessions.csv
+  etl-runner sql job.yaml --file report.sql --output json
 
 ";
 

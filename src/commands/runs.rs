@@ -74,8 +74,10 @@ fn known_status(text: &str) -> Result<&str> {
         .map_err(|error| Error::new(ErrorKind::Usage, "read the status").with("status", text).hint(error.to_string()))
 }
 
+/// By the instant of the run. Runs of one instant, told by `--now`, go by when their reports were written.
 fn newest_first(reports: &mut [ReportObject]) {
-    reports.sort_by(|left, right| right.instant().cmp(&left.instant()).then(right.name.cmp(&left.name)));
+    let age = |report: &ReportObject| (report.instant(), report.modified);
+    reports.sort_by(|left, right| age(right).cmp(&age(left)).then_with(|| left.name.cmp(&right.name)));
 }
 
 async fn newest(
@@ -152,7 +154,7 @@ fn print(lines: &[Line], printer: &Printer) -> Result<()> {
             seconds(line.elapsed_seconds),
             seconds(line.cpu_seconds),
             bytes(line.peak_memory_bytes),
-            line.now.clone(),
+            whole_seconds(&line.now),
             shortened(error, ERROR_SHOWN),
         ]);
     }
@@ -172,6 +174,11 @@ fn short_window(window: &crate::report::WindowReport) -> String {
         (Some((day, _)), Some((same, hour))) if day == same => format!("{start}/{hour}"),
         _ => format!("{start}/{end}"),
     }
+}
+
+/// `2026-11-20T05:00:00.250Z` without its fraction.
+fn whole_seconds(instant: &str) -> String {
+    instant.split_once('.').map_or_else(|| instant.to_owned(), |(seconds, _)| format!("{seconds}Z"))
 }
 
 /// Prints the newest report of a run.

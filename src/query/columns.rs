@@ -90,7 +90,7 @@ const RUN_ID: ReportColumn = column(
 const WINDOW_START: ReportColumn =
     column("window_start", Kind::Time, |row| Cell::Time(row.start), "First instant of the window.");
 
-static RUNS: [ReportColumn; 31] = [
+static RUNS: [ReportColumn; 33] = [
     REPORT,
     RUN_ID,
     column("job", Kind::Text, |row| Cell::Text(Some(&row.kept.job)), "Name of the job."),
@@ -98,13 +98,25 @@ static RUNS: [ReportColumn; 31] = [
         "status",
         Kind::Text,
         |row| Cell::Text(Some(&row.kept.status)),
-        "How it ended: `done`, `empty`, `failed`, `refused`, `partly`.",
+        "How it ended: `done`, `empty`, `failed`, `refused`, `partly`, `held`.",
     ),
     WINDOW_START,
     column("window_end", Kind::Time, |row| Cell::Time(row.end), "First instant after the window."),
     column("now", Kind::Time, |row| Cell::Time(row.now), "The run's instant: when it was made, or what `--now` said."),
     column("version", Kind::Text, |row| Cell::Text(Some(&row.kept.version)), "Version of the program."),
     column("dry_run", Kind::Flag, |row| Cell::Flag(row.kept.dry_run), "Whether nothing was to be published."),
+    column(
+        "revision",
+        Kind::Number,
+        |row| Cell::Number(row.kept.revision),
+        "0 for the first run of the window that commits, then one more with each that replaces it.",
+    ),
+    column(
+        "resumed_tasks",
+        Kind::Number,
+        |row| Cell::Number(row.kept.resumed_tasks),
+        "Tasks that an earlier attempt had finished and this one took as they were.",
+    ),
     column(
         "objects_listed",
         Kind::Number,
@@ -471,6 +483,7 @@ impl RowBuilder {
             file: None,
             reason: None,
         };
+        let kind = self.kind;
         let mut add = |row: Row<'_>| -> Result<(), ArrowError> {
             self.push_row(&row)?;
             if self.rows >= most_rows {
@@ -478,7 +491,7 @@ impl RowBuilder {
             }
             Ok(())
         };
-        match self.kind {
+        match kind {
             ReportTableKind::Runs => add(row)?,
             ReportTableKind::Steps => {
                 let Some(steps) = kept.steps() else { return Ok(false) };

@@ -19,6 +19,8 @@ pub struct Kept<'a> {
     pub now: String,
     pub version: String,
     pub dry_run: bool,
+    pub revision: Option<u64>,
+    pub resumed_tasks: Option<u64>,
     pub objects: ObjectsReport,
     pub bytes: BytesReport,
     pub records: u64,

@@ -59,7 +59,7 @@ impl OutputTable {
             store,
             folder: sink.prefix().clone().join(spec.table()),
             format,
-            schema: TableSchema::new(Arc::clone(spec.output()), fields),
+            schema: TableSchema::builder(Arc::clone(spec.output())).with_table_partition_cols(fields).build(),
             partitions,
             skipped,
         }

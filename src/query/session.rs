@@ -151,7 +151,8 @@ impl Query {
                 continue;
             }
             let known: Vec<&str> = self.tables.iter().map(|known| known.name.as_str()).collect();
-            if !known.contains(&table.table()) && reads(&statement) {
+            let is_function = state.table_functions().contains_key(table.table());
+            if !known.contains(&table.table()) && !is_function && reads(&statement) {
                 let error = unknown("table", table.table(), &known);
                 return Err(Error::new(ErrorKind::Usage, "plan the SQL")
                     .with("unknown table", table.table())
