@@ -1,5 +1,9 @@
 //! A query over many large reports holds a few of them. Alone in its file: the peak is that of all children.
-#![allow(clippy::unwrap_used, reason = "these are tests; clippy.toml only knows functions marked as such")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "these are tests; clippy.toml only knows functions marked as such"
+)]
 
 mod support;
 

@@ -52,12 +52,11 @@ pub fn run(request: &RunsRequest, printer: &Printer) -> Result<Outcome> {
     runtime()?.block_on(async {
         let mut reports = folder.list().await?;
         newest_first(&mut reports);
-        match &request.show {
-            Some(run) => show(run, &folder, reports, &skipped, printer).await?,
-            None => {
-                let lines = newest(request.last, status, window, &folder, reports, &skipped).await?;
-                print(&lines, printer)?;
-            }
+        if let Some(run) = &request.show {
+            show(run, &folder, reports, &skipped, printer).await?;
+        } else {
+            let lines = newest(request.last, status, window, &folder, reports, &skipped).await?;
+            print(&lines, printer)?;
         }
         for note in skipped.notes() {
             printer.warning(&note);
@@ -134,13 +133,13 @@ fn line(report: String, kept: Kept<'_>) -> Line {
 }
 
 fn print(lines: &[Line], printer: &Printer) -> Result<()> {
+    use Align::{Left, Right};
     if printer.is_json() {
         return printer.json(&lines);
     }
     if lines.is_empty() {
         return printer.result("no runs\n");
     }
-    use Align::{Left, Right};
     let mut columns = Columns::new(&[Left, Left, Right, Right, Right, Right, Right, Left, Left]);
     columns
         .row(["window", "status", "rows", "dead letters", "time", "CPU", "memory", "when", "error"].map(str::to_owned));

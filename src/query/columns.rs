@@ -19,7 +19,7 @@ pub enum ReportTableKind {
     Runs,
     /// One row per step of an attempt: its ledger.
     Steps,
-    /// One row per file that an attempt wrote.
+    /// One row per file that an attempt wrote. Those of a run that is not `done` were given up.
     Files,
     /// One row per attempt and reason.
     DeadLetters,
@@ -158,10 +158,15 @@ static RUNS: [ReportColumn; 33] = [
         "bytes_written",
         Kind::Number,
         |row| Cell::Number(Some(row.kept.bytes.written)),
-        "Bytes of all output files.",
+        "Bytes of all files; published when `status` is `done`.",
     ),
     column("records", Kind::Number, |row| Cell::Number(Some(row.kept.records)), "Raw records read."),
-    column("rows", Kind::Number, |row| Cell::Number(Some(row.kept.rows())), "Rows written, over all tables."),
+    column(
+        "rows",
+        Kind::Number,
+        |row| Cell::Number(Some(row.kept.rows())),
+        "Rows of all tables; published when `status` is `done`.",
+    ),
     column(
         "dead_letters",
         Kind::Number,
@@ -187,7 +192,7 @@ static RUNS: [ReportColumn; 33] = [
         "files",
         Kind::Number,
         |row| Cell::Number(Some(row.kept.tables.iter().map(|table| table.files).sum())),
-        "Number of output files, over all tables.",
+        "Files of all tables; published when `status` is `done`.",
     ),
     column(
         "error_kind",
@@ -326,7 +331,7 @@ impl ReportTableKind {
         match self {
             Self::Runs => "One row per attempt of a run.",
             Self::Steps => "The ledger: one row per step of an attempt.",
-            Self::Files => "One row per file that an attempt wrote.",
+            Self::Files => "One row per file that an attempt wrote. Those of a run that is not `done` were given up.",
             Self::DeadLetters => "One row per attempt and reason for which records could not be used.",
         }
     }

@@ -73,7 +73,8 @@ impl RowWriter {
         let text = match self.format {
             RowFormat::Text { width } => {
                 let longest = if width.is_some() { usize::MAX } else { LONGEST_CELL };
-                let cell = |text: String| shortened(&visible(&text), longest);
+                let plan = self.is_plan();
+                let cell = |text: String| if plan { text } else { shortened(&visible(&text), longest) };
                 cells(batch, "NULL", &mut |row| self.waiting.push(row.into_iter().map(cell).collect()))?;
                 if self.waiting.len() >= BLOCK_ROWS { self.block() } else { String::new() }
             }
@@ -114,6 +115,9 @@ impl RowWriter {
 
     fn block(&mut self) -> String {
         let mut rows = std::mem::take(&mut self.waiting);
+        if self.is_plan() {
+            return rows.iter().map(|row| row.join("\n")).collect();
+        }
         let before = self.printed;
         self.printed += rows.len() as u64;
         let RowFormat::Text { width: Some(width) } = self.format else { return self.table(&rows) };
@@ -137,6 +141,12 @@ impl RowWriter {
             }
         }
         self.capped_table(&rows, cap)
+    }
+
+    /// What `EXPLAIN` answers: trees of many lines, written by the engine.
+    fn is_plan(&self) -> bool {
+        let names = self.schema.fields().iter().map(|field| field.name().as_str());
+        names.eq(["plan_type", "plan"])
     }
 
     fn widths(&self, rows: &[Vec<String>]) -> Vec<usize> {
@@ -231,13 +241,11 @@ fn visible(text: &str) -> String {
 
 /// At most `longest` characters, the last of them `…` when some are missing.
 pub(crate) fn shortened(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
-        None => text.to_owned(),
-        Some(_) => {
-            let kept: String = text.chars().take(longest.saturating_sub(1)).collect();
-            format!("{kept}…")
-        }
+    if text.char_indices().nth(longest).is_none() {
+        return text.to_owned();
     }
+    let kept: String = text.chars().take(longest.saturating_sub(1)).collect();
+    format!("{kept}…")
 }
 
 fn quoted(cell: &str) -> String {

@@ -16,9 +16,12 @@ fn is_told_by_names(filter: &Expr, told: &[&str]) -> bool {
 pub(super) fn pushdown(filters: &[&Expr], told: &[&str]) -> Vec<TableProviderFilterPushDown> {
     filters
         .iter()
-        .map(|filter| match is_told_by_names(filter, told) {
-            true => TableProviderFilterPushDown::Inexact,
-            false => TableProviderFilterPushDown::Unsupported,
+        .map(|filter| {
+            if is_told_by_names(filter, told) {
+                TableProviderFilterPushDown::Inexact
+            } else {
+                TableProviderFilterPushDown::Unsupported
+            }
         })
         .collect()
 }

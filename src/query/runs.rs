@@ -135,7 +135,10 @@ struct ReportRows {
 
 impl fmt::Debug for ReportRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReportRows").field("table", &self.kind.name()).field("reports", &self.reports.len()).finish()
+        f.debug_struct("ReportRows")
+            .field("table", &self.kind.name())
+            .field("reports", &self.reports.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -443,13 +443,13 @@ fn a_terminal_gets_lines_that_fit() {
 #[test]
 fn the_page_names_every_column() {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/runs.md")).unwrap();
-    let mut expected = String::new();
-    for kind in ReportTableKind::ALL {
-        expected +=
-            &format!("\n### `{}`\n\n{}\n\n| column | type | |\n|---|---|---|\n", kind.name(), kind.description());
-        for column in kind.columns() {
-            expected += &format!("| `{}` | {} | {} |\n", column.name, column.type_name(), column.description);
-        }
-    }
+    let table = |kind: ReportTableKind| {
+        let row = |column: &ReportColumn| {
+            format!("| `{}` | {} | {} |\n", column.name, column.type_name(), column.description)
+        };
+        let rows: String = kind.columns().iter().map(row).collect();
+        format!("\n### `{}`\n\n{}\n\n| column | type | |\n|---|---|---|\n{rows}", kind.name(), kind.description())
+    };
+    let expected: String = ReportTableKind::ALL.into_iter().map(table).collect();
     assert!(page.contains(&expected), "docs/runs.md lacks this:\n{expected}");
 }
