@@ -432,10 +432,10 @@ fn a_terminal_gets_lines_that_fit() {
      number  text                                          other
     1234567  long long long long long long long long lon…  short
     ");
-    insta::assert_snapshot!(written(30, sql), @"
+    insta::assert_snapshot!(written(20, sql), @"
     row 1
       number  1234567
-      text    long long long long…
+      text    long long l…
       other   short
     ");
 }
