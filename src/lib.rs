@@ -1,16 +1,22 @@
 //! `etl-runner`: raw JSON batches of a time window in, partitioned Parquet tables out, every record accounted for.
 
+// First, so that its macro is known in all the others.
+#[macro_use]
+mod failpoint;
+
 pub mod cli;
 pub mod commands;
 pub mod commit;
 pub mod dead_letter;
 pub mod engine;
 pub mod job;
+pub mod manifest;
 pub mod query;
 pub mod registry;
 pub mod report;
 pub mod sink;
 pub mod source;
+pub mod stop;
 pub mod storage;
 pub mod window;
 

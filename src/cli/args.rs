@@ -2,7 +2,7 @@
 
 use super::printer::{Color, Output, Printer, ProgressStyle};
 use super::usage;
-use crate::commands::{CheckRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
+use crate::commands::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use etl_sdk::Result;
 use std::num::NonZeroUsize;
@@ -15,7 +15,8 @@ Exit codes:
   2  the command line or the job file is wrong
   3  a gate refused to publish, such as limits.dead_letters
   4  another run holds the window
-  5  partly done";
+  5  partly done
+  6  stopped by a signal";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,6 +46,14 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   etl-runner check job.yaml
   etl-runner check job.yaml --set source.url=s3://raw/clickstream --output json
+
+";
+
+const GC_EXAMPLES: &str = "\
+Examples:
+  etl-runner gc job.yaml
+  etl-runner gc job.yaml --older-than 7d --output json
+  etl-runner gc job.yaml --apply
 
 ";
 
@@ -112,6 +121,9 @@ pub(super) enum Command {
     /// Check a job file and all that it names, offline.
     #[command(after_help = [CHECK_EXAMPLES, EXIT_CODES].concat())]
     Check(CheckArgs),
+    /// Show what stopped and killed runs left behind, and remove it with --apply.
+    #[command(after_help = [GC_EXAMPLES, EXIT_CODES].concat())]
+    Gc(GcArgs),
     /// List the transformers and enrichments that a job may name.
     #[command(after_help = "Examples:\n  etl-runner list\n  etl-runner list --output json")]
     List(ListArgs),
@@ -139,6 +151,15 @@ pub(super) struct RunOptions {
     /// Do everything except publish.
     #[arg(long)]
     dry_run: bool,
+    /// Wait this long for another run of the window instead of ending with exit code 4, such as 10m.
+    #[arg(long, value_name = "SPAN")]
+    wait: Option<String>,
+    /// Replace the window's rows by nothing when its input is gone.
+    #[arg(long)]
+    allow_empty: bool,
+    /// Also replace the rows of committed windows that this one covers.
+    #[arg(long)]
+    supersede: bool,
     #[command(flatten)]
     screen: ScreenArgs,
 }
@@ -203,6 +224,27 @@ pub(super) struct CheckArgs {
     /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GcArgs {
+    /// The job file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Leave alone what was written to within this span.
+    #[arg(long, value_name = "SPAN", default_value = "24h")]
+    older_than: String,
+    /// Remove what is shown.
+    #[arg(long)]
+    apply: bool,
+    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// The instant that ages are counted from, such as 2026-11-20T01:05:00Z.
+    #[arg(long, value_name = "INSTANT")]
+    now: Option<String>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -305,6 +347,7 @@ impl Command {
             Self::Runs(RunsArgs { output, .. })
             | Self::Sql(SqlArgs { output, .. })
             | Self::Check(CheckArgs { output, .. })
+            | Self::Gc(GcArgs { output, .. })
             | Self::List(ListArgs { output })
             | Self::Explain(ExplainArgs { output, .. })
             | Self::Schema(SchemaArgs { output }) => ScreenArgs { output: *output, ..ScreenArgs::default() },
@@ -323,6 +366,9 @@ impl RunArgs {
             overrides: window.overrides,
             now: window.now,
             dry_run: self.options.dry_run,
+            wait: self.options.wait,
+            allow_empty: self.options.allow_empty,
+            supersede: self.options.supersede,
             threads: window.threads.map(NonZeroUsize::get),
         }
     }
@@ -337,6 +383,18 @@ impl PlanArgs {
             overrides: self.window.overrides,
             now: self.window.now,
             threads: self.window.threads.map(NonZeroUsize::get),
+        }
+    }
+}
+
+impl GcArgs {
+    pub fn into_request(self) -> GcRequest {
+        GcRequest {
+            job_file: self.file,
+            older_than: self.older_than,
+            apply: self.apply,
+            overrides: self.overrides,
+            now: self.now,
         }
     }
 }

@@ -51,6 +51,7 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
         Command::Runs(runs) => commands::runs::run(&runs.into_request(), printer),
         Command::Sql(sql) => commands::sql::run(&sql.into_request(), &builtin(), printer),
         Command::Check(check) => commands::check::run(&check.into_request(), &builtin(), printer),
+        Command::Gc(gc) => commands::gc::run(&gc.into_request(), printer),
         Command::List(_) => commands::list::run(&builtin(), printer),
         Command::Explain(explain) => commands::explain::run(&explain.name, &builtin(), printer),
         Command::Schema(_) => commands::schema::run(&builtin(), printer),

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod explain;
+pub mod gc;
 pub mod list;
 pub mod plan;
 mod request;
@@ -12,7 +13,7 @@ pub mod sql;
 
 use etl_sdk::ErrorKind;
 
-pub use request::{CheckRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
+pub use request::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
 
 /// How a command ended, when it did not fail with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,6 +17,12 @@ pub struct RunRequest {
     pub now: Option<String>,
     /// Do all but publish.
     pub dry_run: bool,
+    /// How long to wait for another run of the window, such as `10m`; not at all when absent.
+    pub wait: Option<String>,
+    /// Replace the window's rows by nothing when its input is gone.
+    pub allow_empty: bool,
+    /// Also replace the rows of committed windows that this one covers.
+    pub supersede: bool,
     /// Worker threads; overrides `limits.threads`.
     pub threads: Option<usize>,
 }
@@ -45,6 +51,21 @@ pub struct CheckRequest {
     pub job_file: PathBuf,
     /// `path=value` overrides of the job file, in order.
     pub overrides: Vec<String>,
+}
+
+/// A look for what stopped and killed runs left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GcRequest {
+    /// The job file.
+    pub job_file: PathBuf,
+    /// What has been written to since then is left alone: `24h`.
+    pub older_than: String,
+    /// Remove it.
+    pub apply: bool,
+    /// `path=value` overrides of the job file, in order.
+    pub overrides: Vec<String>,
+    /// The instant that ages are counted from, as it was written; the clock's when absent.
+    pub now: Option<String>,
 }
 
 /// A look at the runs of a job.

@@ -2,6 +2,7 @@
 
 use super::{ByteSize, Span};
 use crate::dead_letter::DeadLetterConfig;
+use crate::manifest::ManifestConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 use crate::storage::S3Config;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// One job: where raw batches are, what becomes of them, and where the tables go.
 ///
@@ -32,6 +34,10 @@ pub struct JobConfig {
     pub tables: BTreeMap<String, TableConfig>,
     /// Where the tables go.
     pub sink: SinkConfig,
+    /// Manifests for a warehouse and lists of partitions for a catalog, written with every run under `_manifests` of the
+    /// sink.
+    #[serde(default)]
+    pub manifest: ManifestConfig,
     /// Where the runner keeps what it knows of its runs. Default: the folder `_state` of the sink.
     #[serde(default)]
     pub state: StateConfig,
@@ -136,6 +142,16 @@ pub struct StateConfig {
     pub url: Option<String>,
     /// How to reach an `s3://` url. Default: the sink's settings.
     pub s3: Option<S3Config>,
+    /// How long a run holds its window after the runner was last heard of. It renews its hold while it lives, so this is
+    /// how long others wait after a machine is lost. Default: `60s`.
+    pub lease: Option<Span>,
+}
+
+impl StateConfig {
+    /// [`StateConfig::lease`] or its default.
+    pub fn lease_length(&self) -> Duration {
+        Duration::from_secs(self.lease.map_or(60, |span| span.seconds.unsigned_abs().max(1)))
+    }
 }
 
 /// Bounds and resources.

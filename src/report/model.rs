@@ -5,6 +5,7 @@ use crate::window::Window;
 use chrono::SecondsFormat;
 use etl_sdk::{CacheStats, Error, Fact, Ledger, StepCounts};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Version of the report's fields. It grows when a field changes its meaning or goes away, not when one is added.
@@ -30,6 +31,12 @@ pub struct RunReport {
     pub version: String,
     /// Whether nothing was to be published.
     pub dry_run: bool,
+    /// 0 for the first run of the window that commits, then one more with each that replaces it.
+    #[serde(default)]
+    pub revision: u32,
+    /// Tasks that an earlier run had finished and this one took as they were.
+    #[serde(default)]
+    pub resumed_tasks: u64,
     /// Input objects.
     pub objects: ObjectsReport,
     /// Bytes in and out.
@@ -75,8 +82,12 @@ pub enum Status {
     Failed,
     /// A gate refused to publish.
     Refused,
-    /// Something is published and something is still to be done.
+    /// The window is committed, and something is still to be made visible.
     Partly,
+    /// Another run holds the window, or has committed it first.
+    Held,
+    /// Told to end by a signal; nothing was published.
+    Stopped,
 }
 
 /// A window as text, RFC 3339 in UTC.
@@ -221,7 +232,8 @@ pub struct PhaseReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ErrorReport {
-    /// `usage`, `config`, `not_found`, `permission`, `unavailable`, `limit`, `gate`, `held` or `internal`.
+    /// `usage`, `config`, `not_found`, `permission`, `unavailable`, `limit`, `gate`, `held`, `stopped` or
+    /// `internal`.
     pub kind: String,
     /// One line with all causes.
     pub message: String,
@@ -252,6 +264,7 @@ impl From<&Error> for ErrorReport {
             ErrorKind::Limit => "limit",
             ErrorKind::Gate => "gate",
             ErrorKind::Held => "held",
+            ErrorKind::Stopped => "stopped",
             ErrorKind::Internal => "internal",
         };
         let mut facts = BTreeMap::new();
@@ -285,8 +298,8 @@ impl From<&CacheStats> for CacheReport {
 impl StepReport {
     /// The counts of one step.
     pub fn new(name: &str, table: Option<&str>, counts: &StepCounts) -> Self {
-        let owned = |reasons: &BTreeMap<&'static str, u64>| {
-            reasons.iter().map(|(reason, rows)| ((*reason).to_owned(), *rows)).collect()
+        let owned = |reasons: &BTreeMap<Cow<'static, str>, u64>| {
+            reasons.iter().map(|(reason, rows)| (reason.to_string(), *rows)).collect()
         };
         Self {
             name: name.to_owned(),

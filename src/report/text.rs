@@ -39,14 +39,16 @@ impl RunReport {
         let dry = match (self.dry_run, self.status) {
             (false, _) => "",
             (true, Status::Done | Status::Partly) => ", dry run: nothing published",
-            (true, Status::Empty | Status::Failed | Status::Refused) => ", dry run",
+            (true, Status::Empty | Status::Failed | Status::Refused | Status::Stopped | Status::Held) => ", dry run",
         };
         let what = match self.status {
             Status::Done => "done".to_owned(),
             Status::Empty => "empty: no object in this window".to_owned(),
             Status::Failed => "FAILED: nothing published".to_owned(),
             Status::Refused => "REFUSED by a gate: nothing published".to_owned(),
-            Status::Partly => "PARTLY DONE".to_owned(),
+            Status::Partly => "PARTLY DONE: committed, not all of it is visible".to_owned(),
+            Status::Held => "HELD by another run: nothing published".to_owned(),
+            Status::Stopped => "STOPPED: nothing published".to_owned(),
         };
         format!(
             "{what}  job {}  window {}/{}  in {}{dry}",
@@ -232,11 +234,11 @@ mod tests {
         let mut ledger = Ledger::default();
         let payload = ledger.step("payload");
         (payload.read, payload.added, payload.kept) = (1_010, 98_990, 99_988);
-        payload.dead = [("bad_json", 12)].into();
+        payload.dead = [("bad_json".into(), 12)].into();
         let event = ledger.step("event");
         (event.read, event.kept) = (99_988, 98_000);
-        event.filtered = [("stale", 1_880), ("future", 100)].into();
-        event.dead = [("bad_json", 1), ("no_app_id", 7)].into();
+        event.filtered = [("stale".into(), 1_880), ("future".into(), 100)].into();
+        event.dead = [("bad_json".into(), 1), ("no_app_id".into(), 7)].into();
         report.set_ledger(&ledger, &|step| (step == "event").then(|| "event_v2".to_owned()));
         let file = |table: &str, day: &str, number: u32, rows: u64| FileReport {
             table: table.to_owned(),
