@@ -4,7 +4,7 @@ use super::{ByteSize, Span};
 use crate::dead_letter::DeadLetterConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
-use crate::storage::S3Config;
+use crate::storage::{RetryConfig, S3Config};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -165,6 +165,8 @@ pub struct LimitsConfig {
     /// Input bytes (estimated after decompression) that one task takes at most. A task is what is done, or done again,
     /// as a whole; each writes its own files. Default: `192MiB`.
     pub task_bytes: ByteSize,
+    /// How often and how long a failing call of a bucket is tried again. Default: 10 attempts within `2m`.
+    pub retry: RetryConfig,
 }
 
 impl Default for LimitsConfig {
@@ -180,6 +182,7 @@ impl Default for LimitsConfig {
             depth: 200,
             objects: 1_000_000,
             task_bytes: ByteSize::mib(192),
+            retry: RetryConfig::default(),
         }
     }
 }

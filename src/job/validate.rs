@@ -107,6 +107,8 @@ impl Job {
             ("limits", "depth", u64::from(limits.depth)),
             ("limits", "objects", limits.objects),
             ("limits", "task_bytes", limits.task_bytes.0),
+            ("limits.retry", "attempts", u64::from(limits.retry.attempts)),
+            ("limits.retry", "stall", u64::try_from(limits.retry.stall.seconds).unwrap_or(0)),
             ("sink", "target_file_size", sink.target_file_size.0),
             ("sink", "row_group_rows", sink.row_group_rows as u64),
             ("sink", "row_group_bytes", sink.row_group_bytes.0),
@@ -114,7 +116,8 @@ impl Job {
         ];
         match bounds.iter().find(|(_, _, value)| *value == 0) {
             Some((section, key, _)) => {
-                Err(self.wrong(&[section, key], format_args!("`{section}.{key}` must be at least 1")))
+                let path: Vec<&str> = section.split('.').chain([*key]).collect();
+                Err(self.wrong(&path, format_args!("`{section}.{key}` must be at least 1")))
             }
             None => Ok(()),
         }

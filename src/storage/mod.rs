@@ -2,9 +2,11 @@
 
 mod config;
 mod error;
+pub mod retry;
 
 pub use config::S3Config;
 pub use error::store_error;
+pub use retry::RetryConfig;
 
 use etl_sdk::{Error, Result};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -24,6 +26,7 @@ pub struct Storage {
     store: Arc<dyn ObjectStore>,
     kind: StorageKind,
     prefix: ObjectPath,
+    retry: RetryConfig,
 }
 
 /// What is behind a [`Storage`].
@@ -39,8 +42,13 @@ impl Storage {
     /// Opens a folder path, a `file://` url or an `s3://bucket/prefix` url. `base` is what relative folders start from.
     /// Nothing is read or created.
     pub fn open(url: &str, s3: &S3Config, base: &Path) -> Result<Self> {
+        Self::open_with(url, s3, base, &RetryConfig::default())
+    }
+
+    /// As [`Storage::open`], with the job's `limits.retry`.
+    pub fn open_with(url: &str, s3: &S3Config, base: &Path, retry: &RetryConfig) -> Result<Self> {
         if let Some(rest) = url.strip_prefix("s3://") {
-            return Self::bucket(url, rest, s3);
+            return Self::bucket(url, rest, s3, *retry);
         }
         let folder = match url.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => PathBuf::from(path),
@@ -55,10 +63,16 @@ impl Storage {
         let prefix = ObjectPath::from_absolute_path(&folder)
             .map_err(|error| Error::config("read the folder's path").with("url", url).source(error))?;
         let url = folder.display().to_string();
-        Ok(Self { url, store: Arc::new(LocalFileSystem::new()), kind: StorageKind::Folder(folder), prefix })
+        Ok(Self {
+            url,
+            store: Arc::new(LocalFileSystem::new()),
+            kind: StorageKind::Folder(folder),
+            prefix,
+            retry: *retry,
+        })
     }
 
-    fn bucket(url: &str, rest: &str, s3: &S3Config) -> Result<Self> {
+    fn bucket(url: &str, rest: &str, s3: &S3Config, retry: RetryConfig) -> Result<Self> {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
             return Err(unknown_url(url));
@@ -67,6 +81,7 @@ impl Storage {
             .map_err(|error| Error::config("read the url's prefix").with("url", url).source(error))?;
         let mut builder = AmazonS3Builder::from_env()
             .with_bucket_name(bucket)
+            .with_retry(retry.of_client())
             .with_virtual_hosted_style_request(!s3.path_style)
             .with_client_options(
                 ClientOptions::new()
@@ -87,7 +102,8 @@ impl Storage {
             builder.build().map_err(|error| Error::config("set up the bucket").with("url", url).source(error))?,
         );
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { url, store: Arc::clone(&store) as Arc<dyn ObjectStore>, kind: StorageKind::Bucket(store), prefix })
+        let kind = StorageKind::Bucket(Arc::clone(&store));
+        Ok(Self { url, store, kind, prefix, retry })
     }
 
     /// The url as opened, without a slash at the end; folders as absolute paths.
@@ -98,6 +114,11 @@ impl Storage {
     /// The store. Its paths are whole keys: begin with [`Storage::prefix`].
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// How often and how long its calls are tried again.
+    pub fn retry(&self) -> &RetryConfig {
+        &self.retry
     }
 
     /// What is behind it.

@@ -7,6 +7,7 @@
 )]
 
 pub mod events;
+pub mod fault_proxy;
 pub mod servers;
 
 use arrow::json::LineDelimitedWriter;
