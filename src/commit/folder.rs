@@ -5,7 +5,7 @@
 //! their final places they would leave empty partition folders behind when a run is given up, and a catalog that looks
 //! for partitions would register those.
 
-use super::{PendingFile, PendingStore, PendingWriter, Staged, check_path};
+use super::{DISK_FULL, PendingFile, PendingStore, PendingWriter, Staged, check_path, is_disk_full};
 use etl_sdk::{Error, ErrorKind, Result};
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -227,8 +227,9 @@ fn io_error(operation: &str, path: &str, error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::NotFound => ErrorKind::NotFound,
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Permission,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Limit,
+        kind if is_disk_full(kind) => ErrorKind::Limit,
         _ => ErrorKind::Unavailable,
     };
-    Error::new(kind, operation).with("path", path).source(error)
+    let failure = Error::new(kind, operation).with("path", path).source(error);
+    if kind == ErrorKind::Limit { failure.hint(DISK_FULL) } else { failure }
 }

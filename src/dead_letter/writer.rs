@@ -1,6 +1,6 @@
 //! One gzip file of JSON lines per task.
 
-use crate::commit::{PendingFile, PendingStore, PendingWriter};
+use crate::commit::{DISK_FULL, PendingFile, PendingStore, PendingWriter, is_disk_full};
 use chrono::{DateTime, SecondsFormat, Utc};
 use etl_sdk::{Error, ErrorKind, Reject, Result, Run};
 use flate2::write::GzEncoder;
@@ -16,13 +16,16 @@ pub struct DeadLetterSpec {
     pub job: String,
     /// The run: its name, its instant and the start of its window.
     pub run: Run,
+    /// Name of the run with its revision and amendment; part of the path.
+    pub name: String,
     /// The task's number in the run.
     pub task: u32,
     /// Most bytes of a raw record that are kept; 0 keeps none.
     pub raw_bytes: u64,
 }
 
-/// Writes the dead letters of one task to `job=<job>/dt=<day of the window's start>/run=<run>/part-<task>.json.gz`.
+/// Writes the dead letters of one task to `job=<job>/dt=<day of the window's start>/run=<run>/part-<task>.json.gz`, where
+/// `<run>` is the run's name.
 ///
 /// The file is begun with the first dead letter: a task without any leaves none. Dropped without
 /// [`DeadLetterWriter::finish`], it leaves nothing behind. The same dead letters give the same bytes.
@@ -69,7 +72,7 @@ impl DeadLetterWriter {
     pub fn new(store: Arc<dyn PendingStore>, spec: DeadLetterSpec) -> Result<Self> {
         let first_seen = instant(spec.run.now_msec)?.to_rfc3339_opts(SecondsFormat::Millis, true);
         let day = instant(spec.run.window_start_msec)?.format("%Y-%m-%d");
-        let path = format!("job={}/dt={day}/run={}/part-{:05}.json.gz", spec.job, spec.run.id, spec.task);
+        let path = format!("job={}/dt={day}/run={}/part-{:05}.json.gz", spec.job, spec.name, spec.task);
         Ok(Self { store, path, spec, first_seen, encoder: None, line: Vec::new(), written: 0 })
     }
 
@@ -122,7 +125,7 @@ impl DeadLetterWriter {
             raw_encoding: encoding,
             truncated: raw.truncated,
             job: &self.spec.job,
-            run: &self.spec.run.id,
+            run: &self.spec.name,
             first_seen: &self.first_seen,
         };
         self.line.clear();
@@ -176,11 +179,16 @@ fn instant(msec: i64) -> Result<DateTime<Utc>> {
 
 /// The kind is the store's when the store failed: it decides whether the task is tried again.
 fn write_error(path: &str, error: io::Error) -> Error {
-    let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).map(Error::kind);
-    let kind = ours.unwrap_or(match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Limit,
-        io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-        _ => ErrorKind::Unavailable,
-    });
-    Error::new(kind, "write dead letters").with("path", path).source(error)
+    let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let (kind, hint) = match (ours, error.kind()) {
+        (Some(error), _) => (error.kind(), error.hint_text().map(str::to_owned)),
+        (None, kind) if is_disk_full(kind) => (ErrorKind::Limit, Some(DISK_FULL.to_owned())),
+        (None, io::ErrorKind::PermissionDenied) => (ErrorKind::Permission, None),
+        (None, _) => (ErrorKind::Unavailable, None),
+    };
+    let failure = Error::new(kind, "write dead letters").with("path", path).source(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }

@@ -24,6 +24,7 @@ use etl_sdk::{Error, Result};
 use futures::StreamExt;
 use futures::executor::block_on;
 use std::fmt;
+use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::runtime::Handle;
@@ -103,6 +104,29 @@ impl Sorter {
             file: None,
             stretches: Vec::new(),
         }
+    }
+
+    /// A collector with rows that [`RowCollector::keep`] gave, perhaps to another process.
+    ///
+    /// Fails with kind `Limit` when the disk of `limits.spill_folder` is full.
+    pub fn restore(
+        &self,
+        schema: &SchemaRef,
+        kept: &[u8],
+        stretches: &[u64],
+        size: (u64, u64),
+    ) -> Result<RowCollector> {
+        let mut collector = self.collector(schema);
+        (collector.rows, collector.bytes) = size;
+        let mut rest = kept;
+        for length in stretches {
+            let Some((stretch, after)) = rest.split_at_checked(*length as usize) else {
+                return Err(Error::internal("restore collected rows").with("bytes", kept.len()));
+            };
+            collector.append(stretch)?;
+            rest = after;
+        }
+        Ok(collector)
     }
 
     /// Sorts the rows of all collectors by the columns `by`, ascending, nulls first. Rows that are equal in them keep
@@ -206,13 +230,33 @@ impl RowCollector {
         self.bytes
     }
 
+    /// The rows as bytes that [`Sorter::restore`] takes, and the lengths of their stretches. What it gives is bounded by
+    /// what a task can make.
+    pub fn keep(&mut self) -> Result<(Vec<u8>, Vec<u64>)> {
+        if !self.waiting.is_empty() {
+            self.write()?;
+        }
+        let mut kept = Vec::new();
+        let mut lengths = Vec::with_capacity(self.stretches.len());
+        let file = self.file()?;
+        for stretch in &self.stretches {
+            let read = file.read(*stretch).read_to_end(&mut kept);
+            lengths.push(read.map_err(|error| disk_error("read collected rows", error.kind()).source(error))? as u64);
+        }
+        Ok((kept, lengths))
+    }
+
     fn write(&mut self) -> Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
         let encoded = encode(&self.schema, &waiting, batch_bytes(self.sorter.memory))?;
         self.release();
+        self.append(&encoded)
+    }
+
+    fn append(&mut self, encoded: &[u8]) -> Result<()> {
         let file = self.file()?;
         let stretch =
-            file.append(&encoded).map_err(|error| disk_error("write collected rows", error.kind()).source(error))?;
+            file.append(encoded).map_err(|error| disk_error("write collected rows", error.kind()).source(error))?;
         self.stretches.push(stretch);
         Ok(())
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// One job: where raw batches are, what becomes of them, and where the tables go.
 ///
@@ -136,6 +137,16 @@ pub struct StateConfig {
     pub url: Option<String>,
     /// How to reach an `s3://` url. Default: the sink's settings.
     pub s3: Option<S3Config>,
+    /// How long a run holds its window after the runner was last heard of. It renews its hold while it lives, so this is
+    /// how long others wait after a machine is lost. Default: `60s`.
+    pub lease: Option<Span>,
+}
+
+impl StateConfig {
+    /// [`StateConfig::lease`] or its default.
+    pub fn lease_length(&self) -> Duration {
+        Duration::from_secs(self.lease.map_or(60, |span| span.seconds.unsigned_abs().max(1)))
+    }
 }
 
 /// Bounds and resources.
@@ -145,8 +156,12 @@ pub struct LimitsConfig {
     /// More dead letters than this make the run fail with exit code 3 and publish nothing: a share of all records and
     /// elements read (`5%`) or a count (`1000`). Default: no limit.
     pub dead_letters: Option<DeadLetterLimit>,
-    /// Memory for sorting and merging; beyond it, rows spill to disk. Default: `128MiB`.
+    /// Memory for sorting and merging; beyond it, rows spill to disk. Default: `128MiB`, and an eighth of
+    /// what the process may take where that is less.
     pub memory: ByteSize,
+    /// What the process may take in all. Threads and `memory` are lowered to fit, and a run that comes near it all the
+    /// same is stopped with an error. Default: the container's limit (cgroup), else none. Example: `2GiB`
+    pub memory_total: Option<ByteSize>,
     /// Worker threads. Default: one per core.
     pub threads: Option<usize>,
     /// Folder for spilled rows. Default: the system's temporary folder.
@@ -174,6 +189,7 @@ impl Default for LimitsConfig {
         Self {
             dead_letters: None,
             memory: ByteSize::mib(128),
+            memory_total: None,
             threads: None,
             spill_folder: None,
             record_bytes: ByteSize::mib(32),

@@ -101,6 +101,7 @@ impl Job {
         let bounds = [
             ("limits", "threads", limits.threads.map_or(1, |threads| threads as u64)),
             ("limits", "memory", limits.memory.0),
+            ("limits", "memory_total", limits.memory_total.map_or(1, |total| total.0)),
             ("limits", "record_bytes", limits.record_bytes.0),
             ("limits", "object_bytes", limits.object_bytes.0),
             ("limits", "expansion_ratio", u64::from(limits.expansion_ratio)),

@@ -29,6 +29,12 @@ pub struct RunReport {
     pub version: String,
     /// Whether nothing was to be published.
     pub dry_run: bool,
+    /// 0 for the first run of the window that commits, then one more with each that replaces it.
+    #[serde(default)]
+    pub revision: u32,
+    /// Tasks that an earlier run had finished and this one took as they were.
+    #[serde(default)]
+    pub resumed_tasks: u64,
     /// Input objects.
     pub objects: ObjectsReport,
     /// Bytes in and out.
@@ -74,8 +80,10 @@ pub enum Status {
     Failed,
     /// A gate refused to publish.
     Refused,
-    /// Something is published and something is still to be done.
+    /// The window is committed, and something is still to be made visible.
     Partly,
+    /// Another run holds the window, or has committed it first.
+    Held,
     /// Told to end by a signal; nothing was published.
     Stopped,
 }
