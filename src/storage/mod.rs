@@ -3,10 +3,12 @@
 mod config;
 mod error;
 pub mod retry;
+mod sdk;
 
 pub use config::S3Config;
 pub use error::store_error;
 pub use retry::RetryConfig;
+pub use sdk::{sdk_client, sdk_error};
 
 use etl_sdk::{Error, Result};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -27,6 +29,8 @@ pub struct Storage {
     kind: StorageKind,
     prefix: ObjectPath,
     retry: RetryConfig,
+    /// How the bucket is reached; `None` for a folder.
+    address: Option<Arc<sdk::BucketAddress>>,
 }
 
 /// What is behind a [`Storage`].
@@ -69,6 +73,7 @@ impl Storage {
             kind: StorageKind::Folder(folder),
             prefix,
             retry: *retry,
+            address: None,
         })
     }
 
@@ -98,12 +103,13 @@ impl Storage {
         if s3.anonymous {
             builder = builder.with_skip_signature(true);
         }
+        let address = Some(Arc::new(sdk::BucketAddress::of(&builder, bucket)));
         let store = Arc::new(
             builder.build().map_err(|error| Error::config("set up the bucket").with("url", url).source(error))?,
         );
         let url = url.trim_end_matches('/').to_owned();
         let kind = StorageKind::Bucket(Arc::clone(&store));
-        Ok(Self { url, store, kind, prefix, retry })
+        Ok(Self { url, store, kind, prefix, retry, address })
     }
 
     /// The url as opened, without a slash at the end; folders as absolute paths.
