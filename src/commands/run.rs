@@ -2,7 +2,7 @@
 
 use super::{Outcome, RunRequest, process_environment};
 use crate::cli::{Printer, ProgressDisplay};
-use crate::engine::{JobContext, Pipeline, RunPlan, execute};
+use crate::engine::{JobContext, Pipeline, RunPlan, execute, memory};
 use crate::job::{Job, Span, load};
 use crate::registry::builtin;
 use crate::report::{Progress, Status};
@@ -18,8 +18,11 @@ pub fn run(request: &RunRequest, printer: &Printer) -> Result<Outcome> {
     let (stop, told) = (Stop::default(), printer.clone());
     stop_on_signals(&stop, move |signal| told.note(&format!("{signal}: stopping; a second signal ends at once")))?;
     let now = instant(request.now.as_deref())?;
-    let job = load(&request.job_file, &request.overrides, &process_environment)?;
+    let mut job = load(&request.job_file, &request.overrides, &process_environment)?;
     let window = window(request.window.as_deref(), request.last.as_deref(), now)?;
+    let asked = threads(request.threads, &job);
+    let fitted = memory::fit(&mut job, asked)?;
+    memory::watch(fitted.total, &stop)?;
     let pipeline = Pipeline::build(&job, &builtin())?;
     let runtime = runtime()?;
     let progress = Progress::default();
@@ -30,12 +33,13 @@ pub fn run(request: &RunRequest, printer: &Printer) -> Result<Outcome> {
         window,
         now_msec: now.timestamp_millis(),
         now_given: request.now.is_some(),
-        threads: threads(request.threads, &job),
+        threads: fitted.threads,
         dry_run: request.dry_run,
         wait: wait(request.wait.as_deref())?,
         allow_empty: request.allow_empty,
         supersede: request.supersede,
         progress,
+        warnings: fitted.warnings,
     };
     let (report, result) = execute(&context, &plan);
     drop(context);

@@ -7,6 +7,7 @@ mod context;
 mod describe;
 mod fingerprint;
 pub mod inputs;
+pub mod memory;
 mod merge;
 mod merged;
 mod output;

@@ -1,6 +1,7 @@
 //! How DataFusion is set up here, and what its failures mean to a job.
 
-use super::spill::{SpillFolder, disk_error, is_disk_full};
+use super::spill::{SpillFolder, disk_error};
+use crate::commit::is_disk_full;
 use crate::job::LimitsConfig;
 use datafusion::common::DataFusionError;
 use datafusion::config::SpillCompression;

@@ -6,7 +6,7 @@ use crate::manifest::ManifestConfig;
 use crate::quality::QualityConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
-use crate::storage::S3Config;
+use crate::storage::{RetryConfig, S3Config};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -165,8 +165,12 @@ pub struct LimitsConfig {
     /// elements read (`5%`) or a count (`1000`), for all of them or also by reason:
     /// `{all: 5%, reasons: {not_json: 100, wrong_type: 1%}}`. Default: no limit.
     pub dead_letters: Option<DeadLetterLimits>,
-    /// Memory for sorting and merging; beyond it, rows spill to disk. Default: `128MiB`.
+    /// Memory for sorting and merging; beyond it, rows spill to disk. Default: `128MiB`, and an eighth of
+    /// what the process may take where that is less.
     pub memory: ByteSize,
+    /// What the process may take in all. Threads and `memory` are lowered to fit, and a run that comes near it all the
+    /// same is stopped with an error. Default: the container's limit (cgroup), else none. Example: `2GiB`
+    pub memory_total: Option<ByteSize>,
     /// Worker threads. Default: one per core.
     pub threads: Option<usize>,
     /// Folder for spilled rows. Default: the system's temporary folder.
@@ -185,6 +189,8 @@ pub struct LimitsConfig {
     /// Input bytes (estimated after decompression) that one task takes at most. A task is what is done, or done again,
     /// as a whole; each writes its own files. Default: `192MiB`.
     pub task_bytes: ByteSize,
+    /// How often and how long a failing call of a bucket is tried again. Default: 10 attempts within `2m`.
+    pub retry: RetryConfig,
 }
 
 impl Default for LimitsConfig {
@@ -192,6 +198,7 @@ impl Default for LimitsConfig {
         Self {
             dead_letters: None,
             memory: ByteSize::mib(128),
+            memory_total: None,
             threads: None,
             spill_folder: None,
             record_bytes: ByteSize::mib(32),
@@ -200,6 +207,7 @@ impl Default for LimitsConfig {
             depth: 200,
             objects: 1_000_000,
             task_bytes: ByteSize::mib(192),
+            retry: RetryConfig::default(),
         }
     }
 }

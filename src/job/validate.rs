@@ -101,12 +101,15 @@ impl Job {
         let bounds = [
             ("limits", "threads", limits.threads.map_or(1, |threads| threads as u64)),
             ("limits", "memory", limits.memory.0),
+            ("limits", "memory_total", limits.memory_total.map_or(1, |total| total.0)),
             ("limits", "record_bytes", limits.record_bytes.0),
             ("limits", "object_bytes", limits.object_bytes.0),
             ("limits", "expansion_ratio", u64::from(limits.expansion_ratio)),
             ("limits", "depth", u64::from(limits.depth)),
             ("limits", "objects", limits.objects),
             ("limits", "task_bytes", limits.task_bytes.0),
+            ("limits.retry", "attempts", u64::from(limits.retry.attempts)),
+            ("limits.retry", "stall", u64::try_from(limits.retry.stall.seconds).unwrap_or(0)),
             ("sink", "target_file_size", sink.target_file_size.0),
             ("sink", "row_group_rows", sink.row_group_rows as u64),
             ("sink", "row_group_bytes", sink.row_group_bytes.0),
@@ -116,7 +119,8 @@ impl Job {
         ];
         match bounds.iter().find(|(_, _, value)| *value == 0) {
             Some((section, key, _)) => {
-                Err(self.wrong(&[section, key], format_args!("`{section}.{key}` must be at least 1")))
+                let path: Vec<&str> = section.split('.').chain([*key]).collect();
+                Err(self.wrong(&path, format_args!("`{section}.{key}` must be at least 1")))
             }
             None => Ok(()),
         }

@@ -7,6 +7,7 @@
 )]
 
 pub mod events;
+pub mod fault_proxy;
 pub mod servers;
 
 use arrow::json::LineDelimitedWriter;
@@ -150,7 +151,7 @@ pub struct Run {
 }
 
 /// The binary: the one built with the tests, or the one that `ETL_RUNNER` names.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     std::env::var_os("ETL_RUNNER").map_or_else(|| env!("CARGO_BIN_EXE_etl-runner").into(), PathBuf::from)
 }
 
