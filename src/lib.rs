@@ -12,8 +12,10 @@ pub mod engine;
 pub mod job;
 pub mod registry;
 pub mod report;
+pub mod schedule;
 pub mod sink;
 pub mod source;
+pub mod status;
 pub mod storage;
 pub mod window;
 

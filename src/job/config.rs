@@ -2,6 +2,7 @@
 
 use super::{ByteSize, Span};
 use crate::dead_letter::DeadLetterConfig;
+use crate::schedule::ScheduleConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 use crate::storage::S3Config;
@@ -41,6 +42,9 @@ pub struct JobConfig {
     /// Bounds that stop a run, and the resources it may take.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// How `run` goes on by itself when it is called without a window. Default: it needs a window.
+    #[serde(default)]
+    pub schedule: Option<ScheduleConfig>,
     /// Reserved for the catalog; not read yet.
     #[serde(default)]
     pub catalog: Option<Reserved>,
@@ -136,6 +140,10 @@ pub struct StateConfig {
     pub url: Option<String>,
     /// How to reach an `s3://` url. Default: the sink's settings.
     pub s3: Option<S3Config>,
+    /// The `job-latest.json` of a Spark pipeline that this job takes over from, or that others read: a file or an
+    /// `s3://bucket/key`, reached as `url` is. Without a watermark of its own, the first scheduled run starts where it
+    /// ends; it is written whenever the watermark moves, and so only after success. Default: none.
+    pub job_latest: Option<String>,
 }
 
 /// Bounds and resources.
