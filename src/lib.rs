@@ -16,6 +16,7 @@ pub mod schedule;
 pub mod sink;
 pub mod source;
 pub mod status;
+pub mod stop;
 pub mod storage;
 pub mod window;
 
