@@ -4,6 +4,7 @@
 #[macro_use]
 mod failpoint;
 
+pub mod backfill;
 pub mod cli;
 pub mod commands;
 pub mod commit;

@@ -1,16 +1,26 @@
 //! What each subcommand does. Nothing here knows how the command line is written.
 
+pub mod backfill;
 pub mod check;
 pub mod explain;
+mod job_latest;
 pub mod list;
 pub mod plan;
 mod request;
+pub mod retry;
 pub mod run;
+mod scheduled;
 pub mod schema;
+pub mod state;
+pub mod status;
+mod windows;
 
 use etl_sdk::ErrorKind;
 
-pub use request::{CheckRequest, PlanRequest, RunRequest};
+pub use request::{
+    BackfillRequest, CheckRequest, PlanRequest, RetryRequest, RunRequest, StateAction, StateFormat, StateRequest,
+    StatusRequest,
+};
 
 /// How a command ended, when it did not fail with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

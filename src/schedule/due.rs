@@ -1,7 +1,7 @@
 //! The windows that are due.
 
 use super::ScheduleConfig;
-use crate::commit::JobState;
+use crate::commit::{JobState, WindowState};
 use crate::source::Select;
 use crate::window::{Every, Window};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -181,4 +181,39 @@ impl Iterator for Gaps<'_> {
         }
         None
     }
+}
+
+/// What committed windows have of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// No instant of it.
+    Nothing,
+    /// It is committed.
+    Itself,
+    /// Others have all of it.
+    Whole,
+    /// Others have a part of it; the first of them.
+    Part(Window),
+}
+
+/// What committed windows have of a window.
+pub fn coverage(state: &JobState, window: &Window) -> Coverage {
+    if state.windows.get(window).is_some_and(WindowState::is_committed) {
+        return Coverage::Itself;
+    }
+    let mut first = None;
+    let mut cursor = window.start;
+    while let Some(committed) = state.window_at(cursor) {
+        first = first.or(Some(committed));
+        cursor = committed.end;
+        if cursor >= window.end {
+            return Coverage::Whole;
+        }
+    }
+    if first.is_none() {
+        let (start, end) = (window.start, window.end);
+        let mut inside = state.windows.range(Window { start, end: start }..Window { start: end, end });
+        first = inside.find(|(_, known)| known.is_committed()).map(|(committed, _)| *committed);
+    }
+    first.map_or(Coverage::Nothing, Coverage::Part)
 }

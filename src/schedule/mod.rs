@@ -8,6 +8,6 @@ mod late;
 mod tests;
 
 pub use config::{DEFAULT_BUFFER, ScheduleConfig};
-pub use due::{Due, DueReason, DueWindow, Origin, closed_until, due};
+pub use due::{Coverage, Due, DueReason, DueWindow, Origin, closed_until, coverage, due};
 pub use job_latest::JobLatest;
-pub use late::{Arrived, candidates, compare};
+pub use late::candidates;

@@ -158,12 +158,21 @@ fn done_windows_within_the_look_back_are_looked_at_again() {
 }
 
 #[test]
-fn new_and_changed_objects_are_late() {
-    let read = [("a", Some("1"), 10), ("b", Some("2"), 20), ("c", None, 30), ("d", None, 40)];
-    let now = [("a", Some("1"), 10), ("b", Some("3"), 21), ("c", Some("9"), 30), ("d", Some("9"), 41), ("e", None, 50)];
-    assert_eq!(compare(now, read), Arrived { objects: 3, bytes: 21 + 41 + 50 });
-    assert_eq!(compare(read, read), Arrived::default());
-    assert_eq!(compare([], read), Arrived::default(), "an object that is gone is not late");
+fn what_is_committed_of_a_window() {
+    let mut events = done(2, "2026-11-20T01");
+    events.extend(done(4, "2026-11-20T02"));
+    let state = state(None, events);
+    for (text, expected) in [
+        ("2026-11-20T01", Coverage::Itself),
+        ("2026-11-20T01/2026-11-20T03", Coverage::Whole),
+        ("2026-11-20T01:15/2026-11-20T01:30", Coverage::Whole),
+        ("2026-11-20", Coverage::Part(window("2026-11-20T01"))),
+        ("2026-11-20T02:30/2026-11-20T04", Coverage::Part(window("2026-11-20T02"))),
+        ("2026-11-20T03", Coverage::Nothing),
+        ("2026-11-20T00", Coverage::Nothing),
+    ] {
+        assert_eq!(coverage(&state, &window(text)), expected, "{text}");
+    }
 }
 
 #[test]

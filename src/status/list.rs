@@ -94,7 +94,9 @@ pub fn failures(report: &StatusReport, job: &str) -> String {
     }
     match failed.as_slice() {
         [] => {}
-        [one] => text.push_str(&["run it again: etl-runner retry ", job, " --window ", &one.window().to_string(), "\n"].concat()),
+        [one] => text.push_str(
+            &["run it again: etl-runner retry ", job, " --window ", &one.window().to_string(), "\n"].concat(),
+        ),
         _ => text.push_str(&["run them again: etl-runner retry ", job, "\n"].concat()),
     }
     text

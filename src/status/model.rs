@@ -2,6 +2,7 @@
 
 use crate::commit::lease::Holder;
 use crate::commit::{FailureState, JobState, LateState, WindowState};
+use crate::schedule::{Coverage, coverage};
 use crate::window::{Every, Window};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
@@ -255,26 +256,13 @@ pub fn build(job: &str, state: &JobState, leases: &[Holder], now: DateTime<Utc>,
 /// The windows that something is known of, in order. One that never committed, and whose time others have committed, is
 /// none of them.
 fn known(state: &JobState, running: &BTreeMap<Window, &Holder>) -> Vec<Window> {
-    let of_state = state
-        .windows
-        .iter()
-        .filter(|(window, known)| known.is_committed() || running.contains_key(window) || !is_covered(state, window));
+    let of_state = state.windows.iter().filter(|(window, known)| {
+        known.is_committed() || running.contains_key(window) || coverage(state, window) != Coverage::Whole
+    });
     let mut windows: Vec<Window> = of_state.map(|(window, _)| *window).collect();
     windows.extend(running.keys().filter(|window| !state.windows.contains_key(window)));
     windows.sort_unstable();
     windows
-}
-
-/// Whether every instant of a window belongs to a committed one.
-fn is_covered(state: &JobState, window: &Window) -> bool {
-    let mut cursor = window.start;
-    while cursor < window.end {
-        match state.window_at(cursor) {
-            Some(committed) => cursor = committed.end,
-            None => return false,
-        }
-    }
-    true
 }
 
 /// The commonest length of committed windows, if it is one of a grid.

@@ -226,7 +226,7 @@ fn long_calendars_have_longer_cells() {
     assert_eq!(
         plain(&report),
         "      01  04  07  10
-2025                 ..
+2025               ..
 2026  .M.
 
       . done  M missing; UTC, a letter per month
