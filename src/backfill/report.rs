@@ -89,15 +89,15 @@ pub struct WindowResult {
     pub reason: Option<String>,
     /// Name of the run; none when there was none.
     pub run_id: Option<String>,
-    /// 0 for the first commit of the window, then one more with each re-run.
+    /// 0 for the first commit of the window, then one more with each re-run; none of a run that did not commit.
     pub revision: Option<u32>,
     /// Input objects read.
     pub objects: u64,
     /// Raw records read.
     pub records: u64,
-    /// Rows by table.
+    /// Rows by table; none of a run that did not commit.
     pub rows: BTreeMap<String, u64>,
-    /// Dead letters.
+    /// Dead letters, also of a run that a gate refused.
     pub dead_letters: u64,
     /// Tasks taken over from a run that was stopped.
     pub resumed_tasks: u64,
@@ -158,12 +158,15 @@ impl WindowResult {
             Status::Held => ResultStatus::Held,
             Status::Stopped => ResultStatus::Stopped,
         };
+        // What a run made and gave up is no rows of anybody.
+        let counted = matches!(status, ResultStatus::Done | ResultStatus::Partly);
+        let tables = report.tables.into_iter().filter(|_| counted);
         Self {
             run_id: Some(report.run_id),
-            revision: Some(report.revision),
+            revision: Some(report.revision).filter(|_| counted || status == ResultStatus::Empty),
             objects: report.objects.read,
             records: report.records,
-            rows: report.tables.into_iter().map(|table| (table.name, table.rows)).collect(),
+            rows: tables.map(|table| (table.name, table.rows)).collect(),
             dead_letters: report.dead_letters.total,
             resumed_tasks: report.resumed_tasks,
             elapsed_seconds: report.elapsed_seconds,
