@@ -3,6 +3,7 @@
 pub mod backfill;
 pub mod check;
 pub mod explain;
+pub mod gc;
 mod job_latest;
 pub mod list;
 pub mod plan;
@@ -13,14 +14,13 @@ mod scheduled;
 pub mod schema;
 pub mod state;
 pub mod status;
+mod window_requests;
 mod windows;
 
 use etl_sdk::ErrorKind;
 
-pub use request::{
-    BackfillRequest, CheckRequest, PlanRequest, RetryRequest, RunRequest, StateAction, StateFormat, StateRequest,
-    StatusRequest,
-};
+pub use request::{CheckRequest, GcRequest, PlanRequest, RunRequest};
+pub use window_requests::{BackfillRequest, RetryRequest, StateAction, StateFormat, StateRequest, StatusRequest};
 
 /// How a command ended, when it did not fail with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
