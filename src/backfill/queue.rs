@@ -90,6 +90,7 @@ fn share(threads: usize, slots: usize, slot: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::ResultStatus::{Done, Failed, Refused, Waiting};
     use super::*;
     use crate::stop::{Signal, StopReason};
     use crate::window::{Every, parse_instant};
@@ -134,7 +135,6 @@ mod tests {
             WindowResult::of(item, if third { ResultStatus::Refused } else { ResultStatus::Done })
         };
         let queue = Queue { parallel: 1, threads: 8, stop_on_failure: true, stop: &stop };
-        use ResultStatus::{Done, Refused, Waiting};
         assert_eq!(statuses(&queue.run(&items, &work)), [Done, Done, Refused, Waiting, Waiting]);
     }
 
@@ -149,7 +149,6 @@ mod tests {
             WindowResult::of(item, ResultStatus::Done)
         };
         let queue = Queue { parallel: 1, threads: 1, stop_on_failure: false, stop: &stop };
-        use ResultStatus::{Done, Failed, Waiting};
         assert_eq!(statuses(&queue.run(&items, &work)), [Done, Waiting, Waiting, Waiting]);
         let stop = Stop::default();
         let queue = Queue { parallel: 2, threads: 1, stop_on_failure: false, stop: &stop };

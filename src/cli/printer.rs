@@ -137,7 +137,7 @@ impl Printer {
     }
 
     /// The first line of a command's result, in the colour of its outcome.
-    pub fn verdict(&self, text: &str, outcome: &Outcome) -> Result<()> {
+    pub fn verdict(&self, text: &str, outcome: Outcome) -> Result<()> {
         let tone = match outcome {
             Outcome::Done => Tone::Good,
             Outcome::Partly | Outcome::Stopped(ErrorKind::Stopped | ErrorKind::Held) => Tone::Notice,

@@ -59,6 +59,7 @@ struct JobArgs {
 }
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct BackfillArgs {
     #[command(flatten)]
     job: JobArgs,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Many windows of a span of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct BackfillRequest {
     /// The job file.
     pub job_file: PathBuf,

@@ -9,10 +9,10 @@ use crate::job::{ByteSize, Job};
 use crate::report::one_line;
 use crate::schedule::{Coverage, coverage};
 use crate::stop::{Stop, stop_on_signals};
+use crate::window::Window;
 use chrono::{DateTime, SecondsFormat, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
@@ -63,6 +63,7 @@ pub(super) fn recover(context: &JobContext<'_>, printer: &Printer) -> Result<()>
 }
 
 /// How windows are run.
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own on the command line")]
 pub(super) struct Batch<'a> {
     /// `run`, `backfill` or `retry`.
     pub command: &'static str,
@@ -186,14 +187,14 @@ impl Batch<'_> {
 /// Fails when one of them would have a part of a committed window, which nobody asked to replace.
 pub(super) fn sort_out(
     state: &JobState,
-    windows: impl IntoIterator<Item = crate::window::Window>,
+    windows: impl IntoIterator<Item = Window>,
     again: bool,
     supersede: bool,
 ) -> Result<(Vec<Item>, Vec<WindowResult>)> {
     let (mut items, mut skipped) = (Vec::new(), Vec::new());
     for window in windows {
         let item = Item { window, reason: None, again };
-        let wrong = |other: crate::window::Window| {
+        let wrong = |other: Window| {
             Error::new(ErrorKind::Usage, "a window overlaps others that are committed; their rows would be there twice")
                 .with("window", window)
                 .with("overlaps", other)
@@ -224,7 +225,7 @@ pub(super) fn print(report: &BatchReport, job_file: &std::path::Path, printer: &
     if printer.is_json() {
         return printer.json(report);
     }
-    printer.verdict(&report.verdict(), &report.outcome())?;
+    printer.verdict(&report.verdict(), report.outcome())?;
     printer.result(&report.details(&job_file.display().to_string()))
 }
 

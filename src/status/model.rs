@@ -163,7 +163,6 @@ pub struct WindowReport {
     /// Who runs it now.
     pub running: Option<RunningReport>,
     /// Objects of its hours that arrived later.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<LateReport>,
     #[serde(skip)]
     pub(super) window: Window,
