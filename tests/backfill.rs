@@ -18,6 +18,7 @@ use std::fs::{self, File};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 use support::events::good;
+use support::servers::{KEY, SECRET, Server, venv};
 use support::{Run, Scene, command, files, fingerprints, visible_files};
 
 fn instant(text: &str) -> DateTime<Utc> {
@@ -443,6 +444,37 @@ fn the_watermark_is_shown_set_and_carried() {
         assert_eq!(state(&["import", "job.yaml", wrong]).code, 2, "{wrong}");
     }
     assert_eq!(state(&["set", "job.yaml", "--watermark", "soon"]).code, 2);
+}
+
+#[test]
+fn schedule_backfill_and_status_work_on_a_bucket() {
+    let Some(venv) = venv() else { return };
+    let server = Server::seaweedfs(&venv);
+    server.make_bucket("tables");
+    let scene = scheduled(|job| {
+        job["sink"] = json!({"url": "s3://tables/out", "s3": {"endpoint": server.endpoint, "path_style": true, "region": "us-east-1"}});
+        job["state"] = json!({"job_latest": "s3://tables/job-info/shop/job-latest.json"});
+    });
+    for hour in 0..5 {
+        batch(&scene, &format!("2026-11-20T{hour:02}"), &format!("h{hour}"));
+    }
+    let call = |arguments: &[&str]| {
+        let arguments = [arguments, &["--output", "json"]].concat();
+        support::call(&scene.path(""), &arguments, &[("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET)])
+    };
+    let range = ["--from", "2026-11-20T01", "--to", "2026-11-20T03", "--parallel", "2"];
+    let now = ["--now", "2026-11-20T05:05:00Z"];
+    let backfill = call(&[&["backfill", "job.yaml"], &range[..], &now].concat());
+    assert_eq!((backfill.code, &backfill.report["counts"]["done"]), (0, &json!(2)), "{}", backfill.stderr);
+    let run = call(&[&["run", "job.yaml"], &now[..]].concat());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(windows(&run.report), ["00:00 done", "03:00 done", "04:00 done"], "around what the backfill did");
+    let told = call(&[&["status", "job.yaml"], &now[..]].concat()).report["status"].clone();
+    assert_eq!((&told["counts"]["done"], &told["watermark"]), (&json!(5), &json!("2026-11-20T05:00:00Z")));
+    let keys: Vec<String> = serde_json::from_value(server.s3(json!([["keys", "tables", ""]])).remove(0)).unwrap();
+    assert!(keys.iter().any(|key| key == "job-info/shop/job-latest.json"), "{keys:?}");
+    let tables = keys.iter().filter(|key| key.starts_with("out/event_v2/")).count();
+    assert_eq!(tables, 5, "{keys:?}");
 }
 
 /// A checkpoint and a tail of the log, as ten thousand windows leave them.

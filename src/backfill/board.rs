@@ -62,8 +62,13 @@ impl Board {
     pub fn counts(&self) -> BoardCounts {
         let inner = self.lock();
         let active = inner.active.iter().map(|(window, progress)| {
+            let counts = progress.counts();
+            let phase = if counts.phase.is_empty() { "start" } else { counts.phase };
             let start = window.start.format("%Y-%m-%dT%H:%M");
-            format!("{start} {}", progress.counts().line())
+            match counts.objects_total {
+                0 => format!("{start} {phase}"),
+                total => format!("{start} {phase} {} of {} objects", count(counts.objects_done), count(total)),
+            }
         });
         BoardCounts { total: inner.total, finished: inner.finished, failed: inner.failed, active: active.collect() }
     }
@@ -74,7 +79,7 @@ impl Board {
 }
 
 impl BoardCounts {
-    /// One line: `12 of 72 windows, 1 failed; 2026-11-20T05:00 read: 1 of 4 objects, …`.
+    /// One line: `12 of 72 windows, 1 failed; 2026-11-20T05:00 read 1 of 4 objects; …`.
     pub fn line(&self) -> String {
         let failed = if self.failed > 0 { format!(", {} failed", count(self.failed)) } else { String::new() };
         let mut named = self.active.iter().take(NAMED).cloned().collect::<Vec<_>>();
@@ -83,5 +88,28 @@ impl BoardCounts {
         }
         let active = if named.is_empty() { String::new() } else { format!("; {}", named.join("; ")) };
         format!("{} of {} windows{failed}{active}", count(self.finished), count(self.total))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_how_far_it_is() {
+        let board = Board::new(72);
+        let windows: Vec<Window> =
+            (0..7).map(|hour| Window::parse(&format!("2026-11-20T{hour:02}")).unwrap()).collect();
+        let progress = board.begin(windows[0]);
+        progress.set_phase("read");
+        progress.set_total(4, 100);
+        progress.add_objects(1);
+        board.begin(windows[1]);
+        assert_eq!(board.end(windows[1], true), 1);
+        assert_eq!(board.counts().line(), "1 of 72 windows, 1 failed; 2026-11-20T00:00 read 1 of 4 objects");
+        for window in &windows[1..] {
+            board.begin(*window);
+        }
+        assert!(board.counts().line().ends_with("2026-11-20T03:00 start; and 3 more"), "{}", board.counts().line());
     }
 }

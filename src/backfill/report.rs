@@ -71,7 +71,8 @@ impl ResultStatus {
         matches!(self, Self::Partly | Self::Held | Self::Refused | Self::Failed)
     }
 
-    fn is_good(self) -> bool {
+    /// Whether the window is done, now or before.
+    pub fn is_good(self) -> bool {
         matches!(self, Self::Done | Self::Empty | Self::Skipped)
     }
 }
@@ -231,7 +232,7 @@ pub struct BatchReport {
     /// Scheduled runs: when the next window closes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_at: Option<String>,
-    /// The windows, in the order they were taken.
+    /// The windows; those of a backfill by time.
     pub windows: Vec<WindowResult>,
 }
 

@@ -133,7 +133,7 @@ pub(super) fn run(
         printer.note(&format!("{}: {first}", context.job.config.job));
     }
     let is_late = |due: &DueWindow| matches!(due.reason, DueReason::LateData { .. });
-    if first.is_some() && !request.dry_run && !due.windows.is_empty() {
+    if first.is_some() && !request.dry_run && due.begin < due.closed_until {
         let reason = first.unwrap_or_default();
         context.log.append(Event::Watermark { at: Some(due.begin), reason })?;
     }

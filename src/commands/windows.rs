@@ -163,9 +163,11 @@ impl Batch<'_> {
         Ok(live.iter().any(|holder| holder.window == item.window))
     }
 
-    /// Writes `job-latest.json` when the watermark has moved. A window that is done stays so when that fails; it is told.
+    /// Writes `job-latest.json` after a window that is done, when the watermark has moved. The window stays done when that
+    /// fails; it is told.
     fn follow(&self, mirrored: &Mutex<Option<DateTime<Utc>>>, mut result: WindowResult) -> WindowResult {
-        let Some(mirror) = self.mirror.filter(|_| !self.dry_run) else { return result };
+        let wanted = result.status.is_good() && !self.dry_run;
+        let Some(mirror) = self.mirror.filter(|_| wanted) else { return result };
         let mut last = mirrored.lock().unwrap_or_else(PoisonError::into_inner);
         let written = self.context.log.refresh().and_then(|state| match state.watermark {
             Some(watermark) if Some(watermark) != *last => mirror
