@@ -359,7 +359,7 @@ impl BatchReport {
             match failed.as_slice() {
                 [] => {}
                 [one] => {
-                    text.extend(["run it again: etl-runner retry ", job, " --window ", &one.window.to_string(), "\n"])
+                    text.extend(["run it again: etl-runner retry ", job, " --window ", &one.window.to_string(), "\n"]);
                 }
                 _ => text.extend(["run them again: etl-runner retry ", job, "\n"]),
             }

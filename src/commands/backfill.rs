@@ -15,6 +15,7 @@ use crate::source::Select;
 use crate::window::{Every, Window, parse_instant, split};
 use chrono::{DateTime, TimeDelta, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
+use std::fmt::Write as _;
 
 /// Windows that a dry run lists; `--output json` has all.
 const SHOWN: usize = 100;
@@ -46,7 +47,7 @@ pub fn run(request: &BackfillRequest, printer: &Printer) -> Result<Outcome> {
     let (items, mut results) = sort_out(&state, windows, request.again, request.supersede)?;
     drop(state);
     if request.dry_run {
-        return rehearse(request, &job, &items, results, printer);
+        return rehearse(request, &job, &items, &results, printer);
     }
     printer.note(&format!(
         "{}: {} windows to run, {} done before",
@@ -121,7 +122,7 @@ fn rehearse(
     request: &BackfillRequest,
     job: &Job,
     items: &[crate::backfill::Item],
-    skipped: Vec<WindowResult>,
+    skipped: &[WindowResult],
     printer: &Printer,
 ) -> Result<Outcome> {
     if printer.is_json() {
@@ -141,7 +142,7 @@ fn rehearse(
         text.extend(["  ", &item.window.to_string(), "\n"]);
     }
     if items.len() > SHOWN {
-        text.push_str(&format!("  and {} more\n", count((items.len() - SHOWN) as u64)));
+        let _ = writeln!(text, "  and {} more", count((items.len() - SHOWN) as u64));
     }
     printer.result(&text)?;
     Ok(Outcome::Done)

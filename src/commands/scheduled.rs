@@ -19,6 +19,7 @@ use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use tokio::runtime::Handle;
 
 /// What finds the windows that are due.
@@ -233,7 +234,7 @@ pub(super) fn screen(found: &Found, job: &Job) -> String {
     }
     screen.push_str(&columns.render(2));
     if due.remaining > 0 {
-        screen.push_str(&format!("  and {} more in later calls\n", count(due.remaining)));
+        let _ = writeln!(screen, "  and {} more in later calls", count(due.remaining));
     }
     screen.push_str("  what one of them would read: etl-runner plan JOB --window WINDOW\n");
     screen

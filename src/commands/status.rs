@@ -61,13 +61,13 @@ fn scope(request: &StatusRequest, job: &Job) -> Result<Scope> {
 fn screen(report: &StatusReport, request: &StatusRequest, printer: &Printer) -> String {
     let mut text = format!("job {}: {}\n", report.job, summary(report));
     match &report.watermark {
-        Some(watermark) => text.push_str(&format!("everything before {watermark} is done\n")),
+        Some(watermark) => text.extend(["everything before ", watermark, " is done\n"]),
         None if report.total > 0 => text.push_str("no watermark: no scheduled run yet\n"),
         None => {}
     }
     if report.late_objects > 0 {
         let late = crate::report::count(report.late_objects);
-        text.push_str(&format!("{late} objects arrived after their window; --list says where they went\n"));
+        text.extend([&late, " objects arrived after their window; --list says where they went\n"]);
     }
     text.push('\n');
     if request.list {
