@@ -20,6 +20,9 @@ enum Cell {
 /// A row's name and the place of a cell in it.
 type Place = (String, usize);
 
+/// The cells of each row, by name and place.
+type Rows = BTreeMap<String, BTreeMap<usize, WindowStatus>>;
+
 /// The calendar of a report's windows, with its legend; `paint` colours a text as its status asks for. Empty without
 /// windows.
 ///
@@ -57,7 +60,7 @@ pub fn grid(report: &StatusReport, paint: &dyn Fn(&str, WindowStatus) -> String)
     text
 }
 
-fn cells(report: &StatusReport) -> Option<(Cell, BTreeMap<String, BTreeMap<usize, WindowStatus>>)> {
+fn cells(report: &StatusReport) -> Option<(Cell, Rows)> {
     let finest = report.windows.iter().map(|window| window.window().end - window.window().start).min()?;
     let mut cell = match finest.num_hours() {
         ..24 => Cell::Hour,
@@ -73,8 +76,8 @@ fn cells(report: &StatusReport) -> Option<(Cell, BTreeMap<String, BTreeMap<usize
     }
 }
 
-fn fill(report: &StatusReport, cell: Cell) -> BTreeMap<String, BTreeMap<usize, WindowStatus>> {
-    let mut rows: BTreeMap<String, BTreeMap<usize, WindowStatus>> = BTreeMap::new();
+fn fill(report: &StatusReport, cell: Cell) -> Rows {
+    let mut rows = Rows::new();
     for reported in &report.windows {
         let window = reported.window();
         let mut cursor = cell.floor(window.start);
