@@ -54,6 +54,9 @@ fn help_shows_examples_and_exit_codes() {
       status    Show which windows are done, missing, failed or running
       retry     Run failed windows again
       state     Show, set, export or import the watermark
+      runs      Show the runs of a job, the newest first, or the whole report of one
+      sql       Ask the tables of a job in SQL: its runs, their ledgers, files and dead letters, and
+                what they wrote
       check     Check a job file and all that it names, offline
       gc        Show what stopped and killed runs left behind, and remove it with --apply
       list      List the transformers and enrichments that a job may name
@@ -252,7 +255,10 @@ fn run_help_names_each_option() {
 
 #[test]
 fn every_subcommand_has_an_example() {
-    for command in ["run", "plan", "backfill", "status", "retry", "state", "gc", "check", "list", "explain", "schema"] {
+    for command in [
+        "run", "plan", "backfill", "status", "retry", "state", "runs", "sql", "gc", "check", "list", "explain",
+        "schema",
+    ] {
         let text = call(&[command, "--help"], JOB);
         assert!(text.starts_with("exit code 0\n"), "{text}");
         assert!(text.contains(&format!("Examples:\n  etl-runner {command}")), "{text}");

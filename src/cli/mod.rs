@@ -53,6 +53,8 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
         Command::Status(status) => commands::status::run(&status.into_request(), printer),
         Command::Retry(retry) => commands::retry::run(&retry.into_request(), printer),
         Command::State(state) => commands::state::run(&state.into_request(), printer),
+        Command::Runs(runs) => commands::runs::run(&runs.into_request(), printer),
+        Command::Sql(sql) => commands::sql::run(&sql.into_request(), &builtin(), printer),
         Command::Check(check) => commands::check::run(&check.into_request(), &builtin(), printer),
         Command::Gc(gc) => commands::gc::run(&gc.into_request(), printer),
         Command::List(_) => commands::list::run(&builtin(), printer),

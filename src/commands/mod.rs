@@ -10,8 +10,10 @@ pub mod plan;
 mod request;
 pub mod retry;
 pub mod run;
+pub mod runs;
 mod scheduled;
 pub mod schema;
+pub mod sql;
 pub mod state;
 pub mod status;
 mod window_requests;
@@ -19,7 +21,7 @@ mod windows;
 
 use etl_sdk::ErrorKind;
 
-pub use request::{CheckRequest, GcRequest, PlanRequest, RunRequest};
+pub use request::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
 pub use window_requests::{BackfillRequest, RetryRequest, StateAction, StateFormat, StateRequest, StatusRequest};
 
 /// How a command ended, when it did not fail with an error.
