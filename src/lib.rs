@@ -4,6 +4,7 @@
 #[macro_use]
 mod failpoint;
 
+pub mod backfill;
 pub mod cli;
 pub mod commands;
 pub mod commit;
@@ -15,8 +16,10 @@ pub mod quality;
 pub mod query;
 pub mod registry;
 pub mod report;
+pub mod schedule;
 pub mod sink;
 pub mod source;
+pub mod status;
 pub mod stop;
 pub mod storage;
 pub mod window;

@@ -2,6 +2,9 @@
 
 use super::printer::{Color, Output, Printer, ProgressStyle};
 use super::usage;
+use super::windows::{
+    BACKFILL_EXAMPLES, BackfillArgs, RETRY_EXAMPLES, RetryArgs, STATE_EXAMPLES, STATUS_EXAMPLES, StateArgs, StatusArgs,
+};
 use crate::commands::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use etl_sdk::Result;
@@ -31,6 +34,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   etl-runner run job.yaml --window 2026-11-20T05/PT1H
   etl-runner run job.yaml --last 1h --output json
+  etl-runner run job.yaml                   # goes on where the job's `schedule` is
   etl-runner run job.yaml --window 2026-11-20 --set sink.url=/tmp/out --dry-run
 
 ";
@@ -39,6 +43,7 @@ const PLAN_EXAMPLES: &str = "\
 Examples:
   etl-runner plan job.yaml --window 2026-11-20T05/PT1H
   etl-runner plan job.yaml --last 1h --output json
+  etl-runner plan job.yaml                  # which windows the schedule would take, and why
 
 ";
 
@@ -106,12 +111,24 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run a job over one window.
+    /// Run a job over one window, or over those that its schedule says.
     #[command(after_help = [RUN_EXAMPLES, EXIT_CODES].concat())]
     Run(RunArgs),
     /// Show what a run would read and write.
     #[command(after_help = [PLAN_EXAMPLES, EXIT_CODES].concat())]
     Plan(PlanArgs),
+    /// Run a job over many windows of the past.
+    #[command(after_help = BACKFILL_EXAMPLES)]
+    Backfill(BackfillArgs),
+    /// Show which windows are done, missing, failed or running.
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StatusArgs),
+    /// Run failed windows again.
+    #[command(after_help = [RETRY_EXAMPLES, EXIT_CODES].concat())]
+    Retry(RetryArgs),
+    /// Show, set, export or import the watermark.
+    #[command(after_help = STATE_EXAMPLES)]
+    State(StateArgs),
     /// Show the runs of a job, the newest first, or the whole report of one.
     #[command(after_help = RUNS_EXAMPLES)]
     Runs(RunsArgs),
@@ -195,7 +212,7 @@ struct WindowArgs {
 }
 
 #[derive(Clone, Copy, Debug, Default, Args)]
-struct ScreenArgs {
+pub(super) struct ScreenArgs {
     #[command(flatten)]
     output: OutputArgs,
     /// How progress is shown on stderr.
@@ -207,7 +224,7 @@ struct ScreenArgs {
 }
 
 #[derive(Clone, Copy, Debug, Default, Args)]
-struct OutputArgs {
+pub(super) struct OutputArgs {
     /// What stdout gets: text for people, or one JSON value alone.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
@@ -344,6 +361,10 @@ impl Command {
         let screen = match self {
             Self::Run(run) => run.options.screen,
             Self::Plan(plan) => plan.screen,
+            Self::Backfill(backfill) => backfill.screen,
+            Self::Retry(retry) => retry.screen,
+            Self::Status(status) => ScreenArgs { output: status.output, ..ScreenArgs::default() },
+            Self::State(state) => ScreenArgs { output: state.output(), ..ScreenArgs::default() },
             Self::Runs(RunsArgs { output, .. })
             | Self::Sql(SqlArgs { output, .. })
             | Self::Check(CheckArgs { output, .. })

@@ -4,9 +4,10 @@ mod args;
 mod exit;
 mod printer;
 mod progress;
+mod windows;
 
 pub use exit::{code_of, code_of_outcome};
-pub use printer::{Color, Output, Printer, ProgressStyle};
+pub use printer::{Color, Output, Printer, ProgressStyle, Tone};
 pub use progress::ProgressDisplay;
 
 use crate::commands::{self, Outcome};
@@ -48,6 +49,10 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
     match command {
         Command::Run(run) => commands::run::run(&run.into_request(), printer),
         Command::Plan(plan) => commands::plan::run(&plan.into_request(), printer),
+        Command::Backfill(backfill) => commands::backfill::run(&backfill.into_request(), printer),
+        Command::Status(status) => commands::status::run(&status.into_request(), printer),
+        Command::Retry(retry) => commands::retry::run(&retry.into_request(), printer),
+        Command::State(state) => commands::state::run(&state.into_request(), printer),
         Command::Runs(runs) => commands::runs::run(&runs.into_request(), printer),
         Command::Sql(sql) => commands::sql::run(&sql.into_request(), &builtin(), printer),
         Command::Check(check) => commands::check::run(&check.into_request(), &builtin(), printer),

@@ -1,5 +1,6 @@
 //! The only place that prints: results on stdout, people's text on stderr.
 
+use crate::commands::Outcome;
 use crate::report::{ErrorReport, RunReport, Status};
 use clap::ValueEnum;
 use etl_sdk::{Error, ErrorKind, Result};
@@ -58,6 +59,17 @@ pub struct Printer {
 
 /// Characters of a line where the terminal's own number is not in `COLUMNS`.
 const USUAL_WIDTH: usize = 120;
+
+/// How good a piece of text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// All is well.
+    Good,
+    /// Somebody may want to look.
+    Notice,
+    /// Somebody has to look.
+    Bad,
+}
 
 const RED: &str = "\x1b[1;31m";
 const GREEN: &str = "\x1b[1;32m";
@@ -139,6 +151,26 @@ impl Printer {
             Status::Failed | Status::Refused => RED,
         };
         self.result(&format!("{}\n{rest}", paint(verdict, color, self.stdout_color)))
+    }
+
+    /// The first line of a command's result, in the colour of its outcome.
+    pub fn verdict(&self, text: &str, outcome: Outcome) -> Result<()> {
+        let tone = match outcome {
+            Outcome::Done => Tone::Good,
+            Outcome::Partly | Outcome::Stopped(ErrorKind::Stopped | ErrorKind::Held) => Tone::Notice,
+            Outcome::Stopped(_) => Tone::Bad,
+        };
+        self.result(&format!("{}\n", self.painted(text, tone)))
+    }
+
+    /// A piece of text for stdout, in colour if colours are wanted there.
+    pub fn painted(&self, text: &str, tone: Tone) -> String {
+        let color = match tone {
+            Tone::Good => GREEN,
+            Tone::Notice => YELLOW,
+            Tone::Bad => RED,
+        };
+        paint(text, color, self.stdout_color)
     }
 
     /// A line for people, unless they asked for quiet.

@@ -1,15 +1,18 @@
 //! `plan`: what a run would do, without doing it.
 
 use super::run::{instant, runtime, threads, window};
+use super::scheduled::{Finder, as_json, screen as due_screen};
+use super::windows::log_of;
 use super::{Outcome, PlanRequest, process_environment};
 use crate::cli::Printer;
 use crate::engine::{Pipeline, Places, Task, estimated_bytes, memory, pack};
-use crate::job::load;
+use crate::job::{Job, load};
 use crate::registry::builtin;
 use crate::report::columns::{Align, Columns};
 use crate::report::{WindowReport, bytes, count};
 use crate::source;
-use chrono::SecondsFormat;
+use crate::stop::Stop;
+use chrono::{DateTime, SecondsFormat, Utc};
 use etl_sdk::Result;
 use serde::Serialize;
 use serde_json::json;
@@ -77,7 +80,9 @@ pub struct ObjectPlan {
 pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
     let now = instant(request.now.as_deref())?;
     let mut job = load(&request.job_file, &request.overrides, &process_environment)?;
-    let window = window(request.window.as_deref(), request.last.as_deref(), now)?;
+    let Some(window) = window(request.window.as_deref(), request.last.as_deref(), now)? else {
+        return scheduled(&job, now, printer);
+    };
     let asked = threads(request.threads, &job);
     let fitted = memory::fit(&mut job, asked)?;
     let pipeline = Pipeline::build(&job, &builtin())?;
@@ -108,6 +113,21 @@ pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
         printer.json(&json!({"plan": report}))?;
     } else {
         printer.result(&screen(&report))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Prints which windows a scheduled run would take.
+fn scheduled(job: &Job, now: DateTime<Utc>, printer: &Printer) -> Result<Outcome> {
+    let places = Places::open(job)?;
+    let (runtime, stop) = (runtime()?, Stop::default());
+    let log = log_of(job, &places, runtime.handle(), &stop);
+    let finder = Finder { job, log: &log, source: &places.source, runtime: runtime.handle(), stop: &stop };
+    let found = finder.find(now)?;
+    if printer.is_json() {
+        printer.json(&json!({"plan": as_json(&found, job)}))?;
+    } else {
+        printer.result(&due_screen(&found, job))?;
     }
     Ok(Outcome::Done)
 }

@@ -4,6 +4,7 @@ use super::{ByteSize, DeadLetterLimits, Span};
 use crate::dead_letter::DeadLetterConfig;
 use crate::manifest::ManifestConfig;
 use crate::quality::QualityConfig;
+use crate::schedule::ScheduleConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 use crate::storage::{RetryConfig, S3Config};
@@ -50,6 +51,9 @@ pub struct JobConfig {
     /// Bounds that stop a run, and the resources it may take.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// How `run` goes on by itself when it is called without a window. Default: it needs a window.
+    #[serde(default)]
+    pub schedule: Option<ScheduleConfig>,
     /// Reserved for the catalog; not read yet.
     #[serde(default)]
     pub catalog: Option<Reserved>,
@@ -145,6 +149,10 @@ pub struct StateConfig {
     pub url: Option<String>,
     /// How to reach an `s3://` url. Default: the sink's settings.
     pub s3: Option<S3Config>,
+    /// The `job-latest.json` of a Spark pipeline that this job takes over from, or that others read: a file or an
+    /// `s3://bucket/key`, reached as `url` is. Without a watermark of its own, the first scheduled run starts where it
+    /// ends; it is written whenever the watermark moves, and so only after success. Default: none.
+    pub job_latest: Option<String>,
     /// How long a run holds its window after the runner was last heard of. It renews its hold while it lives, so this is
     /// how long others wait after a machine is lost. Default: `60s`.
     pub lease: Option<Span>,

@@ -3,6 +3,7 @@
 use super::yaml::wrong;
 use super::{EnrichConfig, Job};
 use crate::source::{Layout, Select};
+use crate::window::Instant;
 use etl_sdk::{Error, Result};
 use std::fmt;
 
@@ -16,6 +17,7 @@ impl Job {
         self.check_places()?;
         self.check_enrich()?;
         self.check_tables()?;
+        self.check_schedule()?;
         self.check_bounds()
     }
 
@@ -91,6 +93,29 @@ impl Job {
                         .hint("letters, digits and underscores: the name is part of the path and of the catalog"));
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn check_schedule(&self) -> Result<()> {
+        let Some(schedule) = &self.config.schedule else { return Ok(()) };
+        let every = schedule.every;
+        if self.config.source.select == Select::Path && !every.is_of_whole_hours() {
+            return Err(self
+                .wrong(
+                    &["schedule", "every"],
+                    format_args!("windows of {every} need objects that are selected by time"),
+                )
+                .hint("paths name an hour: write whole hours, or `source.select: modified`"));
+        }
+        if let Some(start) = schedule.start.filter(|start| !every.is_border(start.0)) {
+            let (before, after) = (Instant(every.floor(start.0)), Instant(every.after(start.0)));
+            return Err(self
+                .wrong(&["schedule", "start"], format_args!("no window of {every} starts at {}", String::from(start)))
+                .hint(format!("write {} or {}", String::from(before), String::from(after))));
+        }
+        if schedule.catch_up == 0 {
+            return Err(self.wrong(&["schedule", "catch_up"], "`schedule.catch_up` must be at least 1"));
         }
         Ok(())
     }
