@@ -1,5 +1,9 @@
 //! `etl-runner`: raw JSON batches of a time window in, partitioned Parquet tables out, every record accounted for.
 
+// First, so that its macro is known in all the others.
+#[macro_use]
+mod failpoint;
+
 pub mod cli;
 pub mod commands;
 pub mod commit;
