@@ -15,5 +15,5 @@ pub use bytes::{ByteSize, Span};
 pub(crate) use config::DEFAULT_LOOK_BACK;
 pub use config::{ComponentConfig, DeadLetterLimit, EnrichConfig, JobConfig, LimitsConfig, StateConfig, TableConfig};
 pub use environment::Environment;
-pub use load::{Job, load};
+pub use load::{Job, load, load_text};
 pub use schema::json_schema;
