@@ -1,10 +1,11 @@
 //! Counts per step that must balance.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What one step did with its rows: `read + added = kept + filtered + dead`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepCounts {
     /// Rows that came in.
     pub read: u64,
@@ -13,9 +14,9 @@ pub struct StepCounts {
     /// Rows that went on.
     pub kept: u64,
     /// Rows left out on purpose, by reason code.
-    pub filtered: BTreeMap<&'static str, u64>,
+    pub filtered: BTreeMap<Cow<'static, str>, u64>,
     /// Rows that went to the dead letters, by reason code.
-    pub dead: BTreeMap<&'static str, u64>,
+    pub dead: BTreeMap<Cow<'static, str>, u64>,
 }
 
 impl StepCounts {
@@ -39,16 +40,16 @@ impl StepCounts {
         self.added += other.added;
         self.kept += other.kept;
         for (reason, count) in &other.filtered {
-            *self.filtered.entry(reason).or_default() += count;
+            *self.filtered.entry(reason.clone()).or_default() += count;
         }
         for (reason, count) in &other.dead {
-            *self.dead.entry(reason).or_default() += count;
+            *self.dead.entry(reason.clone()).or_default() += count;
         }
     }
 }
 
-/// The steps of a run in the order rows meet them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// The steps of a run in the order rows meet them. Written as JSON and read back it is the same ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     steps: Vec<(String, StepCounts)>,
 }
@@ -98,7 +99,7 @@ mod tests {
         step.read = 2;
         step.added = 3;
         step.kept = 4;
-        *step.dead.entry("bad_json").or_default() += 1;
+        *step.dead.entry("bad_json".into()).or_default() += 1;
         assert!(ledger.unbalanced().is_empty());
         ledger.step("payload").kept = 3;
         assert_eq!(ledger.unbalanced(), ["payload"]);
@@ -110,10 +111,24 @@ mod tests {
         left.step("a").read = 1;
         let mut right = Ledger::default();
         right.step("a").read = 2;
-        *right.step("b").filtered.entry("stale").or_default() += 5;
+        *right.step("b").filtered.entry("stale".into()).or_default() += 5;
         left.merge(&right);
         assert_eq!(left.steps().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(left.step("a").read, 3);
         assert_eq!(left.step("b").filtered_total(), 5);
+    }
+    #[test]
+    fn a_ledger_is_the_same_when_it_is_read_back() {
+        let mut ledger = Ledger::default();
+        ledger.step("source").read = 7;
+        ledger.step("source").kept = 3;
+        *ledger.step("source").dead.entry("bad_json".into()).or_default() += 1;
+        *ledger.step("source").filtered.entry("stale".into()).or_default() += 3;
+        ledger.step("alpha").added = 2;
+        let mut back: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
+        assert_eq!(back, ledger);
+        back.merge(&ledger);
+        assert_eq!(back.step("source").dead.get("bad_json"), Some(&2));
+        assert_eq!(back.steps().map(|(name, _)| name).collect::<Vec<_>>(), ["source", "alpha"]);
     }
 }

@@ -41,14 +41,14 @@ impl Output {
 
     /// Counts one dead row of `step` and keeps it for the dead letters.
     pub fn reject(&mut self, reject: Reject) {
-        *self.ledger.step(reject.step).dead.entry(reject.reason).or_default() += 1;
+        *self.ledger.step(reject.step).dead.entry(reject.reason.into()).or_default() += 1;
         self.rejects.push(reject);
     }
 
     /// Counts `rows` rows that `step` leaves out on purpose.
     pub fn filter(&mut self, step: &str, reason: &'static str, rows: u64) {
         if rows > 0 {
-            *self.ledger.step(step).filtered.entry(reason).or_default() += rows;
+            *self.ledger.step(step).filtered.entry(reason.into()).or_default() += rows;
         }
     }
 }

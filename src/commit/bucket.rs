@@ -150,6 +150,17 @@ impl PendingStore for BucketStore {
         let bucket = Arc::clone(&self.bucket);
         self.bucket.run(async move { bucket.abort(&key, &id).await })
     }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        let key = self.bucket.key(path)?;
+        let bucket = Arc::clone(&self.bucket);
+        self.bucket.run(async move {
+            match bucket.store.delete(&key).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(bucket.error("remove a replaced file", &key, error)),
+            }
+        })
+    }
 }
 
 struct BucketWriter {

@@ -119,6 +119,27 @@ impl PendingStore for FolderStore {
             }
         }
     }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        check_path(path)?;
+        remove(&self.shared.root, path).map_err(|error| io_error("remove a replaced file", path, error))
+    }
+}
+
+/// Removes a file and then, up to the root, the folders that it leaves empty.
+fn remove(root: &Path, path: &str) -> io::Result<()> {
+    let file = root.join(path);
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    for folder in file.ancestors().skip(1).take_while(|folder| *folder != root) {
+        // Refused by the system when something is in it, which is what we want.
+        if fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn publish(root: &Path, staged: &Path, target: &Path, bytes: u64) -> io::Result<()> {
@@ -139,8 +160,15 @@ fn publish(root: &Path, staged: &Path, target: &Path, bytes: u64) -> io::Result<
     while let Some(parent) = changed.last().filter(|folder| !folder.exists()).and_then(|folder| folder.parent()) {
         changed.push(parent);
     }
-    fs::create_dir_all(folder)?;
-    fs::rename(staged, target)?;
+    let mut tries = 0;
+    loop {
+        fs::create_dir_all(folder)?;
+        match fs::rename(staged, target) {
+            // Somebody who removed a replaced file has just removed the folder it left empty.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && staged.try_exists()? && tries < 100 => tries += 1,
+            result => break result?,
+        }
+    }
     changed.into_iter().try_for_each(sync_folder)
 }
 

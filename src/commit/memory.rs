@@ -58,6 +58,11 @@ impl PendingStore for MemoryStore {
         self.0.lock().unwrap().hidden.remove(path);
         Ok(())
     }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        self.0.lock().unwrap().published.remove(path);
+        Ok(())
+    }
 }
 
 struct MemoryWriter {

@@ -1,14 +1,29 @@
 //! How files become part of the output: written out of sight, then made visible together.
 
 mod bucket;
+mod detail;
+mod entry;
 mod folder;
+mod history;
+pub mod lease;
+mod log;
 #[cfg(test)]
 pub(crate) mod memory;
+mod objects;
 mod pending;
+mod publish;
 #[cfg(test)]
 mod tests;
+pub mod work;
 
+pub use detail::{CommitDetail, DeadLetterFile, Replaced, ReplacedFile, Replayed};
+pub use entry::{Commit, Counts, Entry, Event, Failure, Late, Marked, Runner, token};
+pub use history::{CommitState, FailureState, JobState, LateState, Unpublished, WindowState};
+pub use log::CommitLog;
+pub use objects::{Listed, Objects};
 pub use pending::{Closing, PendingFile, PendingStore, PendingWriter, Staged};
+pub use publish::{Publisher, Recovered};
+pub use work::{KeptRows, PlanRecord, TaskResult, Work};
 
 use crate::storage::{Storage, StorageKind};
 use etl_sdk::{Error, Result};

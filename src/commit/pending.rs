@@ -46,6 +46,9 @@ pub trait PendingStore: Send + Sync {
 
     /// Gives up a file. Repeatable.
     fn abandon(&self, file: &PendingFile) -> Result<()>;
+
+    /// Removes a published file by its path under the sink's url, and the folders that it leaves empty. Repeatable.
+    fn remove(&self, path: &str) -> Result<()>;
 }
 
 /// Writes one pending file. Dropped without [`PendingWriter::finish`], it leaves nothing behind.

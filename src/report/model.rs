@@ -4,6 +4,7 @@ use crate::window::Window;
 use chrono::SecondsFormat;
 use etl_sdk::{CacheStats, Error, Fact, Ledger, StepCounts};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Version of the report's fields. It grows when a field changes its meaning or goes away, not when one is added.
@@ -272,8 +273,8 @@ impl From<&CacheStats> for CacheReport {
 impl StepReport {
     /// The counts of one step.
     pub fn new(name: &str, table: Option<&str>, counts: &StepCounts) -> Self {
-        let owned = |reasons: &BTreeMap<&'static str, u64>| {
-            reasons.iter().map(|(reason, rows)| ((*reason).to_owned(), *rows)).collect()
+        let owned = |reasons: &BTreeMap<Cow<'static, str>, u64>| {
+            reasons.iter().map(|(reason, rows)| (reason.to_string(), *rows)).collect()
         };
         Self {
             name: name.to_owned(),

@@ -232,11 +232,11 @@ mod tests {
         let mut ledger = Ledger::default();
         let payload = ledger.step("payload");
         (payload.read, payload.added, payload.kept) = (1_010, 98_990, 99_988);
-        payload.dead = [("bad_json", 12)].into();
+        payload.dead = [("bad_json".into(), 12)].into();
         let event = ledger.step("event");
         (event.read, event.kept) = (99_988, 98_000);
-        event.filtered = [("stale", 1_880), ("future", 100)].into();
-        event.dead = [("bad_json", 1), ("no_app_id", 7)].into();
+        event.filtered = [("stale".into(), 1_880), ("future".into(), 100)].into();
+        event.dead = [("bad_json".into(), 1), ("no_app_id".into(), 7)].into();
         report.set_ledger(&ledger, &|step| (step == "event").then(|| "event_v2".to_owned()));
         let file = |table: &str, day: &str, number: u32, rows: u64| FileReport {
             table: table.to_owned(),

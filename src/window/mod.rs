@@ -12,7 +12,7 @@ use std::fmt;
 /// a bucket's modified times can tell apart.
 ///
 /// Reads and prints as `2026-11-20T00:00:00Z/2026-11-20T01:00:00Z`; see [`Window::parse`] for the other forms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Window {
     /// First instant.
@@ -62,6 +62,16 @@ impl Window {
     /// Whether an instant belongs to the window.
     pub fn contains(&self, instant: DateTime<Utc>) -> bool {
         self.start <= instant && instant < self.end
+    }
+
+    /// Whether some instant belongs to both windows.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
+    /// Whether every instant of `other` belongs to the window.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.start <= other.start && other.end <= self.end
     }
 
     /// Whether the window starts and ends on the hour.

@@ -22,9 +22,9 @@ fn dead(outcome: &Outcome) -> (&'static str, &'static str) {
     (reject.step, reject.reason)
 }
 
-fn filtered(outcome: &Outcome, step: &str) -> Vec<(&'static str, u64)> {
+fn filtered<'a>(outcome: &'a Outcome, step: &str) -> Vec<(&'a str, u64)> {
     assert!(outcome.rejects.is_empty(), "{:?}", outcome.rejects);
-    outcome.ledger.get(step).unwrap().filtered.iter().map(|(reason, count)| (*reason, *count)).collect()
+    outcome.ledger.get(step).unwrap().filtered.iter().map(|(reason, count)| (reason.as_ref(), *count)).collect()
 }
 
 #[test]

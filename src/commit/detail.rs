@@ -1,0 +1,122 @@
+//! What a commit decided, in full: from it alone anybody can publish.
+
+use super::PendingFile;
+use super::log::to_json;
+use super::objects::Objects;
+use crate::sink::WrittenFile;
+use crate::window::Window;
+use etl_sdk::{Error, Ledger, Result};
+use serde::{Deserialize, Serialize};
+
+/// Version of the details' form.
+const FORMAT: u32 = 1;
+
+/// Everything that a commit decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitDetail {
+    /// Version of this form.
+    pub format: u32,
+    /// Stem of the files' names: run, revision, amendment.
+    pub name: String,
+    /// The window.
+    pub window: Window,
+    /// The run's instant, epoch milliseconds.
+    pub now_msec: i64,
+    /// Version of the program.
+    pub program: String,
+    /// Path of the list of input objects, below the job's state.
+    pub inputs: String,
+    /// Where the tables go; nobody publishes to another place.
+    pub sink: String,
+    /// Where the dead letters go.
+    pub dead_letter_url: String,
+    /// The tables' files.
+    pub files: Vec<WrittenFile>,
+    /// The dead letters' files.
+    pub dead_letters: Vec<DeadLetterFile>,
+    /// What it replaces.
+    pub replaces: Replaced,
+    /// Dead letters of the window that a replay took out of their files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replayed: Vec<Replayed>,
+    /// Objects with error records that a replay took, as `uri` and `ETag`: they are not taken again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replayed_objects: Vec<(String, Option<String>)>,
+    /// Rows per step.
+    pub ledger: Ledger,
+}
+
+/// A file of dead letters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetterFile {
+    /// Where it is and will be, and its length.
+    pub pending: PendingFile,
+    /// Dead letters in it.
+    pub count: u64,
+}
+
+/// Files of earlier commits that a commit replaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Files of tables.
+    pub files: Vec<ReplacedFile>,
+    /// Paths of dead letters' files under their url.
+    pub dead_letters: Vec<String>,
+    /// Names of the commits: their manifests go as well.
+    pub names: Vec<String>,
+}
+
+/// A file that goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedFile {
+    /// Name of its table.
+    pub table: String,
+    /// Names and values of its partition columns.
+    pub partition: Vec<(String, Option<String>)>,
+    /// Path under the sink's url.
+    pub path: String,
+}
+
+/// Dead letters that a replay took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replayed {
+    /// Path of their file under the dead letters' url.
+    pub file: String,
+    /// Their lines, counted from 0, as ranges `[first, last]`.
+    pub lines: Vec<(u64, u64)>,
+}
+
+impl CommitDetail {
+    /// The form that this program writes.
+    pub const FORMAT: u32 = FORMAT;
+
+    /// Writes the detail to a path of its own. Gives the path below the job's state, and the hash of its bytes.
+    pub fn keep(&self, objects: &Objects, token: &str) -> Result<(String, String)> {
+        let bytes = to_json(self)?;
+        let hash = hash(&bytes);
+        let path = format!("commits/{}-{token}.json", self.name);
+        objects.put(&path, bytes)?;
+        Ok((path, hash))
+    }
+
+    /// Reads the detail of a commit.
+    ///
+    /// Fails when it is missing or its bytes are not those that were committed.
+    pub fn read(objects: &Objects, path: &str, expected: &str) -> Result<Self> {
+        let wrong = || Error::config("read the detail of a commit").with("uri", objects.uri_of(path));
+        let bytes = objects.get(path)?.ok_or_else(|| wrong().hint("it is gone; the commit cannot be published without it"))?;
+        if hash(&bytes) != expected {
+            return Err(wrong().hint("its bytes are not those that were committed; restore the object"));
+        }
+        let detail: Self = serde_json::from_slice(&bytes).map_err(|error| wrong().source(error))?;
+        if detail.format == FORMAT {
+            Ok(detail)
+        } else {
+            Err(wrong().with("format", detail.format).hint("a newer version of the program wrote it: use that one"))
+        }
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..32].to_owned()
+}

@@ -1,0 +1,181 @@
+//! What the commit log says: one entry per event, in one order that everybody agrees on.
+
+use crate::window::Window;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One object of the log. Its version is its place; there are no gaps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Place in the log, from 1.
+    pub version: u64,
+    /// When it was written, by its writer's clock. Nothing depends on it but what people are shown.
+    pub at: DateTime<Utc>,
+    /// Who wrote it.
+    pub by: Runner,
+    /// Tells this entry from any other that was meant for the same place: an answer may be lost on its way.
+    pub token: String,
+    /// What happened.
+    pub event: Event,
+}
+
+/// A process that runs jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runner {
+    /// Drawn at random when the process starts.
+    pub id: String,
+    /// Name of its machine.
+    pub host: String,
+    /// Its process on that machine.
+    pub pid: u32,
+    /// Version of the program.
+    pub program: String,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A run or a replay is decided: its files are the output of the window, whether or not they are visible yet.
+    Commit(Box<Commit>),
+    /// All that a commit decided is visible, and what it replaced is gone.
+    Published {
+        /// Version of the commit.
+        commit: u64,
+        /// Its window.
+        window: Window,
+    },
+    /// A run ended without a commit.
+    Failed(Failure),
+    /// What runs of these windows left behind, and did not commit, is about to be given up: they must not commit it any more.
+    Fence {
+        /// The windows.
+        windows: Vec<Window>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The watermark was set by hand, or for the first time.
+    Watermark {
+        /// Everything before it is done; `None` forgets it.
+        at: Option<DateTime<Utc>>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Dead letters of a window are marked.
+    Marked(Marked),
+}
+
+/// A decided run or replay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The window.
+    pub window: Window,
+    /// 0 for the first run of the window that commits, then one more with each that replaces it.
+    pub revision: u32,
+    /// 0 for the run; `k` for the `k`th replay that adds to it.
+    pub amendment: u32,
+    /// Name of the files' stem: the run, its revision and its amendment.
+    pub name: String,
+    /// Path of the [`super::CommitDetail`] below the job's state.
+    pub detail: String,
+    /// Hash of the detail's bytes, so that nobody publishes from another.
+    pub detail_hash: String,
+    /// Committed windows that this one covers and replaces as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supersedes: Vec<Window>,
+    /// What it did.
+    pub counts: Counts,
+    /// Objects that arrived after their hour's window was closed, by the first instant of the hour in their path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<Late>,
+}
+
+/// What a commit did, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Input objects.
+    pub objects: u64,
+    /// Their bytes as stored.
+    pub input_bytes: u64,
+    /// Raw records.
+    pub records: u64,
+    /// Rows by table.
+    pub rows: BTreeMap<String, u64>,
+    /// Output files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
+}
+
+/// Objects of one hour that a later window took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Late {
+    /// First instant of the hour their path names.
+    pub hour: DateTime<Utc>,
+    /// How many.
+    pub objects: u64,
+    /// Their bytes as stored.
+    pub bytes: u64,
+}
+
+/// A run that ended without a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The window.
+    pub window: Window,
+    /// `failed`, `refused` by a gate, or `stopped`.
+    pub status: String,
+    /// Kind of the error, as in reports.
+    pub kind: String,
+    /// The error in one line.
+    pub message: String,
+}
+
+/// Dead letters that are done with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marked {
+    /// The window.
+    pub window: Window,
+    /// Version of the commit whose dead letters they are.
+    pub commit: u64,
+    /// `dropped`. Replayed ones are marked by the detail of the amendment that took them.
+    pub what: String,
+    /// Reason codes; all when empty.
+    pub reasons: Vec<String>,
+    /// How many.
+    pub count: u64,
+}
+
+impl Event {
+    /// Whether a commit of `window` that started before this event must give way to it.
+    pub fn conflicts_with(&self, window: &Window) -> bool {
+        match self {
+            Self::Commit(commit) => commit.window.overlaps(window),
+            Self::Fence { windows, .. } => windows.iter().any(|fenced| fenced.overlaps(window)),
+            Self::Published { .. } | Self::Failed(_) | Self::Watermark { .. } | Self::Marked(_) => false,
+        }
+    }
+}
+
+impl Runner {
+    /// This process.
+    pub fn this() -> Self {
+        Self {
+            id: token(),
+            host: nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            pid: std::process::id(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// Sixteen digits that nobody else draws.
+pub fn token() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    // Seeded from the system's random numbers for each process.
+    let state = RandomState::new();
+    format!("{:016x}", state.hash_one((std::process::id(), std::time::Instant::now())))
+}

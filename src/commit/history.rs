@@ -1,0 +1,296 @@
+//! The log folded: what is known of each window, and up to where everything is done.
+
+use super::entry::{Commit, Counts, Entry, Event, Late};
+use crate::window::Window;
+use chrono::{DateTime, Utc};
+use etl_sdk::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Version of the checkpoints' form.
+const FORMAT: u32 = 1;
+
+/// All that the log says, up to one of its versions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobState {
+    /// Version of this form.
+    pub format: u32,
+    /// The last entry in it; 0 when there is none.
+    pub version: u64,
+    /// Everything before it is done; `None` until a schedule or a person sets it.
+    pub watermark: Option<DateTime<Utc>>,
+    /// Commits that are not known to be published, by version.
+    pub unpublished: BTreeMap<u64, Unpublished>,
+    /// What is known of each window.
+    #[serde(with = "as_list")]
+    pub windows: BTreeMap<Window, WindowState>,
+}
+
+/// A commit whose files may not all be visible yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpublished {
+    /// Its window.
+    pub window: Window,
+    /// See [`Commit::detail`].
+    pub detail: String,
+    /// See [`Commit::detail_hash`].
+    pub detail_hash: String,
+}
+
+/// What is known of one window.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WindowState {
+    /// The commits whose files are its output: a run, then the replays that added to it. Empty when none ever committed.
+    pub commits: Vec<CommitState>,
+    /// Commits of earlier revisions.
+    pub replaced: u32,
+    /// Runs that ended without a commit since the last commit.
+    pub failures: u32,
+    /// The last of them.
+    pub last_failure: Option<FailureState>,
+    /// Objects of its hours that arrived later and are in the output of other windows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<LateState>,
+}
+
+/// A commit as the state keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommitState {
+    /// Its place in the log.
+    pub version: u64,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// See [`Commit::revision`].
+    pub revision: u32,
+    /// See [`Commit::amendment`].
+    pub amendment: u32,
+    /// See [`Commit::name`].
+    pub name: String,
+    /// See [`Commit::detail`].
+    pub detail: String,
+    /// See [`Commit::detail_hash`].
+    pub detail_hash: String,
+    /// See [`Commit::counts`].
+    pub counts: Counts,
+    /// Dead letters of it that were dropped, by reason; the empty reason stands for all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<String, u64>,
+}
+
+/// A run that ended without a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureState {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// `failed`, `refused` or `stopped`.
+    pub status: String,
+    /// Kind of the error.
+    pub kind: String,
+    /// The error in one line.
+    pub message: String,
+}
+
+/// Objects that arrived late.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateState {
+    /// The window that took them.
+    pub taken_by: Window,
+    /// How many, and when they should have been there.
+    #[serde(flatten)]
+    pub late: Late,
+}
+
+impl Default for JobState {
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            version: 0,
+            watermark: None,
+            unpublished: BTreeMap::new(),
+            windows: BTreeMap::new(),
+        }
+    }
+}
+
+impl JobState {
+    /// Reads a checkpoint.
+    pub fn read(bytes: &[u8]) -> Result<Self> {
+        let state: Self =
+            serde_json::from_slice(bytes).map_err(|error| Error::internal("read a checkpoint").source(error))?;
+        if state.format != FORMAT {
+            return Err(Error::config("read a checkpoint")
+                .with("format", state.format)
+                .hint("a newer version of the program wrote it: use that one"));
+        }
+        Ok(state)
+    }
+
+    /// Takes the next entry. Entries come in order and without gaps.
+    pub fn apply(&mut self, entry: &Entry) {
+        self.version = entry.version;
+        match &entry.event {
+            Event::Commit(commit) => self.commit(entry, commit),
+            Event::Published { commit, .. } => {
+                self.unpublished.remove(commit);
+                self.advance();
+            }
+            Event::Failed(failure) => {
+                let window = self.windows.entry(failure.window).or_default();
+                window.failures += 1;
+                window.last_failure = Some(FailureState {
+                    at: entry.at,
+                    status: failure.status.clone(),
+                    kind: failure.kind.clone(),
+                    message: failure.message.clone(),
+                });
+            }
+            Event::Fence { .. } => {}
+            Event::Watermark { at, .. } => {
+                self.watermark = *at;
+                self.advance();
+            }
+            Event::Marked(marked) => {
+                let window = self.windows.get_mut(&marked.window);
+                let commit = window.and_then(|window| window.commits.iter_mut().find(|c| c.version == marked.commit));
+                if let Some(commit) = commit {
+                    if marked.reasons.is_empty() {
+                        commit.dropped.insert(String::new(), marked.count);
+                    }
+                    for reason in &marked.reasons {
+                        commit.dropped.insert(reason.clone(), marked.count);
+                    }
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, entry: &Entry, commit: &Commit) {
+        for covered in &commit.supersedes {
+            self.windows.remove(covered);
+        }
+        let (detail, detail_hash) = (commit.detail.clone(), commit.detail_hash.clone());
+        self.unpublished.insert(entry.version, Unpublished { window: commit.window, detail, detail_hash });
+        let state = CommitState {
+            version: entry.version,
+            at: entry.at,
+            revision: commit.revision,
+            amendment: commit.amendment,
+            name: commit.name.clone(),
+            detail: commit.detail.clone(),
+            detail_hash: commit.detail_hash.clone(),
+            counts: commit.counts.clone(),
+            dropped: BTreeMap::new(),
+        };
+        let window = self.windows.entry(commit.window).or_default();
+        if commit.amendment == 0 {
+            window.replaced += window.commits.len() as u32;
+            window.commits.clear();
+        }
+        window.commits.push(state);
+        window.failures = 0;
+        window.last_failure = None;
+        self.take_late(commit);
+    }
+
+    fn take_late(&mut self, commit: &Commit) {
+        let taken_by = commit.window;
+        if commit.amendment == 0 {
+            // A re-run says anew what was late.
+            for window in self.windows.values_mut().filter(|window| !window.late.is_empty()) {
+                window.late.retain(|late| late.taken_by != taken_by);
+            }
+        }
+        for late in &commit.late {
+            if let Some(window) = self.window_at(late.hour)
+                && let Some(state) = self.windows.get_mut(&window)
+            {
+                state.late.push(LateState { taken_by, late: late.clone() });
+            }
+        }
+    }
+
+    /// The committed window that an instant belongs to.
+    pub fn window_at(&self, instant: DateTime<Utc>) -> Option<Window> {
+        let last = Window { start: instant, end: DateTime::<Utc>::MAX_UTC };
+        let mut committed = self.windows.range(..=last).rev().filter(|(_, state)| state.is_committed());
+        // Committed windows do not overlap: the last that starts before the instant is the only one that can have it.
+        committed.next().map(|(window, _)| *window).filter(|window| window.contains(instant))
+    }
+
+    /// Moves the watermark over windows that are done.
+    fn advance(&mut self) {
+        let waiting: BTreeSet<Window> = self.unpublished.values().map(|commit| commit.window).collect();
+        while let Some(watermark) = self.watermark {
+            match self.window_at(watermark) {
+                Some(window) if !waiting.contains(&window) => self.watermark = Some(window.end),
+                _ => return,
+            }
+        }
+    }
+
+    /// Committed windows that overlap `window` without being it.
+    pub fn overlapping(&self, window: &Window) -> Vec<Window> {
+        let others = self.windows.iter().filter(|(other, state)| {
+            *other != window && state.is_committed() && other.overlaps(window)
+        });
+        others.map(|(other, _)| *other).collect()
+    }
+
+    /// What is known of a window; nothing for one that never ran.
+    pub fn window(&self, window: &Window) -> WindowState {
+        self.windows.get(window).cloned().unwrap_or_default()
+    }
+
+    /// Whether a commit is part of its window's output, not replaced by a later one.
+    pub fn is_live(&self, window: &Window, version: u64) -> bool {
+        self.windows.get(window).is_some_and(|state| state.commits.iter().any(|commit| commit.version == version))
+    }
+
+    /// Whether all commits of a window are published, and there is one.
+    pub fn is_done(&self, window: &Window) -> bool {
+        let published = |state: &WindowState| {
+            state.commits.iter().all(|commit| !self.unpublished.contains_key(&commit.version))
+        };
+        self.windows.get(window).is_some_and(|state| state.is_committed() && published(state))
+    }
+}
+
+impl WindowState {
+    /// Whether a run of the window is decided.
+    pub fn is_committed(&self) -> bool {
+        !self.commits.is_empty()
+    }
+
+    /// The revision that the next run of the window gets.
+    pub fn next_revision(&self) -> u32 {
+        self.commits.first().map_or(0, |commit| commit.revision + 1)
+    }
+
+    /// The number that the next replay of the window's dead letters gets.
+    pub fn next_amendment(&self) -> u32 {
+        self.commits.last().map_or(0, |commit| commit.amendment + 1)
+    }
+
+    /// Rows by table, over the run and its replays.
+    pub fn rows(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for (table, rows) in self.commits.iter().flat_map(|commit| &commit.counts.rows) {
+            *all.entry(table.clone()).or_insert(0) += rows;
+        }
+        all
+    }
+}
+
+/// Windows as pairs: JSON's maps have text keys, and reading those of ten thousand windows back costs more.
+mod as_list {
+    use super::{BTreeMap, Window, WindowState};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(windows: &BTreeMap<Window, WindowState>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(windows.iter())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Window, WindowState>, D::Error> {
+        Ok(Vec::<(Window, WindowState)>::deserialize(from)?.into_iter().collect())
+    }
+}

@@ -1,0 +1,210 @@
+//! Leases: who works on a window. They save double work; what is right does not rest on them, the log decides that.
+
+use super::entry::Runner;
+use super::log::to_json;
+use super::objects::{Listed, Objects};
+use crate::window::Window;
+use chrono::{DateTime, TimeDelta, Utc};
+use etl_sdk::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+const LEASES: &str = "leases";
+
+/// A lease is renewed this many times before it expires.
+const RENEWALS: u32 = 4;
+
+/// What a lease's object says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The window.
+    pub window: Window,
+    /// Who holds it.
+    pub by: Runner,
+    /// When it was taken.
+    pub since: DateTime<Utc>,
+    /// Until when it holds unless it is renewed.
+    pub until: DateTime<Utc>,
+}
+
+/// The outcome of asking for a lease.
+pub enum Claim {
+    /// It is ours.
+    Taken(Lease),
+    /// Somebody else has it.
+    Held(Box<Holder>),
+}
+
+/// A lease of this process. It is renewed by a thread of its own, and released when it is dropped.
+pub struct Lease {
+    shared: Arc<Shared>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    objects: Objects,
+    path: String,
+    holder: Holder,
+    length: Duration,
+    lost: AtomicBool,
+    ended: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Lease {
+    /// Asks for the lease of a window for `length`, which is renewed as long as the process lives. `on_lost` is called once
+    /// when it turns out that somebody else has it now.
+    pub fn claim(
+        objects: &Objects,
+        window: Window,
+        by: &Runner,
+        length: Duration,
+        on_lost: impl Fn() + Send + 'static,
+    ) -> Result<Claim> {
+        let folder = folder(&window);
+        let mut epoch = 0;
+        let known = objects.list(&folder, None)?;
+        for object in &known {
+            epoch = epoch.max(epoch_of(&object.path).unwrap_or(0));
+        }
+        if let Some(last) = known.iter().max_by_key(|object| epoch_of(&object.path))
+            && let Some(holder) = read(objects, &last.path)?
+            && holder.is_live(by)
+        {
+            return Ok(Claim::Held(Box::new(holder)));
+        }
+        let now = Utc::now();
+        let holder = Holder { window, by: by.clone(), since: now, until: now + delta(length) };
+        // With the next number: a holder that slept past its lease and wakes up writes to its own.
+        let path = format!("{folder}/{:010}.json", epoch + 1);
+        if !objects.create(&path, to_json(&holder)?)? {
+            let holder = read(objects, &path)?.unwrap_or(holder);
+            return Ok(Claim::Held(Box::new(holder)));
+        }
+        for object in known {
+            objects.delete(&object.path)?;
+        }
+        let shared = Arc::new(Shared {
+            objects: objects.clone(),
+            path,
+            holder,
+            length,
+            lost: AtomicBool::new(false),
+            ended: Mutex::new(false),
+            wake: Condvar::new(),
+        });
+        let kept = Arc::clone(&shared);
+        let keeper = std::thread::Builder::new()
+            .name("lease".to_owned())
+            .spawn(move || kept.keep(&on_lost))
+            .map_err(|error| Error::internal("start the thread that renews the lease").source(error))?;
+        Ok(Claim::Taken(Self { shared, keeper: Some(keeper) }))
+    }
+
+    /// Whether somebody else has it now.
+    pub fn is_lost(&self) -> bool {
+        self.shared.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        *self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.wake.notify_all();
+        if let Some(keeper) = self.keeper.take() {
+            // It panics never; and if it did, the lease expires by itself.
+            let _ = keeper.join();
+        }
+        if !self.is_lost() {
+            // What cannot be removed now expires.
+            let _ = self.shared.objects.delete(&self.shared.path);
+        }
+    }
+}
+
+impl Shared {
+    fn keep(&self, on_lost: &dyn Fn()) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let (guard, _) = self
+                .wake
+                .wait_timeout(ended, self.length / RENEWALS)
+                .unwrap_or_else(PoisonError::into_inner);
+            ended = guard;
+            if *ended {
+                return;
+            }
+            if !self.renew() {
+                self.lost.store(true, Ordering::Relaxed);
+                on_lost();
+                return;
+            }
+        }
+    }
+
+    /// `false` when the lease is somebody else's. A store that does not answer is asked again at the next renewal.
+    fn renew(&self) -> bool {
+        let ours = match read(&self.objects, &self.path) {
+            Ok(found) => found.is_some_and(|found| found.by == self.holder.by && found.since == self.holder.since),
+            Err(_) => return true,
+        };
+        if ours {
+            let holder = Holder { until: Utc::now() + delta(self.length), ..self.holder.clone() };
+            // As above: the next renewal tries again.
+            let _ = to_json(&holder).and_then(|bytes| self.objects.put(&self.path, bytes));
+        }
+        ours
+    }
+}
+
+impl Holder {
+    /// Whether it holds, as far as `asking` can tell: it has not expired, and its process is not known to be gone.
+    pub fn is_live(&self, asking: &Runner) -> bool {
+        let gone = self.by.host == asking.host && !Path::new(&format!("/proc/{}", self.by.pid)).exists();
+        self.until > Utc::now() && !(gone && Path::new("/proc/self").exists())
+    }
+}
+
+/// All leases that hold.
+pub fn live(objects: &Objects, asking: &Runner) -> Result<Vec<Holder>> {
+    let paths: Vec<String> = objects.list(LEASES, None)?.into_iter().map(|object| object.path).collect();
+    let holders = objects.get_all(&paths)?.into_iter().flatten().filter_map(|bytes| parse(&bytes));
+    Ok(holders.filter(|holder| holder.is_live(asking)).collect())
+}
+
+/// Paths of the leases that do not hold any more, and what they say.
+pub fn expired(objects: &Objects, asking: &Runner) -> Result<Vec<(Listed, Option<Holder>)>> {
+    let mut expired = Vec::new();
+    for object in objects.list(LEASES, None)? {
+        let holder = read(objects, &object.path)?;
+        if holder.as_ref().is_none_or(|holder| !holder.is_live(asking)) {
+            expired.push((object, holder));
+        }
+    }
+    Ok(expired)
+}
+
+fn read(objects: &Objects, path: &str) -> Result<Option<Holder>> {
+    Ok(objects.get(path)?.and_then(|bytes| parse(&bytes)))
+}
+
+/// A lease that cannot be read is taken for none: it guards nothing that the log does not guard.
+fn parse(bytes: &[u8]) -> Option<Holder> {
+    serde_json::from_slice(bytes).ok()
+}
+
+fn folder(window: &Window) -> String {
+    format!("{LEASES}/{}", window.id())
+}
+
+fn epoch_of(path: &str) -> Option<u64> {
+    path.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()
+}
+
+fn delta(length: Duration) -> TimeDelta {
+    TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
+}

@@ -1,0 +1,184 @@
+//! The state's objects: created only if absent, read, listed, removed. Works alike on a folder and in a bucket.
+
+use crate::storage::{Storage, StorageKind, store_error};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use etl_sdk::{Error, ErrorKind, Result};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Objects read at the same time.
+const READING: usize = 16;
+
+/// Largest object of the state that is read: a list of a million files is smaller.
+const MOST_BYTES: u64 = 2 << 30;
+
+/// The objects below one prefix. Calls block: they belong on plain threads, never in async code.
+#[derive(Clone)]
+pub struct Objects {
+    store: Arc<dyn ObjectStore>,
+    prefix: ObjectPath,
+    uri: String,
+    /// Set for a folder, where a new name lasts only once its folder is synced.
+    root: Option<PathBuf>,
+    runtime: Handle,
+}
+
+/// An object as the store lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Path below the prefix.
+    pub path: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// When it was written.
+    pub modified: DateTime<Utc>,
+}
+
+impl Objects {
+    /// The objects of `job` below the state's url.
+    pub fn new(state: &Storage, job: &str, runtime: Handle) -> Self {
+        let prefix = state.prefix().clone().join(job);
+        let root = match state.kind() {
+            StorageKind::Folder(_) => Some(PathBuf::from(format!("/{prefix}"))),
+            StorageKind::Bucket(_) => None,
+        };
+        Self { store: Arc::clone(state.store()), uri: state.uri_of(&prefix), prefix, root, runtime }
+    }
+
+    /// Objects of any store, for tests.
+    #[cfg(test)]
+    pub(crate) fn over(store: Arc<dyn ObjectStore>, runtime: Handle) -> Self {
+        Self { store, prefix: ObjectPath::from("state"), uri: "memory:".to_owned(), root: None, runtime }
+    }
+
+    /// What a person would paste to find an object.
+    pub fn uri_of(&self, path: &str) -> String {
+        format!("{}/{path}", self.uri)
+    }
+
+    /// Creates an object; `false` when there is one already, which is left alone.
+    pub fn create(&self, path: &str, bytes: impl Into<Bytes>) -> Result<bool> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.run(self.store.put_opts(&self.key(path), bytes.into().into(), options)) {
+            Ok(_) => self.make_durable(path).map(|()| true),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+            Err(error) => Err(self.error("create an object of the state", path, error)),
+        }
+    }
+
+    /// Writes an object, whether or not there is one.
+    pub fn put(&self, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
+        self.run(self.store.put(&self.key(path), bytes.into().into()))
+            .map_err(|error| self.error("write an object of the state", path, error))?;
+        self.make_durable(path)
+    }
+
+    /// The bytes of an object; `None` when there is none.
+    pub fn get(&self, path: &str) -> Result<Option<Bytes>> {
+        self.run(self.fetch(path))
+    }
+
+    /// The bytes of several objects, in order.
+    pub fn get_all(&self, paths: &[String]) -> Result<Vec<Option<Bytes>>> {
+        self.run(stream::iter(paths).map(|path| self.fetch(path)).buffered(READING).try_collect())
+    }
+
+    /// The objects below `folder` (without a slash at its end), sorted by path; only those after `after`, if it is given.
+    pub fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<Listed>> {
+        let key = if folder.is_empty() { self.prefix.clone() } else { self.key(folder) };
+        let found = match after {
+            None => self.store.list(Some(&key)),
+            Some(after) => self.store.list_with_offset(Some(&key), &self.key(after)),
+        };
+        let mut found: Vec<_> = match self.run(found.try_collect::<Vec<_>>()) {
+            Err(object_store::Error::NotFound { .. }) => Vec::new(),
+            result => result.map_err(|error| self.error("list the state", folder, error))?,
+        };
+        found.sort_unstable_by(|left, right| left.location.as_ref().cmp(right.location.as_ref()));
+        let below = |key: &ObjectPath| {
+            key.as_ref().strip_prefix(self.prefix.as_ref()).unwrap_or(key.as_ref()).trim_start_matches('/').to_owned()
+        };
+        let listed = |meta: object_store::ObjectMeta| Listed {
+            path: below(&meta.location),
+            bytes: meta.size,
+            modified: meta.last_modified,
+        };
+        Ok(found.into_iter().map(listed).collect())
+    }
+
+    /// Removes an object; that it is gone already is as well.
+    pub fn delete(&self, path: &str) -> Result<()> {
+        match self.run(self.store.delete(&self.key(path))) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {
+                self.remove_empty_folders(path);
+                Ok(())
+            }
+            Err(error) => Err(self.error("remove an object of the state", path, error)),
+        }
+    }
+
+    /// Removes all objects below `folder`.
+    pub fn delete_all(&self, folder: &str) -> Result<()> {
+        self.list(folder, None)?.iter().try_for_each(|object| self.delete(&object.path))
+    }
+
+    async fn fetch(&self, path: &str) -> Result<Option<Bytes>> {
+        let fail = |error| self.error("read an object of the state", path, error);
+        let result = match self.store.get(&self.key(path)).await {
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            result => result.map_err(fail)?,
+        };
+        if result.meta.size > MOST_BYTES {
+            return Err(Error::new(ErrorKind::Limit, "read an object of the state")
+                .with("uri", self.uri_of(path))
+                .with("bytes", result.meta.size)
+                .hint("the runner never writes one as large; is it another program's?"));
+        }
+        result.bytes().await.map(Some).map_err(fail)
+    }
+
+    fn run<T>(&self, call: impl Future<Output = T>) -> T {
+        self.runtime.block_on(call)
+    }
+
+    fn key(&self, path: &str) -> ObjectPath {
+        ObjectPath::from(format!("{}/{path}", self.prefix))
+    }
+
+    fn error(&self, operation: &str, path: &str, error: object_store::Error) -> Error {
+        store_error(operation, &self.uri_of(path), error)
+    }
+
+    /// The bytes and the name last, also past a power failure, before anybody counts on them.
+    fn make_durable(&self, path: &str) -> Result<()> {
+        let Some(root) = &self.root else { return Ok(()) };
+        let file = root.join(path);
+        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+        sync(&file).and_then(|()| file.parent().map_or(Ok(()), sync)).or_else(|error| {
+            // Somebody else may have removed it since: then there is nothing left to last.
+            if error.kind() == std::io::ErrorKind::NotFound {
+                return Ok(());
+            }
+            Err(Error::new(ErrorKind::Unavailable, "make an object of the state durable")
+                .with("file", file.display())
+                .source(error))
+        })
+    }
+
+    fn remove_empty_folders(&self, path: &str) {
+        let Some(root) = &self.root else { return };
+        let file = root.join(path);
+        for folder in file.ancestors().skip(1).take_while(|folder| *folder != root.as_path()) {
+            // Refused by the system when something is in it, which is what we want.
+            if std::fs::remove_dir(folder).is_err() {
+                return;
+            }
+        }
+    }
+}
