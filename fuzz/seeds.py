@@ -188,6 +188,49 @@ def job_file():
         yield text.encode()
 
 
+def commit_records():
+    window, other = "2026-11-20T05:00:00Z/2026-11-20T06:00:00Z", "2026-11-20T04:00:00Z/2026-11-20T05:00:00Z"
+    at, by = "2026-11-20T06:00:01Z", {"id": "0123456789abcdef", "host": "h", "pid": 7, "program": "0.1.0"}
+    counts = {"objects": 1, "input_bytes": 2, "records": 3, "rows": {"event_v2": 4}, "files": 1, "bytes": 9, "dead_letters": 1}
+    commit = {"window": window, "revision": 0, "amendment": 0, "name": "j-w", "detail": "commits/j-w-1.json",
+              "detail_hash": "00", "counts": counts, "late": [{"hour": "2026-11-20T04:00:00Z", "objects": 1, "bytes": 2}]}
+    failure = {"window": window, "status": "failed", "kind": "unavailable", "message": "x"}
+    events = [
+        {"watermark": {"at": "2026-11-20T04:00:00Z", "reason": "x"}}, {"commit": commit | {"window": other, "late": []}},
+        {"published": {"commit": 2, "window": other}}, {"failed": failure}, {"commit": commit},
+        {"fence": {"windows": [window], "reason": "x"}}, {"commit": commit | {"amendment": 1}},
+        {"marked": {"window": window, "commit": 5, "what": "dropped", "reasons": ["not_json"], "count": 1}},
+        {"commit": commit | {"revision": 1, "supersedes": [other]}}, {"published": {"commit": 9, "window": window}},
+    ]
+    entries = [json.dumps({"version": n + 1, "at": at, "by": by, "token": "t", "event": e}) for n, e in enumerate(events)]
+    yield b"\0" + "\n".join(entries).encode()
+    for entry in entries:
+        yield b"\0" + entry.encode()
+    state = {"version": 1, "at": at, "name": "j-w", "detail": "d", "detail_hash": "00", "revision": 0, "amendment": 0, "counts": counts}
+    windows = [[window, {"commits": [state], "replaced": 0, "failures": 0, "last_failure": None}]]
+    unpublished = {"1": {"window": window, "detail": "d", "detail_hash": "00"}}
+    yield b"\1" + json.dumps({"format": 1, "version": 1, "watermark": at, "unpublished": unpublished, "windows": windows}).encode()
+    ledger = {"steps": [["source", {"read": 2, "added": 0, "kept": 1, "filtered": {"x": 1}, "dead": {}}]]}
+    upload = {"path": "event_v2/a=b/x.parquet", "bytes": 3, "staged": {"upload": {"upload_id": "u", "parts": ["p"]}}}
+    for path in ["event_v2/a=b/x.parquet", "../outside", "/outside", "event_v2/../../outside", "a", ".pending/.x.pending"]:
+        for hidden in [".pending/.x.pending", "../outside", ".pending/../../outside"]:
+            pending = {"path": path, "bytes": 3, "staged": {"hidden": {"path": hidden}}}
+            file = {"table": "event_v2", "partition": [["a", "b"], ["c", None]], "pending": pending, "rows": 1}
+            detail = {"format": 1, "name": "j-w", "window": window, "now_msec": 1, "program": "0", "inputs": "i", "sink": "s",
+                      "dead_letter_url": "d", "files": [file], "dead_letters": [{"pending": upload, "count": 1}], "ledger": ledger,
+                      "replaces": {"files": [{"table": "t", "partition": [], "path": path}], "dead_letters": [], "names": ["n"]}}
+            yield b"\2" + json.dumps(detail).encode()
+    yield b"\3" + json.dumps({"task": 1, "files": [file], "dead_letters": {"pending": pending, "count": 1}, "rows": [], "ledger": ledger,
+                              "objects": 1, "archived": 0, "compressed_bytes": 1, "decompressed_bytes": 2}).encode()
+    yield b"\4" + json.dumps({"now_msec": 1, "name": "n", "tasks": 2, "inputs": "i"}).encode()
+    yield b"\5" + json.dumps({"window": window, "by": by, "since": at, "until": at}).encode()
+
+
+def words_of_records():
+    names = re.findall(r"pub (?:\(super\) )?([a-z_]+):", "".join(path.read_text() for path in sorted((PROJECT / "src/commit").glob("*.rs"))))
+    return sorted(set(names)) + ["2026-11-20T05:00:00Z", "4294967295", "18446744073709551615", "..", "../outside", ".pending/."]
+
+
 def words_of_schema():
     text = (PROJECT / "schemas/job.schema.json").read_text()
     return sorted({word for word in re.findall(r'"([A-Za-z0-9_-]{2,24})"', text)}) + ["${BUCKET}", "${X:-y}", "!!str", "\\x00"]
@@ -209,6 +252,7 @@ def words_of_decoders():
 
 
 TARGETS = {
+    "commit_records": (commit_records, words_of_records),
     "decoders": (decoders, words_of_decoders),
     "framers": (framers, words_of_json),
     "json": (json_texts, words_of_json),

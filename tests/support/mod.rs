@@ -8,6 +8,7 @@
 
 pub mod events;
 pub mod servers;
+pub mod world;
 
 use arrow::json::LineDelimitedWriter;
 use flate2::read::MultiGzDecoder;
