@@ -14,6 +14,7 @@ pub mod registry;
 pub mod report;
 pub mod sink;
 pub mod source;
+pub mod stop;
 pub mod storage;
 pub mod window;
 

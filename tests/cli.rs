@@ -132,6 +132,7 @@ fn help_shows_examples_and_exit_codes() {
       3  a gate refused to publish, such as limits.dead_letters
       4  another run holds the window
       5  partly done
+      6  stopped by a signal
     --- stderr
     "#);
 }
@@ -218,6 +219,7 @@ fn run_help_names_each_option() {
       3  a gate refused to publish, such as limits.dead_letters
       4  another run holds the window
       5  partly done
+      6  stopped by a signal
     --- stderr
     "#);
 }

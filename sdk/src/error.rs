@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Gate,
     /// Another run holds the window.
     Held,
+    /// The process was told to end before the work was done.
+    Stopped,
     /// A promise of the program does not hold; always a defect.
     Internal,
 }

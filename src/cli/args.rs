@@ -15,7 +15,8 @@ Exit codes:
   2  the command line or the job file is wrong
   3  a gate refused to publish, such as limits.dead_letters
   4  another run holds the window
-  5  partly done";
+  5  partly done
+  6  stopped by a signal";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -116,6 +117,15 @@ pub(super) struct RunOptions {
     /// Do everything except publish.
     #[arg(long)]
     dry_run: bool,
+    /// Wait this long for another run of the window instead of ending with exit code 4, such as 10m.
+    #[arg(long, value_name = "SPAN")]
+    wait: Option<String>,
+    /// Replace the window's rows by nothing when its input is gone.
+    #[arg(long)]
+    allow_empty: bool,
+    /// Also replace the rows of committed windows that this one covers.
+    #[arg(long)]
+    supersede: bool,
     #[command(flatten)]
     screen: ScreenArgs,
 }
@@ -239,6 +249,9 @@ impl RunArgs {
             overrides: window.overrides,
             now: window.now,
             dry_run: self.options.dry_run,
+            wait: self.options.wait,
+            allow_empty: self.options.allow_empty,
+            supersede: self.options.supersede,
             threads: window.threads.map(NonZeroUsize::get),
         }
     }

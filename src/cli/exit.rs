@@ -1,14 +1,17 @@
 //! Exit codes.
 
 use crate::commands::Outcome;
+use crate::stop::STOPPED_CODE;
 use etl_sdk::ErrorKind;
 
-/// The exit code of a failure: 2 for usage or job file, 3 for a gate, 4 for a window that another run holds, else 1.
+/// The exit code of a failure: 2 for usage or job file, 3 for a gate, 4 for a window that another run holds, 6 after a
+/// signal, else 1.
 pub fn code_of(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Usage | ErrorKind::Config => 2,
         ErrorKind::Gate => 3,
         ErrorKind::Held => 4,
+        ErrorKind::Stopped => STOPPED_CODE,
         ErrorKind::NotFound
         | ErrorKind::Permission
         | ErrorKind::Unavailable
@@ -37,6 +40,7 @@ mod tests {
             (ErrorKind::Config, 2),
             (ErrorKind::Gate, 3),
             (ErrorKind::Held, 4),
+            (ErrorKind::Stopped, 6),
             (ErrorKind::NotFound, 1),
             (ErrorKind::Unavailable, 1),
             (ErrorKind::Internal, 1),

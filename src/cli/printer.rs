@@ -118,7 +118,7 @@ impl Printer {
         let (verdict, rest) = screen.split_once('\n').unwrap_or((&screen, ""));
         let color = match report.status {
             Status::Done | Status::Empty => GREEN,
-            Status::Partly => YELLOW,
+            Status::Partly | Status::Stopped | Status::Held => YELLOW,
             Status::Failed | Status::Refused => RED,
         };
         self.result(&format!("{}\n{rest}", paint(verdict, color, self.stdout_color)))

@@ -17,6 +17,12 @@ pub struct RunRequest {
     pub now: Option<String>,
     /// Do all but publish.
     pub dry_run: bool,
+    /// How long to wait for another run of the window, such as `10m`; not at all when absent.
+    pub wait: Option<String>,
+    /// Replace the window's rows by nothing when its input is gone.
+    pub allow_empty: bool,
+    /// Also replace the rows of committed windows that this one covers.
+    pub supersede: bool,
     /// Worker threads; overrides `limits.threads`.
     pub threads: Option<usize>,
 }

@@ -2,6 +2,7 @@
 
 use super::pending::{Closing, Sending};
 use super::{PendingFile, PendingStore, PendingWriter, Staged, check_path};
+use crate::stop::{GIVING_UP, SETTLING, Stop};
 use crate::storage::{Storage, store_error};
 use etl_sdk::{Error, ErrorKind, Result};
 use futures::executor::block_on;
@@ -12,10 +13,11 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 /// Size of all parts but the last. S3 takes no less than 5 MiB; some servers want all but the last to be equal.
 pub(super) const PART_BYTES: usize = 8 << 20;
@@ -29,8 +31,8 @@ const PARTS_IN_FLIGHT: usize = 2;
 /// Parts of all files of the store that are on their way at once: what bounds the memory they take.
 const ALL_PARTS_IN_FLIGHT: usize = 8;
 
-/// How long a dropped writer waits for its upload to be aborted. What is left behind after that, the bucket's lifecycle
-/// rule for incomplete uploads removes.
+/// How long giving up an upload may take while the run is not stopped; then it is [`GIVING_UP`] for all of them. What is
+/// left behind after that, `gc` removes, or the bucket's lifecycle rule for incomplete uploads.
 const ABORT_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The calls a bucket must have. A trait of its own so that tests can fail the nth call.
@@ -47,12 +49,16 @@ struct Bucket {
     store: Arc<dyn BucketCalls>,
     runtime: Handle,
     in_flight: Arc<Semaphore>,
+    stop: Stop,
+    /// An abort ran out of patience: the others would too, one after the other.
+    is_deaf: AtomicBool,
 }
 
 impl BucketStore {
-    pub(super) fn new(storage: Storage, store: Arc<dyn BucketCalls>, runtime: Handle) -> Self {
+    pub(super) fn new(storage: Storage, store: Arc<dyn BucketCalls>, runtime: Handle, stop: Stop) -> Self {
         let in_flight = Arc::new(Semaphore::new(ALL_PARTS_IN_FLIGHT));
-        Self { bucket: Arc::new(Bucket { storage, store, runtime, in_flight }) }
+        let is_deaf = AtomicBool::new(false);
+        Self { bucket: Arc::new(Bucket { storage, store, runtime, in_flight, stop, is_deaf }) }
     }
 }
 
@@ -64,9 +70,38 @@ impl Bucket {
         ObjectPath::parse(key).map_err(|error| Error::internal("make an object's key").with("path", path).source(error))
     }
 
-    /// Runs a call on the runtime and waits for it on this thread, which may belong to the runtime or not.
-    fn run<T: Send + 'static>(&self, call: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-        join(self.runtime.spawn(call))
+    /// Runs a call on the runtime and waits for it on this thread, which may belong to the runtime or not. When the run
+    /// is stopped, the call has until `grace` after that.
+    fn run<T: Send + 'static>(
+        &self,
+        grace: Duration,
+        call: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let stop = self.stop.clone();
+        block_on(self.runtime.spawn(async move { stop.unless_past(grace, call).await })).unwrap_or_else(lost)
+    }
+
+    /// Waits for a call. The outer error says that the run is stopped and the call still under way.
+    fn join<T>(&self, handle: &mut JoinHandle<Result<T>>) -> Result<Result<T>> {
+        block_on(self.stop.unless(async { Ok(handle.await.unwrap_or_else(lost)) }))
+    }
+
+    /// Waits as long as giving up may take.
+    fn wait_for_abort(&self, abort: JoinHandle<Result<()>>) -> Result<()> {
+        if self.is_deaf.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Unavailable, "abort an upload").with("answered", "no abort before it"));
+        }
+        let patient = async move {
+            match tokio::time::timeout(ABORT_PATIENCE, abort).await {
+                Ok(result) => result.unwrap_or_else(lost),
+                Err(late) => Err(Error::new(ErrorKind::Unavailable, "abort an upload").source(late)),
+            }
+        };
+        let result = self.run(GIVING_UP, patient);
+        if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
+            self.is_deaf.store(true, Ordering::Relaxed);
+        }
+        result
     }
 
     fn error(&self, operation: &str, key: &ObjectPath, error: object_store::Error) -> Error {
@@ -105,11 +140,9 @@ impl Bucket {
     }
 }
 
-/// Waits for a call. It is lost only when the runtime shuts down or the call was cancelled.
-fn join<T>(handle: JoinHandle<Result<T>>) -> Result<T> {
-    block_on(handle).unwrap_or_else(|error| {
-        Err(Error::new(ErrorKind::Unavailable, "wait for the bucket").source(error).hint("the run was being stopped"))
-    })
+/// A call is lost only when the runtime shuts down or the call was cancelled.
+fn lost<T>(error: JoinError) -> Result<T> {
+    Err(Error::new(ErrorKind::Unavailable, "wait for the bucket").source(error).hint("the run was being stopped"))
 }
 
 fn upload(file: &PendingFile) -> Result<(String, Vec<PartId>)> {
@@ -141,20 +174,20 @@ impl PendingStore for BucketStore {
         let (key, bytes) = (self.bucket.key(&file.path)?, file.bytes);
         let (id, parts) = upload(file)?;
         let bucket = Arc::clone(&self.bucket);
-        self.bucket.run(async move { bucket.complete(&key, &id, parts, bytes).await })
+        self.bucket.run(SETTLING, async move { bucket.complete(&key, &id, parts, bytes).await })
     }
 
     fn abandon(&self, file: &PendingFile) -> Result<()> {
         let key = self.bucket.key(&file.path)?;
         let (id, _) = upload(file)?;
         let bucket = Arc::clone(&self.bucket);
-        self.bucket.run(async move { bucket.abort(&key, &id).await })
+        self.bucket.wait_for_abort(self.bucket.runtime.spawn(async move { bucket.abort(&key, &id).await }))
     }
 
     fn remove(&self, path: &str) -> Result<()> {
         let key = self.bucket.key(path)?;
         let bucket = Arc::clone(&self.bucket);
-        self.bucket.run(async move {
+        self.bucket.run(SETTLING, async move {
             match bucket.store.delete(&key).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
                 Err(error) => Err(bucket.error("remove a replaced file", &key, error)),
@@ -179,8 +212,12 @@ struct BucketWriter {
 
 impl BucketWriter {
     fn permit(&self) -> Result<OwnedSemaphorePermit> {
-        block_on(Arc::clone(&self.bucket.in_flight).acquire_owned())
-            .map_err(|error| Error::internal("wait for a part to arrive").source(error))
+        let room = Arc::clone(&self.bucket.in_flight).acquire_owned();
+        block_on(
+            self.bucket.stop.unless(async {
+                room.await.map_err(|error| Error::internal("wait for a part to arrive").source(error))
+            }),
+        )
     }
 
     fn send_part(&mut self) -> Result<()> {
@@ -195,7 +232,7 @@ impl BucketWriter {
             id.clone()
         } else {
             let (bucket, key) = (Arc::clone(&self.bucket), self.key.clone());
-            self.id.insert(self.bucket.run(async move { bucket.create(&key).await })?).clone()
+            self.id.insert(self.bucket.run(Duration::ZERO, async move { bucket.create(&key).await })?).clone()
         };
         while self.in_flight.len() >= PARTS_IN_FLIGHT {
             self.take_arrived()?;
@@ -212,8 +249,11 @@ impl BucketWriter {
     }
 
     fn take_arrived(&mut self) -> Result<()> {
-        if let Some(handle) = self.in_flight.pop_front() {
-            self.parts.push(join(handle)?);
+        if let Some(handle) = self.in_flight.front_mut() {
+            // It stays in the row until it has arrived: an abort waits for all of them.
+            let part = self.bucket.join(handle)?;
+            self.in_flight.pop_front();
+            self.parts.push(part?);
         }
         Ok(())
     }
@@ -293,7 +333,7 @@ impl PendingWriter for BucketWriter {
 impl Drop for BucketWriter {
     fn drop(&mut self) {
         if let Some(abort) = self.spawn_abort() {
-            wait_a_while(&self.bucket.runtime, abort);
+            let _ = self.bucket.wait_for_abort(abort);
         }
     }
 }
@@ -305,14 +345,20 @@ struct LastParts {
 }
 
 impl Sending for LastParts {
-    fn wait(self: Box<Self>) -> Result<PendingFile> {
-        join(self.handle)
+    fn wait(mut self: Box<Self>) -> Result<PendingFile> {
+        match self.bucket.join(&mut self.handle) {
+            Ok(result) => result,
+            Err(stopped) => {
+                self.give_up();
+                Err(stopped)
+            }
+        }
     }
 
     fn give_up(self: Box<Self>) {
         let Self { bucket, key, handle } = *self;
-        let runtime = bucket.runtime.clone();
-        let abort = runtime.spawn(async move {
+        let waiting = Arc::clone(&bucket);
+        let abort = waiting.runtime.spawn(async move {
             match handle.await {
                 Ok(Ok(PendingFile { staged: Staged::Upload { upload_id, .. }, .. })) => {
                     bucket.abort(&key, &upload_id).await
@@ -320,12 +366,6 @@ impl Sending for LastParts {
                 _ => Ok(()),
             }
         });
-        wait_a_while(&runtime, abort);
+        let _ = waiting.wait_for_abort(abort);
     }
-}
-
-fn wait_a_while(runtime: &Handle, abort: JoinHandle<Result<()>>) {
-    let _ = block_on(runtime.spawn(async move {
-        let _ = tokio::time::timeout(ABORT_PATIENCE, abort).await;
-    }));
 }

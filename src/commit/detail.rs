@@ -104,7 +104,8 @@ impl CommitDetail {
     /// Fails when it is missing or its bytes are not those that were committed.
     pub fn read(objects: &Objects, path: &str, expected: &str) -> Result<Self> {
         let wrong = || Error::config("read the detail of a commit").with("uri", objects.uri_of(path));
-        let bytes = objects.get(path)?.ok_or_else(|| wrong().hint("it is gone; the commit cannot be published without it"))?;
+        let bytes =
+            objects.get(path)?.ok_or_else(|| wrong().hint("it is gone; the commit cannot be published without it"))?;
         if hash(&bytes) != expected {
             return Err(wrong().hint("its bytes are not those that were committed; restore the object"));
         }

@@ -102,13 +102,7 @@ pub struct LateState {
 
 impl Default for JobState {
     fn default() -> Self {
-        Self {
-            format: FORMAT,
-            version: 0,
-            watermark: None,
-            unpublished: BTreeMap::new(),
-            windows: BTreeMap::new(),
-        }
+        Self { format: FORMAT, version: 0, watermark: None, unpublished: BTreeMap::new(), windows: BTreeMap::new() }
     }
 }
 
@@ -230,9 +224,10 @@ impl JobState {
 
     /// Committed windows that overlap `window` without being it.
     pub fn overlapping(&self, window: &Window) -> Vec<Window> {
-        let others = self.windows.iter().filter(|(other, state)| {
-            *other != window && state.is_committed() && other.overlaps(window)
-        });
+        let others = self
+            .windows
+            .iter()
+            .filter(|(other, state)| *other != window && state.is_committed() && other.overlaps(window));
         others.map(|(other, _)| *other).collect()
     }
 
@@ -248,9 +243,8 @@ impl JobState {
 
     /// Whether all commits of a window are published, and there is one.
     pub fn is_done(&self, window: &Window) -> bool {
-        let published = |state: &WindowState| {
-            state.commits.iter().all(|commit| !self.unpublished.contains_key(&commit.version))
-        };
+        let published =
+            |state: &WindowState| state.commits.iter().all(|commit| !self.unpublished.contains_key(&commit.version));
         self.windows.get(window).is_some_and(|state| state.is_committed() && published(state))
     }
 }

@@ -130,10 +130,8 @@ impl Shared {
     fn keep(&self, on_lost: &dyn Fn()) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let (guard, _) = self
-                .wake
-                .wait_timeout(ended, self.length / RENEWALS)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (guard, _) =
+                self.wake.wait_timeout(ended, self.length / RENEWALS).unwrap_or_else(PoisonError::into_inner);
             ended = guard;
             if *ended {
                 return;

@@ -71,8 +71,7 @@ impl CommitLog {
 
     fn write(&self, event: Event, condition: Option<(Window, u64)>) -> Result<u64> {
         let mut known = self.lock();
-        let mut entry =
-            Entry { version: 0, at: Utc::now(), by: self.runner.clone(), token: token(), event };
+        let mut entry = Entry { version: 0, at: Utc::now(), by: self.runner.clone(), token: token(), event };
         for tries in 0..MOST_TRIES {
             self.catch_up(&mut known)?;
             if known.since.iter().any(|written| written.token == entry.token) {
@@ -132,8 +131,8 @@ impl CommitLog {
         let all = self.objects.list(CHECKPOINTS, None)?;
         for object in all.iter().rev() {
             if let Some(bytes) = self.objects.get(&object.path)? {
-                let state = JobState::read(&bytes)
-                    .map_err(|error| error.with("uri", self.objects.uri_of(&object.path)))?;
+                let state =
+                    JobState::read(&bytes).map_err(|error| error.with("uri", self.objects.uri_of(&object.path)))?;
                 known.checkpoint = state.version;
                 known.state = Arc::new(state);
                 return Ok(());
@@ -145,7 +144,9 @@ impl CommitLog {
     fn read_entry(&self, path: &str, bytes: &[u8]) -> Result<Entry> {
         let wrong = || Error::config("read an entry of the commit log").with("uri", self.objects.uri_of(path));
         let entry: Entry = serde_json::from_slice(bytes).map_err(|error| {
-            wrong().source(error).hint("it was damaged, or a newer version of the program wrote it; nothing was changed")
+            wrong()
+                .source(error)
+                .hint("it was damaged, or a newer version of the program wrote it; nothing was changed")
         })?;
         if version_of(path) == Some(entry.version) {
             Ok(entry)
@@ -207,7 +208,6 @@ fn lost(window: &Window, winner: &Entry) -> Error {
         .with("by", format!("{}:{}", winner.by.host, winner.by.pid))
         .hint(format!("{what}; nothing of this run was published. Run the window again to replace its rows"))
 }
-
 
 /// A value as JSON.
 pub(super) fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>> {

@@ -25,16 +25,20 @@ pub use pending::{Closing, PendingFile, PendingStore, PendingWriter, Staged};
 pub use publish::{Publisher, Recovered};
 pub use work::{KeptRows, PlanRecord, TaskResult, Work};
 
+use crate::stop::Stop;
 use crate::storage::{Storage, StorageKind};
 use etl_sdk::{Error, Result};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// The pending files of a folder or bucket. Uploads run on `runtime`, which must outlive the store's writers.
-pub fn pending_store(storage: &Storage, runtime: Handle) -> Arc<dyn PendingStore> {
+/// The pending files of a folder or bucket. Uploads run on `runtime`, which must outlive the store's writers; no call
+/// waits for a bucket much longer once `stop` is set.
+pub fn pending_store(storage: &Storage, runtime: Handle, stop: &Stop) -> Arc<dyn PendingStore> {
     match storage.kind() {
         StorageKind::Folder(root) => Arc::new(folder::FolderStore::new(root.clone())),
-        StorageKind::Bucket(store) => Arc::new(bucket::BucketStore::new(storage.clone(), store.clone(), runtime)),
+        StorageKind::Bucket(store) => {
+            Arc::new(bucket::BucketStore::new(storage.clone(), store.clone(), runtime, stop.clone()))
+        }
     }
 }
 

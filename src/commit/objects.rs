@@ -1,12 +1,13 @@
 //! The state's objects: created only if absent, read, listed, removed. Works alike on a folder and in a bucket.
 
+use crate::stop::{SETTLING, Stop};
 use crate::storage::{Storage, StorageKind, store_error};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub struct Objects {
     /// Set for a folder, where a new name lasts only once its folder is synced.
     root: Option<PathBuf>,
     runtime: Handle,
+    stop: Stop,
 }
 
 /// An object as the store lists it.
@@ -41,20 +43,27 @@ pub struct Listed {
 }
 
 impl Objects {
-    /// The objects of `job` below the state's url.
-    pub fn new(state: &Storage, job: &str, runtime: Handle) -> Self {
+    /// The objects of `job` below the state's url. Once `stop` is set no call takes much longer.
+    pub fn new(state: &Storage, job: &str, runtime: Handle, stop: &Stop) -> Self {
         let prefix = state.prefix().clone().join(job);
         let root = match state.kind() {
             StorageKind::Folder(_) => Some(PathBuf::from(format!("/{prefix}"))),
             StorageKind::Bucket(_) => None,
         };
-        Self { store: Arc::clone(state.store()), uri: state.uri_of(&prefix), prefix, root, runtime }
+        Self { store: Arc::clone(state.store()), uri: state.uri_of(&prefix), prefix, root, runtime, stop: stop.clone() }
     }
 
     /// Objects of any store, for tests.
     #[cfg(test)]
     pub(crate) fn over(store: Arc<dyn ObjectStore>, runtime: Handle) -> Self {
-        Self { store, prefix: ObjectPath::from("state"), uri: "memory:".to_owned(), root: None, runtime }
+        Self {
+            store,
+            prefix: ObjectPath::from("state"),
+            uri: "memory:".to_owned(),
+            root: None,
+            runtime,
+            stop: Stop::default(),
+        }
     }
 
     /// What a person would paste to find an object.
@@ -64,18 +73,28 @@ impl Objects {
 
     /// Creates an object; `false` when there is one already, which is left alone.
     pub fn create(&self, path: &str, bytes: impl Into<Bytes>) -> Result<bool> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.run(self.store.put_opts(&self.key(path), bytes.into().into(), options)) {
-            Ok(_) => self.make_durable(path).map(|()| true),
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
-            Err(error) => Err(self.error("create an object of the state", path, error)),
+        let (key, bytes) = (self.key(path), bytes.into());
+        let created = self.run(async {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            match self.store.put_opts(&key, bytes.into(), options).await {
+                Ok(_) => Ok(true),
+                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+                Err(error) => Err(self.error("create an object of the state", path, error)),
+            }
+        })?;
+        if created {
+            self.make_durable(path)?;
         }
+        Ok(created)
     }
 
     /// Writes an object, whether or not there is one.
     pub fn put(&self, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
-        self.run(self.store.put(&self.key(path), bytes.into().into()))
-            .map_err(|error| self.error("write an object of the state", path, error))?;
+        let (key, bytes) = (self.key(path), bytes.into());
+        self.run(async {
+            let put = self.store.put(&key, bytes.into()).await;
+            put.map_err(|error| self.error("write an object of the state", path, error))
+        })?;
         self.make_durable(path)
     }
 
@@ -96,31 +115,32 @@ impl Objects {
             None => self.store.list(Some(&key)),
             Some(after) => self.store.list_with_offset(Some(&key), &self.key(after)),
         };
-        let mut found: Vec<_> = match self.run(found.try_collect::<Vec<_>>()) {
-            Err(object_store::Error::NotFound { .. }) => Vec::new(),
-            result => result.map_err(|error| self.error("list the state", folder, error))?,
-        };
+        let mut found: Vec<_> = self.run(async {
+            match found.try_collect().await {
+                Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
+                result => result.map_err(|error| self.error("list the state", folder, error)),
+            }
+        })?;
         found.sort_unstable_by(|left, right| left.location.as_ref().cmp(right.location.as_ref()));
         let below = |key: &ObjectPath| {
             key.as_ref().strip_prefix(self.prefix.as_ref()).unwrap_or(key.as_ref()).trim_start_matches('/').to_owned()
         };
-        let listed = |meta: object_store::ObjectMeta| Listed {
-            path: below(&meta.location),
-            bytes: meta.size,
-            modified: meta.last_modified,
-        };
+        let listed =
+            |meta: ObjectMeta| Listed { path: below(&meta.location), bytes: meta.size, modified: meta.last_modified };
         Ok(found.into_iter().map(listed).collect())
     }
 
     /// Removes an object; that it is gone already is as well.
     pub fn delete(&self, path: &str) -> Result<()> {
-        match self.run(self.store.delete(&self.key(path))) {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => {
-                self.remove_empty_folders(path);
-                Ok(())
+        let key = self.key(path);
+        self.run(async {
+            match self.store.delete(&key).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(self.error("remove an object of the state", path, error)),
             }
-            Err(error) => Err(self.error("remove an object of the state", path, error)),
-        }
+        })?;
+        self.remove_empty_folders(path);
+        Ok(())
     }
 
     /// Removes all objects below `folder`.
@@ -143,8 +163,9 @@ impl Objects {
         result.bytes().await.map(Some).map_err(fail)
     }
 
-    fn run<T>(&self, call: impl Future<Output = T>) -> T {
-        self.runtime.block_on(call)
+    /// What the state is told at the end of a run that is stopped should still get through.
+    fn run<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.runtime.block_on(self.stop.unless_past(SETTLING, call))
     }
 
     fn key(&self, path: &str) -> ObjectPath {

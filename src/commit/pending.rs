@@ -47,6 +47,11 @@ pub trait PendingStore: Send + Sync {
     /// Gives up a file. Repeatable.
     fn abandon(&self, file: &PendingFile) -> Result<()>;
 
+    /// Which of the files are still pending, whole, and so can be published. One that is published is not pending.
+    fn exists(&self, files: &[&PendingFile]) -> Result<Vec<bool>> {
+        Ok(vec![true; files.len()])
+    }
+
     /// Removes a published file by its path under the sink's url, and the folders that it leaves empty. Repeatable.
     fn remove(&self, path: &str) -> Result<()>;
 }

@@ -89,9 +89,16 @@ impl Work {
                 .with("uri", objects.uri_of(&path))
                 .hint("another runner has just finished the window")
         })?;
-        let plan = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::config("read the plan of the window").with("uri", objects.uri_of(&path)).source(error))?;
+        let plan = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::config("read the plan of the window").with("uri", objects.uri_of(&path)).source(error)
+        })?;
         Ok((work, plan))
+    }
+
+    /// The plan; `None` when there is none that can be read.
+    pub fn plan(&self) -> Result<Option<PlanRecord>> {
+        let bytes = self.objects.get(&format!("{}/plan.json", self.folder))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     /// All results, by task. One that cannot be read counts as none: the task is done again.
@@ -137,6 +144,11 @@ impl Work {
     /// Partial rows of a task; `None` when they are gone or not what was kept.
     pub fn rows(&self, kept: &KeptRows) -> Result<Option<Bytes>> {
         Ok(self.objects.get(&kept.path)?.filter(|bytes| hash(bytes) == kept.hash))
+    }
+
+    /// Whether all partial rows of a result are what was kept.
+    pub fn has_rows(&self, result: &TaskResult) -> Result<bool> {
+        result.rows.iter().try_fold(true, |whole, kept| Ok(whole && self.rows(kept)?.is_some()))
     }
 
     /// Removes the plan, the results and the rows. What they name is not touched.

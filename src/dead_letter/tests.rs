@@ -13,7 +13,7 @@ fn spec(raw_bytes: u64) -> DeadLetterSpec {
         window_start_msec: 1_763_596_800_000,
         window_end_msec: 1_763_600_400_000,
     };
-    DeadLetterSpec { job: "shop".to_owned(), run, task: 7, raw_bytes }
+    DeadLetterSpec { job: "shop".to_owned(), name: run.id.clone(), run, task: 7, raw_bytes }
 }
 
 fn reject(raw: &[u8]) -> Reject {

@@ -16,13 +16,16 @@ pub struct DeadLetterSpec {
     pub job: String,
     /// The run: its name, its instant and the start of its window.
     pub run: Run,
+    /// Name of the run with its revision and amendment; part of the path.
+    pub name: String,
     /// The task's number in the run.
     pub task: u32,
     /// Most bytes of a raw record that are kept; 0 keeps none.
     pub raw_bytes: u64,
 }
 
-/// Writes the dead letters of one task to `job=<job>/dt=<day of the window's start>/run=<run>/part-<task>.json.gz`.
+/// Writes the dead letters of one task to `job=<job>/dt=<day of the window's start>/run=<run>/part-<task>.json.gz`, where
+/// `<run>` is the run's name.
 ///
 /// The file is begun with the first dead letter: a task without any leaves none. Dropped without
 /// [`DeadLetterWriter::finish`], it leaves nothing behind. The same dead letters give the same bytes.
@@ -69,7 +72,7 @@ impl DeadLetterWriter {
     pub fn new(store: Arc<dyn PendingStore>, spec: DeadLetterSpec) -> Result<Self> {
         let first_seen = instant(spec.run.now_msec)?.to_rfc3339_opts(SecondsFormat::Millis, true);
         let day = instant(spec.run.window_start_msec)?.format("%Y-%m-%d");
-        let path = format!("job={}/dt={day}/run={}/part-{:05}.json.gz", spec.job, spec.run.id, spec.task);
+        let path = format!("job={}/dt={day}/run={}/part-{:05}.json.gz", spec.job, spec.name, spec.task);
         Ok(Self { store, path, spec, first_seen, encoder: None, line: Vec::new(), written: 0 })
     }
 
@@ -122,7 +125,7 @@ impl DeadLetterWriter {
             raw_encoding: encoding,
             truncated: raw.truncated,
             job: &self.spec.job,
-            run: &self.spec.run.id,
+            run: &self.spec.name,
             first_seen: &self.first_seen,
         };
         self.line.clear();

@@ -1,25 +1,56 @@
 //! Merged tables: partial rows of all tasks become one row per key, and then files.
 
 use super::merge::merge_sorted;
-use super::pipeline::{TablePlan, merge_step};
-use super::worker::{Chain, Shared};
-use super::{RowCollector, Sorter};
-use crate::commit::PendingFile;
+use super::pipeline::{TablePlan, is_merged, merge_step};
+use super::worker::{Chain, Shared, finish_dead_letters};
+use super::{RowCollector, Sorter, on_threads};
+use crate::commit::DeadLetterFile;
 use crate::sink::{TableSink, WrittenFile};
+use crate::stop::StopReason;
 use etl_sdk::{CacheStats, Error, Keep, Output, Result};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the merge of one table leaves behind.
 pub struct Merged {
     pub files: Vec<WrittenFile>,
-    pub dead_letters: Option<PendingFile>,
+    pub dead_letters: Option<DeadLetterFile>,
     pub out: Output,
     pub caches: Vec<CacheStats>,
 }
 
+/// Merges the tables that are merged, several at a time. Their dead letters are the run's parts from `tasks` on.
+pub fn merge_all(
+    shared: &Shared<'_>,
+    collectors: Vec<Vec<RowCollector>>,
+    tasks: usize,
+    threads: usize,
+) -> Vec<Result<Merged>> {
+    let plans = shared.pipeline.tables.iter().enumerate().zip(collectors);
+    let waiting: Vec<_> = plans.filter(|((_, plan), _)| is_merged(&plan.table) && plan.sink.is_some()).collect();
+    let threads = threads.min(waiting.len());
+    if threads == 0 {
+        return Vec::new();
+    }
+    let sorter = shared.sorter.split(threads);
+    let waiting = Mutex::new(waiting.into_iter());
+    let run_merges = || -> Result<Vec<Result<Merged>>> {
+        let mut done = Vec::new();
+        loop {
+            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(((place, plan), collectors)) = next else { return Ok(done) };
+            let merged = merge_table(shared, place, plan, collectors, tasks + place, &sorter);
+            if merged.is_err() {
+                shared.stop.set(StopReason::WorkerFailed);
+            }
+            done.push(merged);
+        }
+    };
+    on_threads(threads, run_merges).into_iter().flat_map(|done| done.unwrap_or_else(|error| vec![Err(error)])).collect()
+}
+
 /// Sorts a table's partial rows by key, merges them, completes and enriches the merged rows, and writes them. Its dead
 /// letters are part `part` of the run's.
-pub fn merge_table(
+fn merge_table(
     shared: &Shared<'_>,
     place: usize,
     plan: &TablePlan,
@@ -33,7 +64,7 @@ pub fn merge_table(
     let mut out = Output::default();
     let mut dead_letters = shared.open_dead_letters(part)?;
     let mut chain = Chain::new(plan, shared.run)?;
-    let name = format!("{}-merged", shared.run.id);
+    let name = format!("{}-merged", shared.name);
     let store = Arc::clone(&shared.tables);
     let mut sink = TableSink::new(spec.clone(), &shared.config.sink, store, name, sorter.clone())?;
     let step = merge_step(&plan.table);
@@ -56,5 +87,10 @@ pub fn merge_table(
     counts.read += read;
     counts.kept += kept;
     out.filter(&step, "same_key", read - kept);
-    Ok(Merged { files: sink.finish()?, dead_letters: dead_letters.finish()?, out, caches: chain.caches().collect() })
+    Ok(Merged {
+        files: sink.finish()?,
+        dead_letters: finish_dead_letters(dead_letters)?,
+        out,
+        caches: chain.caches().collect(),
+    })
 }

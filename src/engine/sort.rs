@@ -3,6 +3,7 @@
 use super::session::{batch_bytes, engine_error, task_context};
 use super::spill::{SpillFolder, Stretch, UnnamedFile, disk_error};
 use crate::job::LimitsConfig;
+use crate::stop::Stop;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -21,7 +22,9 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use etl_sdk::{Error, Result};
 use futures::StreamExt;
+use futures::executor::block_on;
 use std::fmt;
+use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::runtime::Handle;
@@ -46,6 +49,7 @@ pub struct Sorter {
     folder: Arc<SpillFolder>,
     runtime: Handle,
     collected: Arc<Collected>,
+    stop: Stop,
 }
 
 /// What the collectors of one sorter share.
@@ -68,7 +72,13 @@ impl Sorter {
                 .hint("sorting needs 8MiB at least"));
         }
         let folder = Arc::new(SpillFolder::open(limits.spill_folder.clone())?);
-        Ok(Self { memory, folder, runtime, collected: Arc::default() })
+        Ok(Self { memory, folder, runtime, collected: Arc::default(), stop: Stop::default() })
+    }
+
+    /// A sorter whose sorts end when the run is stopped.
+    #[must_use]
+    pub fn with_stop(self, stop: &Stop) -> Self {
+        Self { stop: stop.clone(), ..self }
     }
 
     /// A sorter with a share of the memory, for `parts` sorts side by side.
@@ -96,13 +106,36 @@ impl Sorter {
         }
     }
 
+    /// A collector with rows that [`RowCollector::keep`] gave, perhaps to another process.
+    ///
+    /// Fails with kind `Limit` when the disk of `limits.spill_folder` is full.
+    pub fn restore(
+        &self,
+        schema: &SchemaRef,
+        kept: &[u8],
+        stretches: &[u64],
+        size: (u64, u64),
+    ) -> Result<RowCollector> {
+        let mut collector = self.collector(schema);
+        (collector.rows, collector.bytes) = size;
+        let mut rest = kept;
+        for length in stretches {
+            let Some((stretch, after)) = rest.split_at_checked(*length as usize) else {
+                return Err(Error::internal("restore collected rows").with("bytes", kept.len()));
+            };
+            collector.append(stretch)?;
+            rest = after;
+        }
+        Ok(collector)
+    }
+
     /// Sorts the rows of all collectors by the columns `by`, ascending, nulls first. Rows that are equal in them keep
     /// their order: by collector as given, then as pushed.
     ///
     /// Fails when the collectors have different columns or `by` names none of theirs.
     pub fn sorted(&self, mut collectors: Vec<RowCollector>, by: &[String]) -> Result<SortedRows> {
         let Some(schema) = collectors.first().map(|first| Arc::clone(&first.schema)) else {
-            return Ok(SortedRows::empty(&self.runtime));
+            return Ok(SortedRows::empty(self));
         };
         if let Some(other) = collectors.iter().find(|other| other.schema.fields() != schema.fields()) {
             return Err(Error::internal("sort rows").with("columns", &schema).with("other", &other.schema));
@@ -120,7 +153,7 @@ impl Sorter {
         let source = StreamingTableExec::try_new(source_schema, vec![Arc::new(source)], None, Vec::new(), false, None)
             .map_err(|error| engine_error("sort rows", error))?;
         let plan = SortExec::new(ordering, Arc::new(source));
-        Ok(SortedRows::start(plan, context, head_room, schema, &self.runtime))
+        Ok(SortedRows::start(plan, context, head_room, schema, self))
     }
 }
 
@@ -197,13 +230,33 @@ impl RowCollector {
         self.bytes
     }
 
+    /// The rows as bytes that [`Sorter::restore`] takes, and the lengths of their stretches. What it gives is bounded by
+    /// what a task can make.
+    pub fn keep(&mut self) -> Result<(Vec<u8>, Vec<u64>)> {
+        if !self.waiting.is_empty() {
+            self.write()?;
+        }
+        let mut kept = Vec::new();
+        let mut lengths = Vec::with_capacity(self.stretches.len());
+        let file = self.file()?;
+        for stretch in &self.stretches {
+            let read = file.read(*stretch).read_to_end(&mut kept);
+            lengths.push(read.map_err(|error| disk_error("read collected rows", error.kind()).source(error))? as u64);
+        }
+        Ok((kept, lengths))
+    }
+
     fn write(&mut self) -> Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
         let encoded = encode(&self.schema, &waiting, batch_bytes(self.sorter.memory))?;
         self.release();
+        self.append(&encoded)
+    }
+
+    fn append(&mut self, encoded: &[u8]) -> Result<()> {
         let file = self.file()?;
         let stretch =
-            file.append(&encoded).map_err(|error| disk_error("write collected rows", error.kind()).source(error))?;
+            file.append(encoded).map_err(|error| disk_error("write collected rows", error.kind()).source(error))?;
         self.stretches.push(stretch);
         Ok(())
     }
@@ -415,12 +468,13 @@ pub struct SortedRows {
     batches: mpsc::Receiver<Result<RecordBatch>>,
     task: Option<JoinHandle<()>>,
     runtime: Handle,
+    stop: Stop,
 }
 
 impl SortedRows {
-    fn empty(runtime: &Handle) -> Self {
+    fn empty(sorter: &Sorter) -> Self {
         let (_, batches) = mpsc::channel(1);
-        Self { batches, task: None, runtime: runtime.clone() }
+        Self { batches, task: None, runtime: sorter.runtime.clone(), stop: sorter.stop.clone() }
     }
 
     fn start(
@@ -428,10 +482,10 @@ impl SortedRows {
         context: Arc<TaskContext>,
         head_room: MemoryReservation,
         schema: SchemaRef,
-        runtime: &Handle,
+        sorter: &Sorter,
     ) -> Self {
         let (sender, batches) = mpsc::channel(QUEUE);
-        let task = runtime.spawn(async move {
+        let task = sorter.runtime.spawn(async move {
             let _head_room = head_room;
             let mut stream = match plan.execute(0, context) {
                 Ok(stream) => stream,
@@ -452,7 +506,7 @@ impl SortedRows {
                 }
             }
         });
-        Self { batches, task: Some(task), runtime: runtime.clone() }
+        Self { batches, task: Some(task), runtime: sorter.runtime.clone(), stop: sorter.stop.clone() }
     }
 }
 
@@ -460,8 +514,12 @@ impl Iterator for SortedRows {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(batch) = self.batches.blocking_recv() {
-            return Some(batch);
+        let (stop, batches) = (&self.stop, &mut self.batches);
+        // A sort may gather rows for minutes before it gives the first.
+        match block_on(stop.unless(async { Ok(batches.recv().await) })) {
+            Ok(Some(batch)) => return Some(batch),
+            Ok(None) => {}
+            Err(stopped) => return Some(Err(stopped)),
         }
         // The channel also closes when the task panics: the end of the rows must not be taken from that.
         let ended = self.runtime.block_on(self.task.take()?);

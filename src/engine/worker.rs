@@ -3,17 +3,17 @@
 use super::pipeline::{Pipeline, TablePlan, is_merged};
 use super::tasks::Task;
 use super::{RowCollector, Sorter};
-use crate::commit::{PendingFile, PendingStore};
+use crate::commit::{DeadLetterFile, PendingStore};
 use crate::dead_letter::{DeadLetterSpec, DeadLetterWriter};
 use crate::job::JobConfig;
 use crate::report::Progress;
 use crate::sink::{TableSink, WrittenFile};
 use crate::source::{Frame, InputObject, Opened, Opening, open, read_object};
+use crate::stop::Stop;
 use crate::storage::Storage;
 use arrow::array::RecordBatch;
-use etl_sdk::{CacheStats, EnrichmentWorker, Error, Output, Result, Run, TransformerWorker};
+use etl_sdk::{CacheStats, EnrichmentWorker, Ledger, Output, Result, Run, TransformerWorker};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime::Handle;
 
 /// The ledger's first step: objects to records.
@@ -27,6 +27,8 @@ pub struct Shared<'a> {
     pub pipeline: &'a Pipeline,
     pub config: &'a JobConfig,
     pub run: &'a Run,
+    /// Stem of the files' names: the run, its revision and its amendment.
+    pub name: &'a str,
     pub source: &'a Storage,
     /// Makes the tables' files.
     pub tables: Arc<dyn PendingStore>,
@@ -35,8 +37,8 @@ pub struct Shared<'a> {
     pub sorter: Sorter,
     pub runtime: Handle,
     pub progress: Progress,
-    /// Set when the run is lost: workers stop at the next record.
-    pub stop: AtomicBool,
+    /// Set when the run is stopped or lost: workers end at the next record.
+    pub stop: Stop,
 }
 
 impl Shared<'_> {
@@ -45,20 +47,37 @@ impl Shared<'_> {
         let spec = DeadLetterSpec {
             job: self.config.job.clone(),
             run: self.run.clone(),
+            name: self.name.to_owned(),
             task: part as u32,
             raw_bytes: self.config.dead_letter.raw_bytes.0,
         };
         DeadLetterWriter::new(Arc::clone(&self.dead_letters), spec)
     }
+
+    /// A collector for the partial rows of a table, if it is one that is merged.
+    pub fn collector(&self, plan: &TablePlan) -> Option<RowCollector> {
+        (is_merged(&plan.table) && plan.sink.is_some())
+            .then(|| self.sorter.collector(&plan.table.schema.working_schema()))
+    }
+}
+
+/// Ends a file of dead letters; `None` when there are none.
+pub fn finish_dead_letters(writer: DeadLetterWriter) -> Result<Option<DeadLetterFile>> {
+    let count = writer.written();
+    Ok(writer.finish()?.map(|pending| DeadLetterFile { pending, count }))
 }
 
 /// What a task leaves behind.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct TaskOutcome {
     /// Files of the tables, not yet published.
     pub files: Vec<WrittenFile>,
     /// The task's dead letters, not yet published.
-    pub dead_letters: Option<PendingFile>,
+    pub dead_letters: Option<DeadLetterFile>,
+    /// Partial rows by table, for the merged ones.
+    pub collectors: Vec<Option<RowCollector>>,
+    /// Rows per step.
+    pub ledger: Ledger,
     /// Objects read to their end or to their first fault.
     pub objects: u64,
     /// Objects that must be restored from an archive first.
@@ -74,7 +93,9 @@ pub struct Worker<'a> {
     shared: &'a Shared<'a>,
     transformer: Box<dyn TransformerWorker>,
     chains: Vec<Chain>,
+    /// The current task's.
     collectors: Vec<Option<RowCollector>>,
+    /// The current task's.
     out: Output,
 }
 
@@ -108,34 +129,22 @@ impl Chain {
     }
 }
 
-/// What a worker leaves behind when there are no more tasks.
-pub struct Remains {
-    /// Partial rows by table, for the merged ones.
-    pub collectors: Vec<Option<RowCollector>>,
-    pub caches: Vec<CacheStats>,
-    /// Counts of all its tasks.
-    pub out: Output,
-}
-
 impl<'a> Worker<'a> {
     /// Makes a worker with its own builders and caches.
     pub fn new(shared: &'a Shared<'a>) -> Result<Self> {
         let pipeline = shared.pipeline;
-        let collector = |plan: &TablePlan| {
-            (is_merged(&plan.table) && plan.sink.is_some())
-                .then(|| shared.sorter.collector(&plan.table.schema.working_schema()))
-        };
         Ok(Self {
             shared,
             transformer: Arc::clone(&pipeline.transformer).worker(shared.run)?,
             chains: pipeline.tables.iter().map(|plan| Chain::new(plan, shared.run)).collect::<Result<_>>()?,
-            collectors: pipeline.tables.iter().map(collector).collect(),
+            collectors: Vec::new(),
             out: Output::default(),
         })
     }
 
-    /// Reads all objects of a task. On an error the task's files are given up.
+    /// Reads all objects of a task. On an error the task's files are given up, and the worker is of no more use.
     pub fn run(&mut self, task: &Task) -> Result<TaskOutcome> {
+        self.collectors = self.shared.pipeline.tables.iter().map(|plan| self.shared.collector(plan)).collect();
         let mut sinks = self.open_sinks(task)?;
         let mut dead_letters = self.shared.open_dead_letters(task.number)?;
         let mut outcome = TaskOutcome::default();
@@ -156,24 +165,24 @@ impl<'a> Worker<'a> {
         for sink in sinks.into_iter().flatten() {
             outcome.files.extend(sink.finish()?);
         }
-        outcome.dead_letters = dead_letters.finish()?;
+        outcome.dead_letters = finish_dead_letters(dead_letters)?;
+        outcome.collectors = std::mem::take(&mut self.collectors);
+        outcome.ledger = std::mem::take(&mut self.out).ledger;
         Ok(outcome)
     }
 
-    /// Ends the worker.
-    pub fn finish(self) -> Remains {
-        let steps = self.chains.iter().flat_map(Chain::caches);
-        let caches = self.transformer.caches().into_iter().chain(steps).collect();
-        Remains { collectors: self.collectors, caches, out: self.out }
+    /// Hit rates of all its tasks.
+    pub fn caches(&self) -> Vec<CacheStats> {
+        self.transformer.caches().into_iter().chain(self.chains.iter().flat_map(Chain::caches)).collect()
     }
 
     fn open(&self, object: Option<&InputObject>) -> Result<Option<Opening>> {
-        object.map(|object| open(self.shared.source, object, &self.shared.runtime)).transpose()
+        object.map(|object| open(self.shared.source, object, &self.shared.runtime, &self.shared.stop)).transpose()
     }
 
     fn open_sinks(&self, task: &Task) -> Result<Vec<Option<TableSink>>> {
         let shared = self.shared;
-        let stem = format!("{}-{:05}", shared.run.id, task.number);
+        let stem = format!("{}-{:05}", shared.name, task.number);
         let sink = |plan: &TablePlan| {
             let Some(spec) = plan.sink.as_ref().filter(|_| !is_merged(&plan.table)) else { return Ok(None) };
             let store = Arc::clone(&shared.tables);
@@ -206,10 +215,7 @@ impl<'a> Worker<'a> {
             if !self.out.batches.is_empty() || self.out.rejects.len() >= MOST_REJECTS_HELD {
                 self.drain(sinks, dead_letters)?;
             }
-            if self.shared.stop.load(Ordering::Relaxed) {
-                return Err(Error::internal("stop: another worker failed"));
-            }
-            Ok(())
+            self.shared.stop.check()
         })?;
         let step = self.out.ledger.step(SOURCE_STEP);
         step.read += records + rejected;

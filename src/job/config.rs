@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// One job: where raw batches are, what becomes of them, and where the tables go.
 ///
@@ -136,6 +137,16 @@ pub struct StateConfig {
     pub url: Option<String>,
     /// How to reach an `s3://` url. Default: the sink's settings.
     pub s3: Option<S3Config>,
+    /// How long a run holds its window after the runner was last heard of. It renews its hold while it lives, so this is
+    /// how long others wait after a machine is lost. Default: `60s`.
+    pub lease: Option<Span>,
+}
+
+impl StateConfig {
+    /// [`StateConfig::lease`] or its default.
+    pub fn lease_length(&self) -> Duration {
+        Duration::from_secs(self.lease.map_or(60, |span| span.seconds.unsigned_abs().max(1)))
+    }
 }
 
 /// Bounds and resources.

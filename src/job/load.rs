@@ -91,6 +91,11 @@ impl Job {
         }
     }
 
+    /// The job file as data, with overrides and variables applied. It may hold secrets of the environment.
+    pub fn effective(&self) -> serde_json::Value {
+        self.document.to_value()
+    }
+
     pub(super) fn place(&self, path: &[&str]) -> &Place {
         self.document.place_of(path.iter().copied())
     }

@@ -29,6 +29,12 @@ pub struct RunReport {
     pub version: String,
     /// Whether nothing was to be published.
     pub dry_run: bool,
+    /// 0 for the first run of the window that commits, then one more with each that replaces it.
+    #[serde(default)]
+    pub revision: u32,
+    /// Tasks that an earlier run had finished and this one took as they were.
+    #[serde(default)]
+    pub resumed_tasks: u64,
     /// Input objects.
     pub objects: ObjectsReport,
     /// Bytes in and out.
@@ -74,8 +80,12 @@ pub enum Status {
     Failed,
     /// A gate refused to publish.
     Refused,
-    /// Something is published and something is still to be done.
+    /// The window is committed, and something is still to be made visible.
     Partly,
+    /// Another run holds the window, or has committed it first.
+    Held,
+    /// Told to end by a signal; nothing was published.
+    Stopped,
 }
 
 /// A window as text, RFC 3339 in UTC.
@@ -209,7 +219,8 @@ pub struct PhaseReport {
 /// An error as data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorReport {
-    /// `usage`, `config`, `not_found`, `permission`, `unavailable`, `limit`, `gate`, `held` or `internal`.
+    /// `usage`, `config`, `not_found`, `permission`, `unavailable`, `limit`, `gate`, `held`, `stopped` or
+    /// `internal`.
     pub kind: String,
     /// One line with all causes.
     pub message: String,
@@ -240,6 +251,7 @@ impl From<&Error> for ErrorReport {
             ErrorKind::Limit => "limit",
             ErrorKind::Gate => "gate",
             ErrorKind::Held => "held",
+            ErrorKind::Stopped => "stopped",
             ErrorKind::Internal => "internal",
         };
         let mut facts = BTreeMap::new();

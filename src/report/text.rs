@@ -39,14 +39,16 @@ impl RunReport {
         let dry = match (self.dry_run, self.status) {
             (false, _) => "",
             (true, Status::Done | Status::Partly) => ", dry run: nothing published",
-            (true, Status::Empty | Status::Failed | Status::Refused) => ", dry run",
+            (true, Status::Empty | Status::Failed | Status::Refused | Status::Stopped | Status::Held) => ", dry run",
         };
         let what = match self.status {
             Status::Done => "done".to_owned(),
             Status::Empty => "empty: no object in this window".to_owned(),
             Status::Failed => "FAILED: nothing published".to_owned(),
             Status::Refused => "REFUSED by a gate: nothing published".to_owned(),
-            Status::Partly => "PARTLY DONE".to_owned(),
+            Status::Partly => "PARTLY DONE: committed, not all of it is visible".to_owned(),
+            Status::Held => "HELD by another run: nothing published".to_owned(),
+            Status::Stopped => "STOPPED: nothing published".to_owned(),
         };
         format!(
             "{what}  job {}  window {}/{}  in {}{dry}",

@@ -3,6 +3,7 @@ use crate::commit::memory::MemoryStore;
 use crate::commit::pending_store;
 use crate::engine::Sorter;
 use crate::job::LimitsConfig;
+use crate::stop::Stop;
 use crate::storage::{S3Config, Storage};
 use arrow::array::{ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::concat_batches;
@@ -379,7 +380,7 @@ fn a_folder_takes_every_name_once_it_is_published() {
     let bench = Bench::new(r#", "max_open_writers": 2"#);
     let out = tempfile::tempdir().unwrap();
     let storage = Storage::open(out.path().to_str().unwrap(), &S3Config::default(), out.path()).unwrap();
-    let store = pending_store(&storage, bench.runtime.handle().clone());
+    let store = pending_store(&storage, bench.runtime.handle().clone(), &Stop::default());
     let spec = TableSinkSpec::new(&schema(), schema().working_schema(), &bench.partition_by[..1]).unwrap();
     let sorter = Sorter::new(&LimitsConfig::default(), bench.runtime.handle().clone()).unwrap();
     let mut sink = TableSink::new(spec, &bench.config, Arc::clone(&store), "run".to_owned(), sorter).unwrap();

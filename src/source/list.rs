@@ -166,6 +166,11 @@ fn below<'a>(prefix: &ObjectPath, path: &'a ObjectPath) -> &'a str {
     path.as_ref().strip_prefix(prefix.as_ref()).unwrap_or(path.as_ref()).trim_start_matches('/')
 }
 
+/// The hour since 1970 that an object's path names; `None` when its layout has none.
+pub fn hour_of_object(storage: &Storage, layout: Layout, object: &InputObject) -> Option<i64> {
+    hour_of(layout, below(storage.prefix(), &object.path))
+}
+
 /// Gives the objects their place in the plan, which does not depend on the order of the listing.
 fn number(storage: &Storage, objects: &mut [InputObject]) {
     objects.sort_by(|left, right| left.path.as_ref().cmp(right.path.as_ref()));

@@ -22,6 +22,6 @@ mod zip;
 
 pub use config::*;
 pub use frame::Frame;
-pub use list::{InputObject, Listing, list, skip};
+pub use list::{InputObject, Listing, hour_of_object, list, skip};
 pub use open::{Opened, Opening, open};
 pub use read::{ObjectStats, read_in_blocks, read_object};

@@ -2,10 +2,12 @@
 
 use super::InputObject;
 use super::folder::{failed, file_of};
+use crate::stop::Stop;
 use crate::storage::{Storage, StorageKind, store_error};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
+use futures::executor::block_on;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, TryStreamExt};
@@ -35,7 +37,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 pub struct Opening(Origin);
 
 enum Origin {
-    File(File),
+    File(Checked<File>),
     Bucket(Fetched),
 }
 
@@ -51,10 +53,10 @@ pub enum Opened {
 /// Opens an object. A file is opened at once; from a bucket the fetching starts and this returns.
 ///
 /// Fails when a file is gone, refused, or not the one that was listed.
-pub fn open(storage: &Storage, object: &InputObject, runtime: &Handle) -> Result<Opening> {
+pub fn open(storage: &Storage, object: &InputObject, runtime: &Handle, stop: &Stop) -> Result<Opening> {
     Ok(Opening(match storage.kind() {
-        StorageKind::Folder(_) => Origin::File(open_file(storage, object)?),
-        StorageKind::Bucket(_) => Origin::Bucket(fetch(get_from(storage.store(), &object.path), object, runtime)),
+        StorageKind::Folder(_) => Origin::File(Checked { inner: open_file(storage, object)?, stop: stop.clone() }),
+        StorageKind::Bucket(_) => Origin::Bucket(fetch(get_from(storage.store(), &object.path), object, runtime, stop)),
     }))
 }
 
@@ -69,10 +71,26 @@ impl Opening {
             Origin::Bucket(fetched) => fetched,
         };
         match fetched.advance() {
-            Ok(()) => Ok(Opened::Reader(Box::new(fetched))),
+            Ok(()) => {
+                let stop = fetched.stop.clone();
+                Ok(Opened::Reader(Box::new(Checked { inner: fetched, stop })))
+            }
             Err(Failure::Archived) => Ok(Opened::Archived),
             Err(Failure::Error(error)) => Err(error),
         }
+    }
+}
+
+/// A reader that fails once the run is stopped: an object may give bytes for minutes and not one record.
+struct Checked<R> {
+    inner: R,
+    stop: Stop,
+}
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stop.check().map_err(io::Error::other)?;
+        self.inner.read(buffer)
     }
 }
 
@@ -105,7 +123,7 @@ fn get_from(store: &Arc<dyn ObjectStore>, path: &ObjectPath) -> Get {
     })
 }
 
-fn fetch(get: Get, object: &InputObject, runtime: &Handle) -> Fetched {
+fn fetch(get: Get, object: &InputObject, runtime: &Handle, stop: &Stop) -> Fetched {
     let (sender, receiver) = unbounded_channel();
     let task = Fetch {
         get,
@@ -116,7 +134,15 @@ fn fetch(get: Get, object: &InputObject, runtime: &Handle) -> Fetched {
         room: Arc::new(Semaphore::new(BYTES_AHEAD)),
     };
     let abort = runtime.spawn(task.run()).abort_handle();
-    Fetched { receiver, chunk: Bytes::new(), permit: None, abort, uri: object.object.uri.clone(), missing: object.size }
+    Fetched {
+        receiver,
+        chunk: Bytes::new(),
+        permit: None,
+        abort,
+        uri: object.object.uri.clone(),
+        missing: object.size,
+        stop: stop.clone(),
+    }
 }
 
 /// The task's end: asks the store and keeps at most [`BYTES_AHEAD`] waiting.
@@ -230,13 +256,15 @@ struct Fetched {
     uri: String,
     /// Bytes of the object that have not arrived here.
     missing: u64,
+    stop: Stop,
 }
 
 impl Fetched {
     /// Waits for the next chunk; leaves an empty one at the end.
     fn advance(&mut self) -> Result<(), Failure> {
         self.permit = None;
-        match self.receiver.blocking_recv() {
+        let (stop, receiver) = (&self.stop, &mut self.receiver);
+        match block_on(stop.unless(async { Ok(receiver.recv().await) })).map_err(Failure::Error)? {
             Some(Ok((chunk, permit))) => {
                 self.missing = self.missing.saturating_sub(chunk.len() as u64);
                 (self.chunk, self.permit) = (chunk, Some(permit));
@@ -312,7 +340,7 @@ mod tests {
         let bytes: Vec<u8> = (0..3 * BYTES_AHEAD + 17).map(|place| (place % 251) as u8).collect();
         let etag = put(&runtime, &store, bytes.clone());
         let object = object("a", bytes.len() as u64, etag);
-        let opening = Opening(Origin::Bucket(fetch(get(store), &object, runtime.handle())));
+        let opening = Opening(Origin::Bucket(fetch(get(store), &object, runtime.handle(), &Stop::default())));
         let Ok(Opened::Reader(mut reader)) = opening.wait() else { panic!("not opened") };
         let mut read = Vec::new();
         reader.read_to_end(&mut read).unwrap();
@@ -327,13 +355,15 @@ mod tests {
         put(&runtime, &memory, b"second".to_vec());
         let store = Arc::new(memory) as Arc<dyn ObjectStore>;
         let listed = object("a", 5, etag);
-        let opening = Opening(Origin::Bucket(fetch(get_from(&store, &listed.path), &listed, runtime.handle())));
+        let opening =
+            Opening(Origin::Bucket(fetch(get_from(&store, &listed.path), &listed, runtime.handle(), &Stop::default())));
         let error = opening.wait().err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.hint_text().is_some_and(|hint| hint.contains("changed")), "{error}");
 
         let gone = object("b", 5, None);
-        let opening = Opening(Origin::Bucket(fetch(get_from(&store, &gone.path), &gone, runtime.handle())));
+        let opening =
+            Opening(Origin::Bucket(fetch(get_from(&store, &gone.path), &gone, runtime.handle(), &Stop::default())));
         assert_eq!(opening.wait().err().unwrap().kind(), ErrorKind::NotFound);
     }
 
@@ -362,7 +392,7 @@ mod tests {
         let bytes: Vec<u8> = (0..250).collect();
         let etag = put(&runtime, &store, bytes.clone());
         let object = object("a", 250, etag);
-        let opening = Opening(Origin::Bucket(fetch(breaking(store, 100), &object, runtime.handle())));
+        let opening = Opening(Origin::Bucket(fetch(breaking(store, 100), &object, runtime.handle(), &Stop::default())));
         let Ok(Opened::Reader(mut reader)) = opening.wait() else { panic!("not opened") };
         let mut read = Vec::new();
         reader.read_to_end(&mut read).unwrap();
@@ -375,7 +405,7 @@ mod tests {
         let store = InMemory::new();
         let etag = put(&runtime, &store, vec![1; 250]);
         let object = object("a", 250, etag);
-        let opening = Opening(Origin::Bucket(fetch(breaking(store, 0), &object, runtime.handle())));
+        let opening = Opening(Origin::Bucket(fetch(breaking(store, 0), &object, runtime.handle(), &Stop::default())));
         let error = opening.wait().err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("offset=0"), "{error}");
@@ -388,7 +418,7 @@ mod tests {
         let bytes = vec![7; 3 * BYTES_AHEAD];
         let etag = put(&runtime, &store, bytes.clone());
         let object = object("a", bytes.len() as u64, etag);
-        let opening = Opening(Origin::Bucket(fetch(get(store), &object, runtime.handle())));
+        let opening = Opening(Origin::Bucket(fetch(get(store), &object, runtime.handle(), &Stop::default())));
         let Ok(Opened::Reader(mut reader)) = opening.wait() else { panic!("not opened") };
         drop(runtime);
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
@@ -417,12 +447,12 @@ mod tests {
         let mut listed = object("", 3, None);
         listed.path = ObjectPath::from_absolute_path(&file).unwrap();
         listed.modified = std::fs::metadata(&file).unwrap().modified().unwrap().into();
-        assert!(open(&storage, &listed, runtime.handle()).is_ok());
+        assert!(open(&storage, &listed, runtime.handle(), &Stop::default()).is_ok());
         std::fs::write(&file, "abcd").unwrap();
-        let error = open(&storage, &listed, runtime.handle()).err().unwrap();
+        let error = open(&storage, &listed, runtime.handle(), &Stop::default()).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         std::fs::remove_file(&file).unwrap();
-        let error = open(&storage, &listed, runtime.handle()).err().unwrap();
+        let error = open(&storage, &listed, runtime.handle(), &Stop::default()).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 }

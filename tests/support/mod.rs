@@ -155,15 +155,16 @@ fn binary() -> PathBuf {
     std::env::var_os("ETL_RUNNER").map_or_else(|| env!("CARGO_BIN_EXE_etl-runner").into(), PathBuf::from)
 }
 
+/// The binary in a folder, with nothing in its environment.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.current_dir(folder).env_clear();
+    command
+}
+
 /// Calls the binary in a folder, with nothing in the environment but `environment`.
 pub fn call(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
-    let output = Command::new(binary())
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
+    let output = command(folder).args(arguments).envs(environment.iter().copied()).output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     let report = serde_json::from_str(&stdout).unwrap_or_default();

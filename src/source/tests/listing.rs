@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::source::{Listing, Opened, list, open, skip};
+use crate::stop::Stop;
 use crate::storage::Storage;
 use crate::window::Window;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -135,7 +136,9 @@ fn names_with_blanks_percents_and_other_scripts_are_opened() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for (place, input) in listing.objects.iter().enumerate() {
         assert_eq!(input.object.ordinal, place as u32);
-        let Opened::Reader(mut reader) = open(&storage(&root), input, runtime.handle()).unwrap().wait().unwrap() else {
+        let Opened::Reader(mut reader) =
+            open(&storage(&root), input, runtime.handle(), &Stop::default()).unwrap().wait().unwrap()
+        else {
             panic!("archived");
         };
         let mut name = String::new();

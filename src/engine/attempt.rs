@@ -1,0 +1,379 @@
+//! A run between its lease and its end: what it found, what its tasks left behind, and the commit.
+
+use super::context::JobContext;
+use super::merged::merge_all;
+use super::output::RunOutput;
+use super::phases::Phases;
+use super::read::{Tasks, read_all};
+use super::run::RunPlan;
+use super::tasks::{Task, pack};
+use super::worker::Shared;
+use super::{Sorter, balance, describe, fingerprint, inputs};
+use crate::commit::{
+    Commit, CommitDetail, Counts, DeadLetterFile, Event, JobState, Late, PlanRecord, Replaced, ReplacedFile,
+    TaskResult, Work, token, work,
+};
+use crate::report::{RunReport, Status};
+use crate::source;
+use crate::stop::Stop;
+use crate::window::Window;
+use etl_sdk::{Error, ErrorKind, Result, Run};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A run that knows its input and has not committed.
+pub struct Attempt<'a> {
+    context: &'a JobContext<'a>,
+    plan: &'a RunPlan,
+    run: Run,
+    stop: &'a Stop,
+    /// What the log said when the run began: whatever conflicts with it and comes later wins.
+    state: Arc<JobState>,
+    name: String,
+    revision: u32,
+    /// Committed windows that this one covers.
+    covered: Vec<Window>,
+    inputs: String,
+    tasks: Vec<Task>,
+    late: Vec<Late>,
+    work: Work,
+    finished: BTreeMap<u64, TaskResult>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Lists the input, compares it with that of earlier runs, and finds what is done already.
+    pub fn begin(
+        context: &'a JobContext<'a>,
+        plan: &'a RunPlan,
+        mut run: Run,
+        stop: &'a Stop,
+        phases: &mut Phases,
+        report: &mut RunReport,
+    ) -> Result<Self> {
+        let config = &context.job.config;
+        let state = context.log.refresh()?;
+        let covered = covered(&state, plan)?;
+        phases.begin("list");
+        let listing = source::list(&context.places.source, &config.source, &plan.window, &config.limits);
+        let listing = context.runtime.block_on(stop.unless(listing))?;
+        describe::listing(report, &listing);
+        let known = state.window(&plan.window);
+        if let Some(last) = known.commits.first() {
+            compare_inputs(context, last, &listing.objects, report)?;
+        }
+        if listing.objects.is_empty() && !plan.allow_empty {
+            refuse_to_empty(&state, plan, &covered)?;
+        }
+        let bytes = listing.objects.iter().map(|object| object.size).sum();
+        plan.progress.set_total(listing.objects.len() as u64, bytes);
+
+        let revision = known.next_revision();
+        let name = if revision == 0 { run.id.clone() } else { format!("{}.r{revision}", run.id) };
+        let now = plan.now_given.then_some(plan.now_msec);
+        let id = fingerprint::of_plan(&fingerprint::of_job(context.job), &name, now, &listing.objects);
+        let source = &config.source;
+        let late = inputs::late(&context.places.source, source.layout, &plan.window, &listing.objects);
+        let objects = context.objects();
+        let inputs = inputs::keep(objects, &name, &id, &listing.objects)?;
+        let tasks = pack(listing.objects, config.limits.task_bytes.0);
+        let record = PlanRecord {
+            now_msec: run.now_msec,
+            name: name.clone(),
+            tasks: tasks.len() as u64,
+            inputs: inputs.clone(),
+        };
+        clean_up(context, &state, &plan.window, &id, &name)?;
+        let (work, record) = Work::open(objects, &plan.window, &id, record)?;
+        failpoint!("run.planned");
+        run.now_msec = record.now_msec;
+        let finished = finished(context, &plan.window, &work)?;
+        // Fences of our own are in it.
+        let state = unchanged(context, &plan.window, &state)?;
+        Ok(Self { context, plan, run, stop, state, name, revision, covered, inputs, tasks, late, work, finished })
+    }
+
+    /// Does what is left to do, commits and publishes.
+    pub fn finish(self, phases: &mut Phases, report: &mut RunReport) -> Result<()> {
+        report.revision = self.revision;
+        phases.begin("read");
+        let shared = self.shared()?;
+        let finished = self.finished.clone();
+        let tasks = read_all(&shared, &self.tasks, self.plan.threads, Some(&self.work), finished)?;
+        describe::resumed(report, tasks.resumed, self.tasks.len());
+        phases.begin("merge");
+        let output = self.merge(&shared, tasks)?;
+        describe::output(report, self.context.pipeline, &output);
+        failpoint!("run.merged");
+        if let Err(error) = describe::gate(self.context, &output.ledger) {
+            // The dead letters are what explains a refusal: they are shown, the tables are not.
+            self.show_dead_letters(&output, report)?;
+            output.give_up_merged(&shared);
+            return Err(error);
+        }
+        phases.begin("commit");
+        let version = self.commit(&shared, &output)?;
+        phases.begin("publish");
+        report.status = Status::Partly;
+        describe::dead_letters(report, &self.context.places, &output.dead_letters);
+        self.context.publisher(|publisher| publisher.publish(version))?;
+        report.status = if self.tasks.is_empty() { Status::Empty } else { Status::Done };
+        // Nobody needs it any more; what stays for lack of an answer, `gc` removes.
+        let _ = self.work.remove();
+        failpoint!("run.done");
+        Ok(())
+    }
+
+    fn shared(&self) -> Result<Shared<'_>> {
+        let context = self.context;
+        let config = &context.job.config;
+        Ok(Shared {
+            pipeline: context.pipeline,
+            config,
+            run: &self.run,
+            name: &self.name,
+            source: &context.places.source,
+            tables: Arc::clone(&context.tables),
+            dead_letters: Arc::clone(&context.dead_letters),
+            sorter: Sorter::new(&config.limits, context.runtime.clone())?.with_stop(self.stop),
+            runtime: context.runtime.clone(),
+            progress: self.plan.progress.clone(),
+            stop: self.stop.child(),
+        })
+    }
+
+    fn merge(&self, shared: &Shared<'_>, tasks: Tasks) -> Result<RunOutput> {
+        let mut output = RunOutput::of(self.context.pipeline, &tasks);
+        let merged = merge_all(shared, tasks.collectors, self.tasks.len(), self.plan.threads);
+        output.add_merged(merged, shared)?;
+        let balanced = balance::check(&output.ledger, self.context.pipeline, output.files());
+        if let Err(error) = balanced {
+            output.give_up_merged(shared);
+            return Err(error);
+        }
+        Ok(output)
+    }
+
+    /// The one decision. Gives the version of the commit.
+    fn commit(&self, shared: &Shared<'_>, output: &RunOutput) -> Result<u64> {
+        let context = self.context;
+        let objects = context.objects();
+        let detail = CommitDetail {
+            format: CommitDetail::FORMAT,
+            name: self.name.clone(),
+            window: self.plan.window,
+            now_msec: self.run.now_msec,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            inputs: self.inputs.clone(),
+            sink: context.places.sink.url().to_owned(),
+            dead_letter_url: context.places.dead_letters.url().to_owned(),
+            files: output.files().to_vec(),
+            dead_letters: output.dead_letters.clone(),
+            replaces: self.replaced()?,
+            replayed: Vec::new(),
+            replayed_objects: Vec::new(),
+            ledger: output.ledger.clone(),
+        };
+        let (path, hash) = detail.keep(objects, &token())?;
+        failpoint!("commit.before_entry");
+        let commit = Commit {
+            window: self.plan.window,
+            revision: self.revision,
+            amendment: 0,
+            name: self.name.clone(),
+            detail: path.clone(),
+            detail_hash: hash,
+            supersedes: self.covered.clone(),
+            counts: counts(output, &detail, &self.tasks),
+            late: self.late.clone(),
+        };
+        let version = context.log.commit(Event::Commit(Box::new(commit)), self.plan.window, self.state.version);
+        match version {
+            Ok(version) => {
+                failpoint!("commit.after_entry");
+                Ok(version)
+            }
+            Err(error) => {
+                // After any other error the entry may be there all the same: then the files must stay.
+                if error.kind() == ErrorKind::Held {
+                    output.give_up_merged(shared);
+                    let _ = objects.delete(&path);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn replaced(&self) -> Result<Replaced> {
+        let mut replaced = Replaced::default();
+        let mut take = |detail: &CommitDetail, own: bool| {
+            if own {
+                replaced.names.push(detail.name.clone());
+                replaced.files.extend(detail.files.iter().map(|file| ReplacedFile {
+                    table: file.table.clone(),
+                    partition: file.partition.clone(),
+                    path: file.pending.path.clone(),
+                }));
+                replaced.dead_letters.extend(detail.dead_letters.iter().map(|file| file.pending.path.clone()));
+            }
+        };
+        let objects = self.context.objects();
+        for (_, commit) in inputs::replaced(&self.state, &self.plan.window, &self.covered) {
+            take(&CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?, true);
+        }
+        // What a commit that was never published replaces may still be there.
+        for commit in self.state.unpublished.values().filter(|commit| commit.window.overlaps(&self.plan.window)) {
+            let unpublished = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?.replaces;
+            replaced.files.extend(unpublished.files);
+            replaced.dead_letters.extend(unpublished.dead_letters);
+            replaced.names.extend(unpublished.names);
+        }
+        Ok(replaced)
+    }
+
+    fn show_dead_letters(&self, output: &RunOutput, report: &mut RunReport) -> Result<()> {
+        let files: Vec<&DeadLetterFile> = output.task_dead_letters().collect();
+        files.iter().try_for_each(|file| self.context.dead_letters.publish(&file.pending))?;
+        let shown: Vec<DeadLetterFile> = files.into_iter().cloned().collect();
+        describe::dead_letters(report, &self.context.places, &shown);
+        Ok(())
+    }
+}
+
+/// Committed windows that the plan's covers and may replace.
+fn covered(state: &JobState, plan: &RunPlan) -> Result<Vec<Window>> {
+    let overlapping = state.overlapping(&plan.window);
+    let Some(first) = overlapping.first() else { return Ok(Vec::new()) };
+    let error = || {
+        Error::new(ErrorKind::Usage, "the window overlaps others that are committed; their rows would be there twice")
+            .with("window", plan.window)
+            .with("overlaps", first)
+            .with("windows", overlapping.len())
+    };
+    if overlapping.iter().any(|other| !plan.window.covers(other)) {
+        return Err(error().hint("run windows that tile with those that `etl-runner status` shows"));
+    }
+    if plan.supersede {
+        return Ok(overlapping);
+    }
+    Err(error().hint("run those windows one by one, or replace all of them by this one with --supersede"))
+}
+
+fn compare_inputs(
+    context: &JobContext<'_>,
+    last: &crate::commit::CommitState,
+    now: &[source::InputObject],
+    report: &mut RunReport,
+) -> Result<()> {
+    let detail = CommitDetail::read(context.objects(), &last.detail, &last.detail_hash)?;
+    if let Some(before) = inputs::read(context.objects(), &detail.inputs)? {
+        report.warnings.extend(inputs::changes(&before, now).warnings());
+    }
+    Ok(())
+}
+
+fn refuse_to_empty(state: &JobState, plan: &RunPlan, covered: &[Window]) -> Result<()> {
+    let rows: u64 = inputs::replaced(state, &plan.window, covered)
+        .iter()
+        .map(|(_, commit)| commit.counts.rows.values().sum::<u64>())
+        .sum();
+    if rows == 0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Gate, "refuse to replace the window's rows by nothing: its input is gone")
+        .with("window", plan.window)
+        .with("rows", rows)
+        .hint("restore the input; or, if the rows are to go, add --allow-empty"))
+}
+
+/// Gives up what runs with another plan left behind. The fence comes first: one of them may only be asleep.
+fn clean_up(context: &JobContext<'_>, state: &JobState, window: &Window, id: &str, name: &str) -> Result<()> {
+    let objects = context.objects();
+    let stale = work::others(objects, window, id)?;
+    // The files of a commit that is not published are among them: it is published first, or replaced.
+    if stale.is_empty() || state.unpublished.values().any(|commit| commit.window == *window) {
+        return Ok(());
+    }
+    context.log.append(Event::Fence {
+        windows: vec![*window],
+        reason: "the job, its input or the program changed since the run that left it behind".to_owned(),
+    })?;
+    failpoint!("run.fenced");
+    for work in stale {
+        let plan = work.plan()?;
+        for result in work.results()?.values() {
+            let (files, dead_letters) = result.pending();
+            files.iter().try_for_each(|file| context.tables.abandon(file))?;
+            if let Some(file) = dead_letters {
+                context.dead_letters.abandon(file)?;
+                // Those of a run that a gate refused are shown already.
+                if plan.as_ref().is_some_and(|plan| plan.name == name) {
+                    context.dead_letters.remove(&file.path)?;
+                }
+            }
+        }
+        work.remove()?;
+    }
+    Ok(())
+}
+
+/// The results that an earlier run left behind and that are whole. Those that are not are forgotten, behind a fence.
+fn finished(context: &JobContext<'_>, window: &Window, work: &Work) -> Result<BTreeMap<u64, TaskResult>> {
+    let mut results = work.results()?;
+    let mut broken = Vec::new();
+    for (task, result) in &results {
+        let (files, dead_letters) = result.pending();
+        let there = context.tables.exists(&files)?.into_iter().all(|there| there)
+            && context
+                .dead_letters
+                .exists(&dead_letters.into_iter().collect::<Vec<_>>())?
+                .into_iter()
+                .all(|there| there);
+        if !there || !work.has_rows(result)? {
+            broken.push(*task);
+        }
+    }
+    if broken.is_empty() {
+        return Ok(results);
+    }
+    context.log.append(Event::Fence {
+        windows: vec![*window],
+        reason: "pending files of finished tasks are gone".to_owned(),
+    })?;
+    for task in broken {
+        if let Some(result) = results.remove(&task) {
+            let (files, dead_letters) = result.pending();
+            files.iter().try_for_each(|file| context.tables.abandon(file))?;
+            dead_letters.iter().try_for_each(|file| context.dead_letters.abandon(file))?;
+            work.forget(task)?;
+        }
+    }
+    Ok(results)
+}
+
+/// The state as of now, if nobody has committed the window since `before`.
+fn unchanged(context: &JobContext<'_>, window: &Window, before: &JobState) -> Result<Arc<JobState>> {
+    let now = context.log.refresh()?;
+    let same = |state: &JobState| state.window(window).next_revision() == before.window(window).next_revision();
+    if same(&now) && now.overlapping(window) == before.overlapping(window) {
+        return Ok(now);
+    }
+    Err(Error::new(ErrorKind::Held, "another runner committed the window while this one began")
+        .with("window", window)
+        .hint("nothing was read; run the window again to replace its rows"))
+}
+
+fn counts(output: &RunOutput, detail: &CommitDetail, tasks: &[Task]) -> Counts {
+    let mut rows = BTreeMap::new();
+    for file in &detail.files {
+        *rows.entry(file.table.clone()).or_insert(0) += file.rows;
+    }
+    Counts {
+        objects: tasks.iter().map(|task| task.objects.len() as u64).sum(),
+        input_bytes: tasks.iter().flat_map(|task| &task.objects).map(|object| object.size).sum(),
+        records: output.records(),
+        rows,
+        files: detail.files.len() as u64,
+        bytes: detail.files.iter().map(|file| file.pending.bytes).sum(),
+        dead_letters: detail.dead_letters.iter().map(|file| file.count).sum(),
+    }
+}

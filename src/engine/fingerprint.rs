@@ -1,0 +1,91 @@
+//! What must be the same for the results of a stopped run to be of use to the next one.
+
+use crate::job::Job;
+use crate::source::InputObject;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// Sections that do not change what a task makes.
+const OUTSIDE: [&str; 7] = ["state", "schedule", "quality", "manifest", "catalog", "load", "notify"];
+
+/// Limits that do not change what a task makes either.
+const RESOURCES: [&str; 6] = ["dead_letters", "memory", "memory_total", "threads", "spill_folder", "retry"];
+
+/// Most files of a folder that a job names, such as one of rules.
+const MOST_FILES: usize = 10_000;
+
+/// A hash over the job as it takes effect, the files it names, and the program.
+pub fn of_job(job: &Job) -> String {
+    let mut value = job.effective();
+    if let Some(sections) = value.as_object_mut() {
+        sections.retain(|name, _| !OUTSIDE.contains(&name.as_str()));
+        if let Some(limits) = sections.get_mut("limits").and_then(Value::as_object_mut) {
+            limits.retain(|name, _| !RESOURCES.contains(&name.as_str()));
+        }
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(value.to_string().as_bytes());
+    for section in ["transformer", "enrich"] {
+        if let Some(section) = value.get(section) {
+            hash_named_files(&mut hasher, job, section);
+        }
+    }
+    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    if let Ok(program) = std::env::current_exe() {
+        hash_path(&mut hasher, &program, &mut 0);
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// The name of a plan: the same for the same job, input and names of files.
+pub fn of_plan(job: &str, name: &str, now_msec: Option<i64>, objects: &[InputObject]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part(job.as_bytes());
+    part(name.as_bytes());
+    part(&now_msec.map(i64::to_le_bytes).unwrap_or_default());
+    for object in objects {
+        part(object.object.uri.as_bytes());
+        part(object.object.etag.as_deref().unwrap_or_default().as_bytes());
+        part(&object.size.to_le_bytes());
+        part(&object.modified.timestamp_micros().to_le_bytes());
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+/// Any text of a component's options may be the name of a file: a database, rules, SQL.
+fn hash_named_files(hasher: &mut blake3::Hasher, job: &Job, value: &Value) {
+    match value {
+        Value::String(text) if !text.is_empty() => {
+            hash_path(hasher, &job.context().resolve(Path::new(text)), &mut 0);
+        }
+        Value::Array(values) => values.iter().for_each(|value| hash_named_files(hasher, job, value)),
+        Value::Object(values) => values.values().for_each(|value| hash_named_files(hasher, job, value)),
+        _ => {}
+    }
+}
+
+/// Size and time tell files apart; reading a database of a hundred megabytes at each start would not pay.
+fn hash_path(hasher: &mut blake3::Hasher, path: &Path, seen: &mut usize) {
+    let Ok(metadata) = fs::metadata(path) else { return };
+    *seen += 1;
+    if *seen > MOST_FILES {
+        return;
+    }
+    hasher.update(path.as_os_str().as_encoded_bytes());
+    if metadata.is_dir() {
+        let mut entries: Vec<_> =
+            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        entries.sort_unstable();
+        entries.iter().for_each(|entry| hash_path(hasher, entry, seen));
+        return;
+    }
+    hasher.update(&metadata.len().to_le_bytes());
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    hasher.update(&modified.as_nanos().to_le_bytes());
+}

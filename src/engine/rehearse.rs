@@ -1,0 +1,66 @@
+//! A dry run: everything but what others can see. It takes no lease, keeps no result and leaves nothing behind.
+
+use super::context::JobContext;
+use super::merged::merge_all;
+use super::output::RunOutput;
+use super::phases::Phases;
+use super::read::read_all;
+use super::run::RunPlan;
+use super::tasks::pack;
+use super::worker::Shared;
+use super::{Sorter, balance, describe};
+use crate::report::{RunReport, Status};
+use crate::source;
+use crate::stop::Stop;
+use etl_sdk::{Result, Run};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Does all that a run does up to the commit, and gives it up.
+pub fn rehearse(
+    context: &JobContext<'_>,
+    plan: &RunPlan,
+    run: &Run,
+    stop: &Stop,
+    phases: &mut Phases,
+    report: &mut RunReport,
+) -> Result<()> {
+    let config = &context.job.config;
+    phases.begin("list");
+    let listing = source::list(&context.places.source, &config.source, &plan.window, &config.limits);
+    let listing = context.runtime.block_on(stop.unless(listing))?;
+    describe::listing(report, &listing);
+    if listing.objects.is_empty() {
+        report.status = Status::Empty;
+        return Ok(());
+    }
+    let bytes = listing.objects.iter().map(|object| object.size).sum();
+    plan.progress.set_total(listing.objects.len() as u64, bytes);
+    let tasks = pack(listing.objects, config.limits.task_bytes.0);
+    phases.begin("read");
+    let shared = Shared {
+        pipeline: context.pipeline,
+        config,
+        run,
+        name: &run.id,
+        source: &context.places.source,
+        tables: Arc::clone(&context.tables),
+        dead_letters: Arc::clone(&context.dead_letters),
+        sorter: Sorter::new(&config.limits, context.runtime.clone())?.with_stop(stop),
+        runtime: context.runtime.clone(),
+        progress: plan.progress.clone(),
+        stop: stop.child(),
+    };
+    let read = read_all(&shared, &tasks, plan.threads, None, BTreeMap::new())?;
+    phases.begin("merge");
+    let mut output = RunOutput::of(context.pipeline, &read);
+    let merged = merge_all(&shared, read.collectors, tasks.len(), plan.threads);
+    let done = output
+        .add_merged(merged, &shared)
+        .and_then(|()| balance::check(&output.ledger, context.pipeline, output.files()))
+        .and_then(|()| describe::gate(context, &output.ledger));
+    describe::output(report, context.pipeline, &output);
+    output.give_up_all(&shared);
+    report.status = Status::Done;
+    done
+}
