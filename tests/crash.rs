@@ -59,10 +59,11 @@ fn crashes(stage: &Scene, place: Place<'_>) {
     let expected = undisturbed.look();
     expected.assert_is_rich();
 
+    let mut random = Rng::with_seed(seed());
     let mut cases: Vec<Case<'_>> = Vec::new();
     for before in [Before::Nothing, Before::AnotherRun] {
         cases.extend(at_points(stage, place, before, &expected));
-        cases.extend(at_instants(stage, place, before, length, &expected));
+        cases.extend(at_instants(stage, place, before, (length, &mut random), &expected));
     }
     all(cases);
 }
@@ -114,10 +115,9 @@ fn at_instants<'a>(
     stage: &'a Scene,
     place: Place<'a>,
     before: Before,
-    length: Duration,
+    (length, random): (Duration, &mut Rng),
     expected: &'a Output,
 ) -> Vec<Case<'a>> {
-    let mut random = Rng::with_seed(seed());
     // Both kinds of beginning share them.
     let count = if is_long() { 100 } else { 5 };
     let mut case = |number: u32| -> Case<'a> {

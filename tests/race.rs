@@ -71,7 +71,7 @@ fn races(stage: &Scene, place: Place<'_>) {
     let names: Vec<String> = points.into_iter().map(|(name, _)| name).collect();
     for name in chosen(names) {
         for gives_up in [false, true] {
-            let day = &day;
+            let (day, name) = (&day, name.clone());
             let title = format!("asleep at {name}{}", if gives_up { ", and given up" } else { "" });
             let case = move || sleeper(stage, place, &name, gives_up, day);
             cases.push((title, Box::new(case)));
