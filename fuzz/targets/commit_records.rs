@@ -8,6 +8,7 @@
 #![no_main]
 
 use etl_runner::commit::{CommitDetail, Entry, Event, JobState, PlanRecord, TaskResult, lease::Holder, pending_store};
+use etl_runner::stop::Stop;
 use etl_runner::storage::{S3Config, Storage};
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -103,7 +104,7 @@ static SANDBOX: LazyLock<PathBuf> = LazyLock::new(|| {
 fn stays_inside(detail: &CommitDetail) {
     let sink = SANDBOX.join("sink");
     let storage = Storage::open(&sink.display().to_string(), &S3Config::default(), Path::new("/")).expect("a folder");
-    let store = pending_store(&storage, RUNTIME.handle().clone());
+    let store = pending_store(&storage, RUNTIME.handle().clone(), &Stop::default());
     for file in
         detail.files.iter().map(|file| &file.pending).chain(detail.dead_letters.iter().map(|f| &f.pending)).take(4)
     {
