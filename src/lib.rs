@@ -10,6 +10,7 @@ pub mod commit;
 pub mod dead_letter;
 pub mod engine;
 pub mod job;
+pub mod manifest;
 pub mod registry;
 pub mod report;
 pub mod sink;

@@ -2,7 +2,7 @@
 
 use super::printer::{Color, Output, Printer, ProgressStyle};
 use super::usage;
-use crate::commands::{CheckRequest, PlanRequest, RunRequest};
+use crate::commands::{CheckRequest, GcRequest, PlanRequest, RunRequest};
 use clap::{Args, Parser, Subcommand};
 use etl_sdk::Result;
 use std::num::NonZeroUsize;
@@ -49,6 +49,14 @@ Examples:
 
 ";
 
+const GC_EXAMPLES: &str = "\
+Examples:
+  etl-runner gc job.yaml
+  etl-runner gc job.yaml --older-than 7d --output json
+  etl-runner gc job.yaml --apply
+
+";
+
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   etl-runner explain source
@@ -90,6 +98,9 @@ pub(super) enum Command {
     /// Check a job file and all that it names, offline.
     #[command(after_help = [CHECK_EXAMPLES, EXIT_CODES].concat())]
     Check(CheckArgs),
+    /// Show what stopped and killed runs left behind, and remove it with --apply.
+    #[command(after_help = [GC_EXAMPLES, EXIT_CODES].concat())]
+    Gc(GcArgs),
     /// List the transformers and enrichments that a job may name.
     #[command(after_help = "Examples:\n  etl-runner list\n  etl-runner list --output json")]
     List(ListArgs),
@@ -195,6 +206,27 @@ pub(super) struct CheckArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct GcArgs {
+    /// The job file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Leave alone what was written to within this span.
+    #[arg(long, value_name = "SPAN", default_value = "24h")]
+    older_than: String,
+    /// Remove what is shown.
+    #[arg(long)]
+    apply: bool,
+    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// The instant that ages are counted from, such as 2026-11-20T01:05:00Z.
+    #[arg(long, value_name = "INSTANT")]
+    now: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     output: OutputArgs,
@@ -231,6 +263,7 @@ impl Command {
             Self::Run(run) => run.options.screen,
             Self::Plan(plan) => plan.screen,
             Self::Check(CheckArgs { output, .. })
+            | Self::Gc(GcArgs { output, .. })
             | Self::List(ListArgs { output })
             | Self::Explain(ExplainArgs { output, .. })
             | Self::Schema(SchemaArgs { output }) => ScreenArgs { output: *output, ..ScreenArgs::default() },
@@ -266,6 +299,18 @@ impl PlanArgs {
             overrides: self.window.overrides,
             now: self.window.now,
             threads: self.window.threads.map(NonZeroUsize::get),
+        }
+    }
+}
+
+impl GcArgs {
+    pub fn into_request(self) -> GcRequest {
+        GcRequest {
+            job_file: self.file,
+            older_than: self.older_than,
+            apply: self.apply,
+            overrides: self.overrides,
+            now: self.now,
         }
     }
 }

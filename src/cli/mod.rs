@@ -49,6 +49,7 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
         Command::Run(run) => commands::run::run(&run.into_request(), printer),
         Command::Plan(plan) => commands::plan::run(&plan.into_request(), printer),
         Command::Check(check) => commands::check::run(&check.into_request(), &builtin(), printer),
+        Command::Gc(gc) => commands::gc::run(&gc.into_request(), printer),
         Command::List(_) => commands::list::run(&builtin(), printer),
         Command::Explain(explain) => commands::explain::run(&explain.name, &builtin(), printer),
         Command::Schema(_) => commands::schema::run(&builtin(), printer),

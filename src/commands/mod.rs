@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod explain;
+pub mod gc;
 pub mod list;
 pub mod plan;
 mod request;
@@ -10,7 +11,7 @@ pub mod schema;
 
 use etl_sdk::ErrorKind;
 
-pub use request::{CheckRequest, PlanRequest, RunRequest};
+pub use request::{CheckRequest, GcRequest, PlanRequest, RunRequest};
 
 /// How a command ended, when it did not fail with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

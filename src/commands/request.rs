@@ -52,3 +52,18 @@ pub struct CheckRequest {
     /// `path=value` overrides of the job file, in order.
     pub overrides: Vec<String>,
 }
+
+/// A look for what stopped and killed runs left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GcRequest {
+    /// The job file.
+    pub job_file: PathBuf,
+    /// What has been written to since then is left alone: `24h`.
+    pub older_than: String,
+    /// Remove it.
+    pub apply: bool,
+    /// `path=value` overrides of the job file, in order.
+    pub overrides: Vec<String>,
+    /// The instant that ages are counted from, as it was written; the clock's when absent.
+    pub now: Option<String>,
+}

@@ -1,7 +1,7 @@
 //! Pending files of a bucket: multipart uploads whose parts are sent and which are not completed.
 
 use super::pending::{Closing, Sending};
-use super::{PendingFile, PendingStore, PendingWriter, Staged, check_path};
+use super::{PendingFile, PendingFound, PendingStore, PendingWriter, Staged, check_path, uploads};
 use crate::stop::{GIVING_UP, SETTLING, Stop};
 use crate::storage::{Storage, store_error};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -193,6 +193,15 @@ impl PendingStore for BucketStore {
                 Err(error) => Err(bucket.error("remove a replaced file", &key, error)),
             }
         })
+    }
+
+    fn pending(&self) -> Result<Vec<PendingFound>> {
+        self.bucket.run(SETTLING, uploads::list(self.bucket.storage.clone()))
+    }
+
+    fn exists(&self, files: &[&PendingFile]) -> Result<Vec<bool>> {
+        let files = files.iter().map(|file| (*file).clone()).collect();
+        self.bucket.run(SETTLING, uploads::exist(self.bucket.storage.clone(), files))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::PendingFile;
 use super::log::to_json;
 use super::objects::Objects;
+use crate::manifest::ManifestRules;
 use crate::sink::WrittenFile;
 use crate::window::Window;
 use etl_sdk::{Error, Ledger, Result};
@@ -36,6 +37,9 @@ pub struct CommitDetail {
     pub dead_letters: Vec<DeadLetterFile>,
     /// What it replaces.
     pub replaces: Replaced,
+    /// How its files become manifests.
+    #[serde(default)]
+    pub manifests: ManifestRules,
     /// Dead letters of the window that a replay took out of their files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replayed: Vec<Replayed>,
@@ -62,8 +66,8 @@ pub struct Replaced {
     pub files: Vec<ReplacedFile>,
     /// Paths of dead letters' files under their url.
     pub dead_letters: Vec<String>,
-    /// Names of the commits: their manifests go as well.
-    pub names: Vec<String>,
+    /// Paths under the sink's url of the commits' manifests and partition lists.
+    pub manifests: Vec<String>,
 }
 
 /// A file that goes.

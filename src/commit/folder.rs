@@ -5,7 +5,8 @@
 //! their final places they would leave empty partition folders behind when a run is given up, and a catalog that looks
 //! for partitions would register those.
 
-use super::{PendingFile, PendingStore, PendingWriter, Staged, check_path};
+use super::found::{hidden_name, path_of_hidden};
+use super::{PendingFile, PendingFound, PendingStore, PendingWriter, Staged, check_path, run_of};
 use etl_sdk::{Error, ErrorKind, Result};
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -15,11 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const HIDDEN_FOLDER: &str = ".pending";
-const HIDDEN_ENDING: &str = ".pending";
-
-/// Room left in a hidden name for the dots, the store's token, the count and the ending.
-const HIDDEN_NAME_BYTES: usize = 180;
-
 pub(super) struct FolderStore {
     shared: Arc<Shared>,
 }
@@ -40,10 +36,8 @@ impl FolderStore {
 
 impl Shared {
     fn hidden_path(&self, path: &str) -> String {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let name = &name[..name.floor_char_boundary(HIDDEN_NAME_BYTES)];
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        format!("{HIDDEN_FOLDER}/.{name}.{:016x}-{count}{HIDDEN_ENDING}", self.token)
+        format!("{HIDDEN_FOLDER}/{}", hidden_name(path, self.token, count))
     }
 
     fn create_hidden(&self, hidden: &str) -> io::Result<File> {
@@ -120,10 +114,59 @@ impl PendingStore for FolderStore {
         }
     }
 
+    fn pending(&self) -> Result<Vec<PendingFound>> {
+        let folder = self.shared.root.join(HIDDEN_FOLDER);
+        list(&folder).map_err(|error| io_error("list pending files", HIDDEN_FOLDER, error))
+    }
+
+    fn exists(&self, files: &[&PendingFile]) -> Result<Vec<bool>> {
+        // A look at a name is as cheap as an entry of a listing.
+        let is_there = |file: &&PendingFile| {
+            let staged = self.shared.staged_path(file)?;
+            match fs::metadata(staged) {
+                Ok(metadata) => Ok(metadata.is_file() && metadata.len() == file.bytes),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(io_error("look for a pending file", &file.path, error)),
+            }
+        };
+        files.iter().map(is_there).collect()
+    }
+
     fn remove(&self, path: &str) -> Result<()> {
         check_path(path)?;
         remove(&self.shared.root, path).map_err(|error| io_error("remove a replaced file", path, error))
     }
+}
+
+/// The hidden files of a folder, sorted by name; none when there is no folder.
+fn list(folder: &Path) -> io::Result<Vec<PendingFound>> {
+    let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let entries = match fs::read_dir(folder) {
+        Err(error) if is_gone(&error) => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let Some(path) = path_of_hidden(&name) else { continue };
+        let metadata = match entry.metadata() {
+            Err(error) if is_gone(&error) => continue,
+            metadata => metadata?,
+        };
+        if !metadata.is_file() {
+            continue;
+        }
+        found.push(PendingFound {
+            run: run_of(&path),
+            path,
+            staged: Staged::Hidden { path: format!("{HIDDEN_FOLDER}/{name}") },
+            bytes: Some(metadata.len()),
+            modified: metadata.modified()?.into(),
+        });
+    }
+    found.sort_unstable_by(|left, right| left.path.cmp(&right.path).then(left.modified.cmp(&right.modified)));
+    Ok(found)
 }
 
 /// Removes a file and then, up to the root, the folders that it leaves empty.

@@ -1,6 +1,6 @@
 //! Pending files in memory, for tests.
 
-use super::{PendingFile, PendingStore, PendingWriter, Staged, check_path};
+use super::{PendingFile, PendingFound, PendingStore, PendingWriter, Staged, check_path};
 use etl_sdk::{Error, Result};
 use std::collections::BTreeMap;
 use std::io;
@@ -57,6 +57,23 @@ impl PendingStore for MemoryStore {
         let Staged::Hidden { path } = &file.staged else { return Err(Error::internal("abandon")) };
         self.0.lock().unwrap().hidden.remove(path);
         Ok(())
+    }
+
+    fn pending(&self) -> Result<Vec<PendingFound>> {
+        let found = |(name, bytes): (&String, &Vec<u8>)| PendingFound {
+            path: name.clone(),
+            staged: Staged::Hidden { path: name.clone() },
+            bytes: Some(bytes.len() as u64),
+            modified: chrono::DateTime::UNIX_EPOCH,
+            run: None,
+        };
+        Ok(self.0.lock().unwrap().hidden.iter().map(found).collect())
+    }
+
+    fn exists(&self, files: &[&PendingFile]) -> Result<Vec<bool>> {
+        let hidden = &self.0.lock().unwrap().hidden;
+        let is_there = |staged: &Staged| matches!(staged, Staged::Hidden { path } if hidden.contains_key(path));
+        Ok(files.iter().map(|file| is_there(&file.staged)).collect())
     }
 
     fn remove(&self, path: &str) -> Result<()> {

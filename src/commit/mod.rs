@@ -4,6 +4,8 @@ mod bucket;
 mod detail;
 mod entry;
 mod folder;
+mod found;
+pub mod gc;
 mod history;
 pub mod lease;
 mod log;
@@ -12,17 +14,23 @@ pub(crate) mod memory;
 mod objects;
 mod pending;
 mod publish;
+mod resume;
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;
+mod uploads;
 pub mod work;
 
 pub use detail::{CommitDetail, DeadLetterFile, Replaced, ReplacedFile, Replayed};
 pub use entry::{Commit, Counts, Entry, Event, Failure, Late, Marked, Runner, token};
+pub use found::{PendingFound, StagedRun, run_of};
 pub use history::{CommitState, FailureState, JobState, LateState, Unpublished, WindowState};
 pub use log::CommitLog;
 pub use objects::{Listed, Objects};
 pub use pending::{Closing, PendingFile, PendingStore, PendingWriter, Staged};
 pub use publish::{Publisher, Recovered};
+pub use resume::Books;
 pub use work::{KeptRows, PlanRecord, TaskResult, Work};
 
 use crate::stop::Stop;
@@ -47,14 +55,16 @@ pub const MAX_PART_BYTES: usize = 255;
 
 /// Refuses a path that is not plainly below the sink's url. Paths are made by the runner, but a commit record is read
 /// back from a place that others can write to.
-fn check_path(path: &str) -> Result<()> {
+pub(crate) fn check_path(path: &str) -> Result<()> {
     let wrong = |what: &str| Err(Error::internal("check a file's path").with("path", path).with("problem", what));
     for part in path.split('/') {
         match part {
             "" => return wrong("an empty part"),
             "." | ".." => return wrong("a part that leaves the folder"),
             _ if part.len() > MAX_PART_BYTES => return wrong("a part of more than 255 bytes"),
-            _ if part.chars().any(|c| c.is_control() || c == '\\') => return wrong("a control character or backslash"),
+            _ if part.chars().any(|c| c.is_ascii_control() || c == '\\') => {
+                return wrong("a control character or backslash");
+            }
             _ => {}
         }
     }

@@ -169,7 +169,8 @@ impl Objects {
     }
 
     fn key(&self, path: &str) -> ObjectPath {
-        ObjectPath::from(format!("{}/{path}", self.prefix))
+        // Part by part: the prefix is somebody's folder, and must not be escaped once more.
+        path.split('/').fold(self.prefix.clone(), |key, part| key.join(part))
     }
 
     fn error(&self, operation: &str, path: &str, error: object_store::Error) -> Error {

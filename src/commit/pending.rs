@@ -3,6 +3,7 @@
 //! On S3 a pending file is a multipart upload whose parts are sent but which is not completed; in a folder it is a
 //! hidden file on the same volume. Publishing copies nothing.
 
+use super::PendingFound;
 use etl_sdk::Result;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -47,10 +48,21 @@ pub trait PendingStore: Send + Sync {
     /// Gives up a file. Repeatable.
     fn abandon(&self, file: &PendingFile) -> Result<()>;
 
-    /// Which of the files are still pending, whole, and so can be published. One that is published is not pending.
-    fn exists(&self, files: &[&PendingFile]) -> Result<Vec<bool>> {
-        Ok(vec![true; files.len()])
+    /// Everything that is staged under the sink's url and not published, whoever staged it and whether or not it is
+    /// finished. What appears and goes meanwhile may be in it or not.
+    fn pending(&self) -> Result<Vec<PendingFound>>;
+
+    /// Gives up what [`PendingStore::pending`] has found. Repeatable.
+    fn give_up(&self, found: &PendingFound) -> Result<()> {
+        self.abandon(&PendingFile {
+            path: found.path.clone(),
+            bytes: found.bytes.unwrap_or_default(),
+            staged: found.staged.clone(),
+        })
     }
+
+    /// Which of the files are still pending, whole, and so can be published. One that is published is not pending.
+    fn exists(&self, files: &[&PendingFile]) -> Result<Vec<bool>>;
 
     /// Removes a published file by its path under the sink's url, and the folders that it leaves empty. Repeatable.
     fn remove(&self, path: &str) -> Result<()>;

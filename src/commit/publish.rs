@@ -24,7 +24,7 @@ pub struct Publisher<'a> {
     pub urls: (&'a str, &'a str),
     /// Writes what readers are told of a commit; done before replaced files go.
     pub announce: &'a (dyn Fn(&CommitDetail) -> Result<()> + Sync),
-    /// Removes what readers were told of the commits of these names.
+    /// Removes what readers were told of replaced commits, by the paths of it under the sink's url.
     pub retract: &'a (dyn Fn(&[String]) -> Result<()> + Sync),
 }
 
@@ -116,12 +116,15 @@ impl Publisher<'_> {
 
     fn remove_replaced(&self, detail: &CommitDetail) -> Result<()> {
         let replaced = &detail.replaces;
+        // Before the files: a manifest never names a file that is gone.
+        if !replaced.manifests.is_empty() {
+            (self.retract)(&replaced.manifests)?;
+        }
         each(&replaced.files, &|file| {
             failpoint!("publish.remove");
             self.tables.remove(&file.path)
         })?;
-        each(&replaced.dead_letters, &|path| self.dead_letters.remove(path))?;
-        if replaced.names.is_empty() { Ok(()) } else { (self.retract)(&replaced.names) }
+        each(&replaced.dead_letters, &|path| self.dead_letters.remove(path))
     }
 
     fn read(&self, commit: &Unpublished) -> Result<CommitDetail> {

@@ -92,6 +92,60 @@ fn paths_that_leave_the_folder_are_refused() {
     assert!(folder.path().join("precious").exists());
 }
 
+const RUN: &str = "shop-20261120T000000Z-20261120T010000Z";
+
+#[test]
+fn what_is_staged_in_a_folder_is_found_with_its_run_and_can_be_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder_store(folder.path());
+    assert_eq!(store.pending().unwrap(), [], "no folder is no trouble");
+    let table = write(store.as_ref(), &format!("t/a=1/{RUN}-00000-0.parquet"), b"hello");
+    let dead = write(store.as_ref(), &format!("job=shop/run={RUN}/part-00000.json.gz"), b"dead");
+    let published = write(store.as_ref(), &format!("t/a=1/{RUN}-00001-0.parquet"), b"x");
+    let mut open = store.create("t/other.parquet").unwrap();
+    open.write_all(b"half").unwrap();
+    store.publish(&published).unwrap();
+    std::fs::write(folder.path().join(".pending/.nfs01"), b"of another program").unwrap();
+    std::fs::create_dir(folder.path().join(".pending/.x.00000000000000ff-1.pending")).unwrap();
+
+    let found = store.pending().unwrap();
+    let known: Vec<_> = found.iter().map(|found| (found.path.clone(), found.bytes, found.run.is_some())).collect();
+    assert_eq!(
+        known,
+        [
+            ("other.parquet".to_owned(), Some(4), false),
+            (format!("{RUN}-00000-0.parquet"), Some(5), true),
+            (format!("{RUN}/part-00000.json.gz"), Some(4), true),
+        ]
+    );
+    let run = found[1].run.as_ref().unwrap();
+    assert_eq!(format!("{}-{}", run.job, run.window.id()), RUN);
+    assert_eq!(found[1].staged, table.staged);
+    assert!(found.iter().all(|found| (chrono::Utc::now() - found.modified).num_minutes() < 60));
+
+    let longer = PendingFile { bytes: 6, ..table.clone() };
+    let asked = [&table, &published, &dead, &longer];
+    assert_eq!(store.exists(&asked).unwrap(), [true, false, true, false]);
+    for found in &found[1..] {
+        store.give_up(found).unwrap();
+        store.give_up(found).unwrap();
+    }
+    assert_eq!(store.exists(&asked).unwrap(), [false; 4]);
+    assert_eq!(store.pending().unwrap().len(), 1);
+    assert!(folder.path().join(".pending/.nfs01").exists());
+    assert!(folder.path().join(format!("t/a=1/{RUN}-00001-0.parquet")).exists());
+}
+
+#[test]
+fn a_partition_may_hold_what_file_systems_and_buckets_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder_store(folder.path());
+    // A control character of ISO 8859, which Hive does not escape.
+    let file = write(store.as_ref(), "t/app=a\u{85}b/x-0.parquet", b"x");
+    store.publish(&file).unwrap();
+    assert!(folder.path().join("t/app=a\u{85}b/x-0.parquet").exists());
+}
+
 fn storage() -> Storage {
     let s3 = S3Config {
         endpoint: Some("http://127.0.0.1:1".to_owned()),

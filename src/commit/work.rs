@@ -101,6 +101,11 @@ impl Work {
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
+    /// Its folder below the job's state.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+
     /// All results, by task. One that cannot be read counts as none: the task is done again.
     pub fn results(&self) -> Result<BTreeMap<u64, TaskResult>> {
         let listed = self.objects.list(&self.folder, None)?;

@@ -13,6 +13,7 @@ use crate::commit::{
     Commit, CommitDetail, Counts, DeadLetterFile, Event, JobState, Late, PlanRecord, Replaced, ReplacedFile,
     TaskResult, Work, token, work,
 };
+use crate::manifest;
 use crate::report::{RunReport, Status};
 use crate::source;
 use crate::stop::Stop;
@@ -82,13 +83,14 @@ impl<'a> Attempt<'a> {
             tasks: tasks.len() as u64,
             inputs: inputs.clone(),
         };
-        clean_up(context, &state, &plan.window, &id, &name)?;
+        let books = context.books();
+        books.clean_up(&state, &plan.window, &id, &name)?;
         let (work, record) = Work::open(objects, &plan.window, &id, record)?;
         failpoint!("run.planned");
         run.now_msec = record.now_msec;
-        let finished = finished(context, &plan.window, &work)?;
+        let finished = books.finished(&plan.window, &work)?;
         // Fences of our own are in it.
-        let state = unchanged(context, &plan.window, &state)?;
+        let state = books.unchanged(&plan.window, &state)?;
         Ok(Self { context, plan, run, stop, state, name, revision, covered, inputs, tasks, late, work, finished })
     }
 
@@ -169,6 +171,7 @@ impl<'a> Attempt<'a> {
             files: output.files().to_vec(),
             dead_letters: output.dead_letters.clone(),
             replaces: self.replaced()?,
+            manifests: context.pipeline.manifests.clone(),
             replayed: Vec::new(),
             replayed_objects: Vec::new(),
             ledger: output.ledger.clone(),
@@ -207,7 +210,9 @@ impl<'a> Attempt<'a> {
         let mut replaced = Replaced::default();
         let mut take = |detail: &CommitDetail, own: bool| {
             if own {
-                replaced.names.push(detail.name.clone());
+                let location = manifest::location_of(&detail.sink);
+                let input = manifest::ManifestInput::of(detail, &location);
+                replaced.manifests.extend(manifest::paths(&detail.manifests, &input));
                 replaced.files.extend(detail.files.iter().map(|file| ReplacedFile {
                     table: file.table.clone(),
                     partition: file.partition.clone(),
@@ -225,7 +230,7 @@ impl<'a> Attempt<'a> {
             let unpublished = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?.replaces;
             replaced.files.extend(unpublished.files);
             replaced.dead_letters.extend(unpublished.dead_letters);
-            replaced.names.extend(unpublished.names);
+            replaced.manifests.extend(unpublished.manifests);
         }
         Ok(replaced)
     }
@@ -283,83 +288,6 @@ fn refuse_to_empty(state: &JobState, plan: &RunPlan, covered: &[Window]) -> Resu
         .with("window", plan.window)
         .with("rows", rows)
         .hint("restore the input; or, if the rows are to go, add --allow-empty"))
-}
-
-/// Gives up what runs with another plan left behind. The fence comes first: one of them may only be asleep.
-fn clean_up(context: &JobContext<'_>, state: &JobState, window: &Window, id: &str, name: &str) -> Result<()> {
-    let objects = context.objects();
-    let stale = work::others(objects, window, id)?;
-    // The files of a commit that is not published are among them: it is published first, or replaced.
-    if stale.is_empty() || state.unpublished.values().any(|commit| commit.window == *window) {
-        return Ok(());
-    }
-    context.log.append(Event::Fence {
-        windows: vec![*window],
-        reason: "the job, its input or the program changed since the run that left it behind".to_owned(),
-    })?;
-    failpoint!("run.fenced");
-    for work in stale {
-        let plan = work.plan()?;
-        for result in work.results()?.values() {
-            let (files, dead_letters) = result.pending();
-            files.iter().try_for_each(|file| context.tables.abandon(file))?;
-            if let Some(file) = dead_letters {
-                context.dead_letters.abandon(file)?;
-                // Those of a run that a gate refused are shown already.
-                if plan.as_ref().is_some_and(|plan| plan.name == name) {
-                    context.dead_letters.remove(&file.path)?;
-                }
-            }
-        }
-        work.remove()?;
-    }
-    Ok(())
-}
-
-/// The results that an earlier run left behind and that are whole. Those that are not are forgotten, behind a fence.
-fn finished(context: &JobContext<'_>, window: &Window, work: &Work) -> Result<BTreeMap<u64, TaskResult>> {
-    let mut results = work.results()?;
-    let mut broken = Vec::new();
-    for (task, result) in &results {
-        let (files, dead_letters) = result.pending();
-        let there = context.tables.exists(&files)?.into_iter().all(|there| there)
-            && context
-                .dead_letters
-                .exists(&dead_letters.into_iter().collect::<Vec<_>>())?
-                .into_iter()
-                .all(|there| there);
-        if !there || !work.has_rows(result)? {
-            broken.push(*task);
-        }
-    }
-    if broken.is_empty() {
-        return Ok(results);
-    }
-    context.log.append(Event::Fence {
-        windows: vec![*window],
-        reason: "pending files of finished tasks are gone".to_owned(),
-    })?;
-    for task in broken {
-        if let Some(result) = results.remove(&task) {
-            let (files, dead_letters) = result.pending();
-            files.iter().try_for_each(|file| context.tables.abandon(file))?;
-            dead_letters.iter().try_for_each(|file| context.dead_letters.abandon(file))?;
-            work.forget(task)?;
-        }
-    }
-    Ok(results)
-}
-
-/// The state as of now, if nobody has committed the window since `before`.
-fn unchanged(context: &JobContext<'_>, window: &Window, before: &JobState) -> Result<Arc<JobState>> {
-    let now = context.log.refresh()?;
-    let same = |state: &JobState| state.window(window).next_revision() == before.window(window).next_revision();
-    if same(&now) && now.overlapping(window) == before.overlapping(window) {
-        return Ok(now);
-    }
-    Err(Error::new(ErrorKind::Held, "another runner committed the window while this one began")
-        .with("window", window)
-        .hint("nothing was read; run the window again to replace its rows"))
 }
 
 fn counts(output: &RunOutput, detail: &CommitDetail, tasks: &[Task]) -> Counts {

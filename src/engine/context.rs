@@ -1,8 +1,9 @@
 //! A job with its places opened: what all its runs, and the commands that look after them, share.
 
 use super::Pipeline;
-use crate::commit::{CommitDetail, CommitLog, Objects, PendingStore, Publisher, Runner, pending_store};
+use crate::commit::{Books, CommitDetail, CommitLog, Objects, PendingStore, Publisher, Runner, pending_store};
 use crate::job::Job;
+use crate::manifest;
 use crate::stop::Stop;
 use crate::storage::Storage;
 use etl_sdk::Result;
@@ -85,10 +86,15 @@ impl<'a> JobContext<'a> {
         self.log.objects()
     }
 
+    /// The log and the places it decides over.
+    pub fn books(&self) -> Books<'_> {
+        Books { log: &self.log, tables: self.tables.as_ref(), dead_letters: self.dead_letters.as_ref() }
+    }
+
     /// Does `work` with what publishes the job's commits.
     pub fn publisher<T>(&self, work: impl FnOnce(&Publisher<'_>) -> T) -> T {
-        let announce = |_: &CommitDetail| Ok(());
-        let retract = |_: &[String]| Ok(());
+        let announce = |detail: &CommitDetail| manifest::announce(self.tables.as_ref(), detail);
+        let retract = |paths: &[String]| manifest::retract(self.tables.as_ref(), paths);
         work(&Publisher {
             log: &self.log,
             tables: self.tables.as_ref(),

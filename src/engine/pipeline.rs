@@ -4,6 +4,7 @@ use super::SqlStep;
 use super::merge::check_merge;
 use super::worker::SOURCE_STEP;
 use crate::job::Job;
+use crate::manifest::ManifestRules;
 use crate::registry::{Registry, unknown};
 use crate::sink::{STEP as SINK_STEP, TableSinkSpec};
 use arrow::datatypes::SchemaRef;
@@ -17,6 +18,8 @@ pub struct Pipeline {
     pub transformer: Arc<dyn Transformer>,
     /// One plan per table of the transformer, in its order.
     pub tables: Vec<TablePlan>,
+    /// How a commit's files become manifests.
+    pub manifests: ManifestRules,
 }
 
 /// What becomes of the rows of one table.
@@ -98,8 +101,11 @@ impl Pipeline {
                     .map_err(|error| job.placed(&["tables", &table.schema.table, "partition_by"], error))?;
                 Ok(TablePlan { table: table.clone(), steps, sink: written.then_some(sink) })
             })
-            .collect::<Result<_>>()?;
-        Ok(Self { transformer, tables })
+            .collect::<Result<Vec<TablePlan>>>()?;
+        let written = tables.iter().filter_map(|plan| plan.sink.as_ref());
+        let manifests = ManifestRules::new(&job.config.manifest, written)
+            .map_err(|error| job.placed(&["manifest", "per"], error))?;
+        Ok(Self { transformer, tables, manifests })
     }
 
     /// A ledger with all steps in the order rows meet them, at zero.

@@ -2,6 +2,7 @@
 
 use super::{ByteSize, Span};
 use crate::dead_letter::DeadLetterConfig;
+use crate::manifest::ManifestConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 use crate::storage::S3Config;
@@ -33,6 +34,10 @@ pub struct JobConfig {
     pub tables: BTreeMap<String, TableConfig>,
     /// Where the tables go.
     pub sink: SinkConfig,
+    /// Manifests for a warehouse and lists of partitions for a catalog, written with every run under `_manifests` of the
+    /// sink.
+    #[serde(default)]
+    pub manifest: ManifestConfig,
     /// Where the runner keeps what it knows of its runs. Default: the folder `_state` of the sink.
     #[serde(default)]
     pub state: StateConfig,

@@ -97,7 +97,7 @@ impl Job {
 
     /// Zero of these stops every run before it reads anything.
     fn check_bounds(&self) -> Result<()> {
-        let (limits, sink) = (&self.config.limits, &self.config.sink);
+        let (limits, sink, manifest) = (&self.config.limits, &self.config.sink, &self.config.manifest);
         let bounds = [
             ("limits", "threads", limits.threads.map_or(1, |threads| threads as u64)),
             ("limits", "memory", limits.memory.0),
@@ -111,6 +111,8 @@ impl Job {
             ("sink", "row_group_rows", sink.row_group_rows as u64),
             ("sink", "row_group_bytes", sink.row_group_bytes.0),
             ("sink", "max_open_writers", sink.max_open_writers as u64),
+            ("manifest", "files", u64::from(manifest.files)),
+            ("manifest", "bytes", manifest.bytes.0),
         ];
         match bounds.iter().find(|(_, _, value)| *value == 0) {
             Some((section, key, _)) => {

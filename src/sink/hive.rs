@@ -6,7 +6,7 @@ use etl_sdk::PartitionPart;
 use std::fmt::Write;
 
 /// What stands in a path for a value that is null or empty.
-pub(super) const NULL_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
+pub(crate) const NULL_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// Days from 0001-01-01 to 1970-01-01, with 0001-01-01 as day 1.
 const EPOCH_DAY: i64 = 719_163;
@@ -16,7 +16,7 @@ pub(super) const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 /// Why a row cannot have a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// The folder's name would be longer than file systems take.
     TooLong,
     /// A time outside the years 0000 to 9999: no reader could tell its folder's name from another.
@@ -41,7 +41,7 @@ impl Refusal {
 
 /// Appends `text` as it stands in a folder's name. The characters are those of `FileUtils.escapePathName` in Hive:
 /// controls, DEL and `"#%'*/:=?\{[]^`. Spaces, `}` and everything outside ASCII stay as they are.
-pub(super) fn escape(text: &str, out: &mut String) {
+pub(crate) fn escape(text: &str, out: &mut String) {
     for character in text.chars() {
         if character.is_ascii_control() || "\"#%'*/:=?\\{[]^".contains(character) {
             // Writing to a string cannot fail.
@@ -74,7 +74,7 @@ fn unescape(text: &str) -> String {
 }
 
 /// Appends `name=value` to a partition's path, `None` and empty for a null.
-pub(super) fn push_part(path: &mut String, name: &str, value: Option<&str>) -> Result<(), Refusal> {
+pub(crate) fn push_part(path: &mut String, name: &str, value: Option<&str>) -> Result<(), Refusal> {
     if !path.is_empty() {
         path.push('/');
     }

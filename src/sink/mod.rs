@@ -2,7 +2,7 @@
 
 mod config;
 mod file;
-mod hive;
+pub(crate) mod hive;
 mod json;
 mod partition;
 mod route;

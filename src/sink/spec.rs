@@ -112,6 +112,11 @@ impl TableSinkSpec {
         self.parts.iter().map(|part| part.name.as_str())
     }
 
+    /// The first partition column that takes a column's value as it is: the tenant or app, where there is one.
+    pub fn value_partition(&self) -> Option<&str> {
+        self.parts.iter().find(|part| part.takes == PartitionPart::Value).map(|part| part.name.as_str())
+    }
+
     /// The schema of the files: the batches' columns without the transient ones.
     pub fn output(&self) -> &SchemaRef {
         &self.output

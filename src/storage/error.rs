@@ -7,24 +7,8 @@ use std::fmt::{self, Write};
 /// A store's error in our words. `operation` says what was being done; `uri` is the fact.
 pub fn store_error(operation: &str, uri: &str, error: object_store::Error) -> Error {
     let cause = StoreCause::new(error);
-    let (kind, hint) = match (&cause.error, cause.code()) {
-        (_, Some("NoSuchBucket")) => {
-            (ErrorKind::NotFound, Some("there is no such bucket there; check the url and s3.endpoint"))
-        }
-        (_, Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem")) => (ErrorKind::Permission, Some(MAY_NOT)),
-        (
-            _,
-            Some(
-                "SignatureDoesNotMatch"
-                | "InvalidAccessKeyId"
-                | "ExpiredToken"
-                | "InvalidToken"
-                | "RequestTimeTooSkewed",
-            ),
-        ) => (
-            ErrorKind::Permission,
-            Some("the store does not accept the credentials in use; see AWS_ACCESS_KEY_ID or the task role"),
-        ),
+    let (kind, hint) = match (&cause.error, cause.code().and_then(kind_of_code)) {
+        (_, Some(known)) => known,
         (object_store::Error::NotFound { .. }, _) => {
             (ErrorKind::NotFound, Some("check the url; a bucket must exist, a prefix may be empty"))
         }
@@ -40,6 +24,19 @@ pub fn store_error(operation: &str, uri: &str, error: object_store::Error) -> Er
         Some(hint) => ours.hint(hint),
         None => ours,
     }
+}
+
+/// What a code in S3's answer means, and what to do about it; `None` for a code that means nothing to us.
+pub(super) fn kind_of_code(code: &str) -> Option<(ErrorKind, Option<&'static str>)> {
+    Some(match code {
+        "NoSuchBucket" => (ErrorKind::NotFound, Some("there is no such bucket there; check the url and s3.endpoint")),
+        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => (ErrorKind::Permission, Some(MAY_NOT)),
+        "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "InvalidToken" | "RequestTimeTooSkewed" => (
+            ErrorKind::Permission,
+            Some("the store does not accept the credentials in use; see AWS_ACCESS_KEY_ID or the task role"),
+        ),
+        _ => return None,
+    })
 }
 
 const MAY_NOT: &str = "the credentials in use may not do this; see the task role or AWS_PROFILE";

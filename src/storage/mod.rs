@@ -2,9 +2,11 @@
 
 mod config;
 mod error;
+mod sdk;
 
 pub use config::S3Config;
 pub use error::store_error;
+pub use sdk::{sdk_client, sdk_error};
 
 use etl_sdk::{Error, Result};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -24,6 +26,8 @@ pub struct Storage {
     store: Arc<dyn ObjectStore>,
     kind: StorageKind,
     prefix: ObjectPath,
+    /// How the bucket is reached; `None` for a folder.
+    address: Option<Arc<sdk::BucketAddress>>,
 }
 
 /// What is behind a [`Storage`].
@@ -55,7 +59,13 @@ impl Storage {
         let prefix = ObjectPath::from_absolute_path(&folder)
             .map_err(|error| Error::config("read the folder's path").with("url", url).source(error))?;
         let url = folder.display().to_string();
-        Ok(Self { url, store: Arc::new(LocalFileSystem::new()), kind: StorageKind::Folder(folder), prefix })
+        Ok(Self {
+            url,
+            store: Arc::new(LocalFileSystem::new()),
+            kind: StorageKind::Folder(folder),
+            prefix,
+            address: None,
+        })
     }
 
     fn bucket(url: &str, rest: &str, s3: &S3Config) -> Result<Self> {
@@ -83,11 +93,18 @@ impl Storage {
         if s3.anonymous {
             builder = builder.with_skip_signature(true);
         }
+        let address = Some(Arc::new(sdk::BucketAddress::of(&builder, bucket)));
         let store = Arc::new(
             builder.build().map_err(|error| Error::config("set up the bucket").with("url", url).source(error))?,
         );
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { url, store: Arc::clone(&store) as Arc<dyn ObjectStore>, kind: StorageKind::Bucket(store), prefix })
+        Ok(Self {
+            url,
+            store: Arc::clone(&store) as Arc<dyn ObjectStore>,
+            kind: StorageKind::Bucket(store),
+            prefix,
+            address,
+        })
     }
 
     /// The url as opened, without a slash at the end; folders as absolute paths.

@@ -1,0 +1,166 @@
+//! `gc`: what stopped and killed runs left behind, shown, and removed when asked to.
+
+use super::run::{instant, runtime};
+use super::{GcRequest, Outcome, process_environment};
+use crate::cli::Printer;
+use crate::commit::gc::{self, Garbage, GarbageKind, LeftAlone, Places, Removed};
+use crate::engine::{JobContext, Pipeline};
+use crate::job::{Span, load};
+use crate::registry::builtin;
+use crate::report::columns::{Align, Columns};
+use crate::report::{bytes, count, seconds};
+use crate::stop::{Stop, stop_on_signals};
+use chrono::{DateTime, SecondsFormat, Utc};
+use etl_sdk::{Error, ErrorKind, Result};
+use serde::Serialize;
+use serde_json::json;
+
+/// Pieces that are named on the screen; `--output json` names all.
+const SHOWN: usize = 50;
+
+/// What was found, and what became of it.
+#[derive(Debug, Serialize)]
+struct GcReport {
+    job: String,
+    applied: bool,
+    older_than: Span,
+    pieces: u64,
+    bytes: u64,
+    garbage: Vec<Piece>,
+    left: LeftAlone,
+    /// Absent unless something was to be removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<Removed>,
+}
+
+#[derive(Debug, Serialize)]
+struct Piece {
+    #[serde(flatten)]
+    garbage: Garbage,
+    /// Name of the run.
+    run: String,
+    age_seconds: i64,
+}
+
+/// Prints what would be removed, or removes it and prints what was.
+pub fn run(request: &GcRequest, printer: &Printer) -> Result<Outcome> {
+    let (stop, told) = (Stop::default(), printer.clone());
+    stop_on_signals(&stop, move |signal| told.note(&format!("{signal}: stopping; a second signal ends at once")))?;
+    let now = instant(request.now.as_deref())?;
+    let older_than: Span = request
+        .older_than
+        .parse()
+        .map_err(|message: String| Error::new(ErrorKind::Usage, format!("read the span of --older-than: {message}")))?;
+    let job = load(&request.job_file, &request.overrides, &process_environment)?;
+    let pipeline = Pipeline::build(&job, &builtin())?;
+    let runtime = runtime()?;
+    let context = JobContext::open(&job, &pipeline, runtime.handle().clone(), stop.clone())?;
+    let places = Places {
+        job: &job.config.job,
+        log: &context.log,
+        tables: (context.tables.as_ref(), context.places.sink.url()),
+        dead_letters: (context.dead_letters.as_ref(), context.places.dead_letters.url()),
+        lease: job.config.state.lease_length(),
+    };
+    let found = gc::find(&places, gc::limit(now, older_than))?;
+    let pieces = found.garbage.iter().map(|garbage| Piece {
+        garbage: garbage.clone(),
+        run: garbage.run(&job.config.job),
+        age_seconds: age(garbage, now),
+    });
+    let mut report = GcReport {
+        job: job.config.job.clone(),
+        applied: request.apply,
+        older_than,
+        pieces: found.garbage.len() as u64,
+        bytes: found.garbage.iter().filter_map(|garbage| garbage.bytes).sum(),
+        garbage: pieces.collect(),
+        left: found.left.clone(),
+        removed: None,
+    };
+    if request.apply {
+        report.removed = Some(gc::remove(&places, found, &|| stop.check())?);
+    }
+    if printer.is_json() {
+        printer.json(&json!({"gc": report}))?;
+    } else {
+        printer.result(&screen(&report))?;
+        if !request.apply && report.pieces > 0 {
+            printer.note("nothing is removed; add --apply to remove it");
+        }
+        if report.left.unpublished > 0 {
+            printer.note("a commit is not published yet: `etl-runner recover` comes first");
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn age(garbage: &Garbage, now: DateTime<Utc>) -> i64 {
+    (now - garbage.modified).num_seconds().max(0)
+}
+
+fn name_of(kind: GarbageKind) -> &'static str {
+    match kind {
+        GarbageKind::HiddenFile => "hidden file",
+        GarbageKind::Upload => "upload",
+        GarbageKind::Work => "work",
+        GarbageKind::Detail => "detail",
+        GarbageKind::Inputs => "inputs",
+        GarbageKind::Lease => "lease",
+    }
+}
+
+fn screen(report: &GcReport) -> String {
+    let mut text = match (&report.removed, report.pieces) {
+        (_, 0) => format!("gc: job {}, nothing to remove\n", report.job),
+        (None, pieces) => {
+            format!("gc: job {}, would remove {}, {}\n", report.job, several(pieces), bytes(report.bytes))
+        }
+        (Some(removed), _) => {
+            format!("gc: job {}, removed {}, {}\n", report.job, several(removed.pieces), bytes(removed.bytes))
+        }
+    };
+    let mut columns = Columns::new(&[Align::Left, Align::Left, Align::Right, Align::Right, Align::Left, Align::Left]);
+    if report.pieces > 0 {
+        columns.row(["what", "window", "age", "bytes", "where", "why"].map(str::to_owned));
+    }
+    for piece in report.garbage.iter().take(SHOWN) {
+        let garbage = &piece.garbage;
+        columns.row([
+            name_of(garbage.kind).to_owned(),
+            garbage.window.start.to_rfc3339_opts(SecondsFormat::Secs, true),
+            seconds(piece.age_seconds as f64),
+            garbage.bytes.map_or_else(|| "?".to_owned(), bytes),
+            garbage.place.clone(),
+            garbage.why.to_owned(),
+        ]);
+    }
+    text.push_str(&columns.render(2));
+    let mut line = |text_of: String| {
+        text.push_str("  ");
+        text.push_str(&text_of);
+        text.push('\n');
+    };
+    if report.garbage.len() > SHOWN {
+        line(format!("and {} more; --output json names all", count((report.garbage.len() - SHOWN) as u64)));
+    }
+    let left = &report.left;
+    for (number, why) in [
+        (left.young, format!("younger than {}", report.older_than)),
+        (left.working, "of windows that somebody works on".to_owned()),
+        (left.unpublished, "of windows with a commit that is not published yet".to_owned()),
+        (left.foreign, "staged by other jobs or programs".to_owned()),
+    ] {
+        if number > 0 {
+            line(format!("left alone: {} {why}", count(number)));
+        }
+    }
+    for window in report.removed.iter().flat_map(|removed| &removed.skipped) {
+        line(format!("left alone: window {window}, which somebody took in the meantime"));
+    }
+    text
+}
+
+fn several(pieces: u64) -> String {
+    if pieces == 1 { "1 piece".to_owned() } else { format!("{} pieces", count(pieces)) }
+}
