@@ -3,6 +3,8 @@
 //!
 //! The short form kills at the first hit of each point; with `ETL_LONG=1`, at every hit, and at 200 instants instead of
 //! 10. `ETL_SEED` repeats the instants of an earlier run.
+// There is nothing to be killed at without it.
+#![cfg(feature = "failpoints")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -2,6 +2,8 @@
 //! result, and it is that of a single run.
 //!
 //! The short form is 3 rounds and three points to fall asleep at; with `ETL_LONG=1`, 50 rounds and all points.
+// There is nothing to be killed at without it.
+#![cfg(feature = "failpoints")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
