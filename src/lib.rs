@@ -11,6 +11,7 @@ pub mod dead_letter;
 pub mod engine;
 pub mod job;
 pub mod manifest;
+pub mod quality;
 pub mod registry;
 pub mod report;
 pub mod sink;

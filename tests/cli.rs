@@ -51,6 +51,7 @@ fn help_shows_examples_and_exit_codes() {
       run      Run a job over one window
       plan     Show what a run would read and write
       check    Check a job file and all that it names, offline
+      gc       Show what stopped and killed runs left behind, and remove it with --apply
       list     List the transformers and enrichments that a job may name
       explain  Explain a transformer, an enrichment, or a section or key of the job file
       schema   Print the JSON Schema of the job file
@@ -226,7 +227,7 @@ fn run_help_names_each_option() {
 
 #[test]
 fn every_subcommand_has_an_example() {
-    for command in ["run", "plan", "check", "list", "explain", "schema"] {
+    for command in ["run", "plan", "check", "gc", "list", "explain", "schema"] {
         let text = call(&[command, "--help"], JOB);
         assert!(text.starts_with("exit code 0\n"), "{text}");
         assert!(text.contains(&format!("Examples:\n  etl-runner {command}")), "{text}");

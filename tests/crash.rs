@@ -70,6 +70,7 @@ fn crashes(stage: &Scene, place: Place<'_>) {
         }
         cases.extend(at_instants(stage, place, before, (length, &mut random), &expected));
     }
+    cases.extend(while_cleaning_up(stage, place, &expected));
     all(cases);
 }
 
@@ -114,6 +115,29 @@ fn at_points<'a>(stage: &'a Scene, place: Place<'a>, before: Before, expected: &
         (name, Box::new(case))
     };
     orders.map(case).collect()
+}
+
+/// Kills the `gc` that clears away what a killed run left, at each of its points.
+fn while_cleaning_up<'a>(stage: &'a Scene, place: Place<'a>, expected: &'a Output) -> Vec<Case<'a>> {
+    let left_behind = move |name: &str| {
+        let world = World::new(stage, place, name);
+        let crashed = world.start_run(&[("ETL_FAILPOINT", "run.merged")]).wait();
+        assert_eq!(crashed.signal, KILLED, "{crashed:?}");
+        world
+    };
+    let world = left_behind("gc points");
+    let points = points(|environment| world.start_gc(environment));
+    let case = |(point, _): (String, u64)| -> Case<'a> {
+        let name = format!("gc {point}");
+        let case = move || {
+            let world = left_behind(&format!("gc {point}"));
+            let crashed = world.start_gc(&[("ETL_FAILPOINT", &point)]).wait();
+            assert_eq!(crashed.signal, KILLED, "{crashed:?}");
+            end(&world, expected);
+        };
+        (name, Box::new(case))
+    };
+    points.into_iter().map(case).collect()
 }
 
 fn at_instants<'a>(

@@ -1,5 +1,10 @@
 //! What killed runs leave behind: found, left alone as long as somebody may count on it, and removed.
-#![allow(clippy::unwrap_used, reason = "these are tests; clippy.toml only knows functions marked as such")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "these are tests; clippy.toml only knows functions marked as such"
+)]
 
 mod support;
 
@@ -70,6 +75,29 @@ fn what_a_killed_run_left_is_shown_and_then_removed_and_the_output_stays() {
     scene.run(&[]).done();
     assert_eq!(scene.event_ids(), ["a"]);
     assert_eq!(kinds(&gc(&scene, &["--apply"])), ["detail", "inputs"], "those of the replaced run");
+}
+
+#[test]
+fn finished_tasks_that_nobody_goes_on_with_are_removed_with_their_files() {
+    let scene = Scene::with(|job| job["limits"]["dead_letters"] = 0.into());
+    let bad = scene.raw("a.log", format!("{}not json\n", good("a")));
+    assert_eq!(scene.run(&[]).code, 3);
+    let staged = hidden(&scene).len();
+    assert!(staged > 0, "a refused run can be gone on with");
+    let found = gc(&scene, &[]);
+    let of_kind = |kind: &str| kinds(&found).iter().filter(|found| **found == kind).count();
+    assert_eq!((of_kind("hidden_file"), of_kind("work"), of_kind("inputs")), (staged, 1, 1), "{}", found.stdout);
+    gc(&scene, &["--apply"]);
+    let state = files(&scene.path("out/_state/test"));
+    assert_eq!(hidden(&scene), [""; 0]);
+    assert!(!state.iter().any(|path| path.starts_with("work/") || path.starts_with("inputs/")), "{state:?}");
+    let dead_letters = files(&scene.path("out/_dead_letters"));
+    assert_eq!(dead_letters.len(), 1, "what explains the refusal stays: {dead_letters:?}");
+
+    fs::write(bad, good("a")).unwrap();
+    scene.run(&[]).done();
+    assert_eq!(scene.event_ids(), ["a"]);
+    assert_eq!(kinds(&gc(&scene, &[])), [""; 0]);
 }
 
 #[test]

@@ -79,7 +79,37 @@ fn races(stage: &Scene, place: Place<'_>) {
             cases.push((title, Box::new(case)));
         }
     }
+    for name in chosen(points_of_gc(stage, place)) {
+        let day = &day;
+        cases.push((format!("gc asleep at {name}"), Box::new(move || sleeping_gc(stage, place, &name, day))));
+    }
     all(cases);
+}
+
+/// An output with what a killed run left behind.
+fn left_behind<'a>(stage: &'a Scene, place: Place<'a>, name: &str) -> World<'a> {
+    let world = World::new(stage, place, name);
+    let crashed = world.start_run(&[("ETL_FAILPOINT", "run.merged")]).wait();
+    assert_eq!(crashed.signal, Some(9), "{crashed:?}");
+    world
+}
+
+fn points_of_gc(stage: &Scene, place: Place<'_>) -> Vec<String> {
+    let world = left_behind(stage, place, "points of gc");
+    points(|environment| world.start_gc(environment)).into_iter().map(|(name, _)| name).collect()
+}
+
+/// A `gc` that falls asleep at a point, past its lease. A run does the window meanwhile; then `gc` wakes up, and must not
+/// take anything away from it.
+fn sleeping_gc(stage: &Scene, place: Place<'_>, point: &str, expected: &Output) {
+    let world = left_behind(stage, place, &format!("sleeping {point}"));
+    let mut gc = world.start_gc(&[("ETL_FAILPOINT", &format!("{point}=stop"))]);
+    assert!(gc.sleeps(), "it does not come to {point}: {:?}", gc.wait());
+    sleep(PAST_THE_LEASE);
+    world.start_window(WINDOW, &["--wait", "60s"], &[]).wait().done();
+    gc.wake();
+    gc.wait().done_or_held();
+    world.settle().assert_is(expected);
 }
 
 /// Points to fall asleep at: the first, the middle and the last, or all.

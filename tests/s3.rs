@@ -28,9 +28,10 @@ struct Abilities {
 
 type Case = fn(&Server, Abilities);
 
-const SUITE: [(&str, Case); 8] = [
+const SUITE: [(&str, Case); 9] = [
     ("the same rows as from a folder", same_rows_as_from_a_folder),
     ("a refused run leaves no table and no upload", a_refused_run_leaves_nothing),
+    ("uploads that a killed run leaves are found and aborted", uploads_of_a_killed_run),
     ("selection by modified time", selection_by_modified_time),
     ("wrong credentials and missing buckets", wrong_credentials_and_missing_buckets),
     ("archived objects", archived_objects),
@@ -146,6 +147,35 @@ fn a_refused_run_leaves_nothing(server: &Server, _: Abilities) {
         assert!(written.iter().any(|key| key.starts_with("tables/_dead_letters/")), "kept by the refused run");
         assert_eq!(server.s3(json!([["uploads", "refused"]])), [json!([])]);
     }
+}
+
+fn uploads_of_a_killed_run(server: &Server, _: Abilities) {
+    const RUN: &str = "quickstart-20261120T000000Z-20261121T000000Z";
+    upload_fixtures(server, "killed");
+    let settings = [to(server, "source", "killed/in/raw"), to(server, "sink", "killed/tables")].concat();
+    run_in(project(), "jobs/quickstart.yaml", &settings, &DAY).done();
+    let table = format!("tables/event_v2/partition_app=shop/{RUN}.r1-00000-0.snappy.parquet");
+    let dead = format!("tables/_dead_letters/job=quickstart/dt=2026-11-20/run={RUN}/part-00007.json.gz");
+    let other = "tables/event_v2/other-20261120T000000Z-20261121T000000Z-00000-0.snappy.parquet";
+    server.s3(json!([["begin", "killed", table], ["begin", "killed", dead], ["begin", "killed", other]]));
+    let whole = keys(server, "killed");
+    let gc = |more: &[&str]| {
+        let later = (chrono::Utc::now() + chrono::TimeDelta::days(2)).to_rfc3339();
+        let mut arguments = vec!["gc", "jobs/quickstart.yaml", "--output", "json", "--now", &later];
+        arguments.extend(settings.iter().map(String::as_str));
+        arguments.extend(more);
+        call(project(), &arguments, &CREDENTIALS)
+    };
+    let found = gc(&[]);
+    assert_eq!(found.code, 0, "{}", found.stderr);
+    let garbage = found.report["gc"]["garbage"].as_array().unwrap();
+    let places: Vec<&str> = garbage.iter().map(|piece| piece["place"].as_str().unwrap()).collect();
+    assert_eq!(places, [format!("s3://killed/{dead}"), format!("s3://killed/{table}")], "{}", found.stdout);
+    assert_eq!(gc(&["--apply"]).report["gc"]["removed"]["pieces"], 2);
+    assert_eq!(server.s3(json!([["uploads", "killed"]])), [json!([other])]);
+    let is_log = |key: &&String| key.contains("/log/");
+    let left = keys(server, "killed");
+    assert!(left.iter().filter(|key| !is_log(key)).eq(whole.iter().filter(|key| !is_log(key))), "{left:?}");
 }
 
 fn selection_by_modified_time(server: &Server, _: Abilities) {

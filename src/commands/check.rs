@@ -4,6 +4,7 @@ use super::{CheckRequest, Outcome, process_environment};
 use crate::cli::Printer;
 use crate::engine::{Pipeline, Places};
 use crate::job::{Job, load};
+use crate::quality::Rule;
 use crate::registry::Registry;
 use crate::report::columns::{Align, Columns};
 use etl_sdk::{Fact, Result};
@@ -25,6 +26,8 @@ pub struct CheckReport {
     pub enrich: Vec<StepFound>,
     /// The tables that are written.
     pub tables: Vec<TableFound>,
+    /// The quality rules that are enabled, in order.
+    pub quality: Vec<RuleFound>,
     /// Where the tables go.
     pub sink: String,
     /// Where run reports are kept.
@@ -55,6 +58,19 @@ pub struct TableFound {
     pub columns: usize,
     /// Partition columns, outermost first.
     pub partition_by: Vec<String>,
+}
+
+/// A quality rule.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleFound {
+    /// Its name, as the report has it.
+    pub name: String,
+    /// The table it judges.
+    pub table: String,
+    /// What it asks.
+    pub rule: String,
+    /// `warn`, `dead_letter` or `stop`.
+    pub action: &'static str,
 }
 
 /// Loads, builds and prints. Reads the job file and the files it names, and no input.
@@ -95,11 +111,24 @@ pub fn inspect(job: &Job, registry: &Registry) -> Result<CheckReport> {
         transformer: job.config.transformer.name.clone(),
         enrich: steps.collect(),
         tables: tables.collect(),
+        quality: pipeline.rules.iter().map(|rule| rule_found(&pipeline, rule)).collect(),
         sink: places.sink.url().to_owned(),
         state: places.state.url().to_owned(),
         dead_letters: places.dead_letters.url().to_owned(),
-        dead_letter_limit: job.config.limits.dead_letters.map(String::from),
+        dead_letter_limit: job.config.limits.dead_letters.as_ref().map(ToString::to_string),
     })
+}
+
+fn rule_found(pipeline: &Pipeline, rule: &Rule) -> RuleFound {
+    let rules = pipeline.tables.iter().filter_map(|plan| plan.quality.as_ref()).find(|own| own.table == rule.table);
+    let columns: Vec<&str> =
+        rules.iter().flat_map(|own| own.schema.fields()).map(|field| field.name().as_str()).collect();
+    RuleFound {
+        name: rule.name.clone(),
+        table: rule.table.clone(),
+        rule: rule.describe(&columns),
+        action: rule.action.name(),
+    }
 }
 
 fn screen(report: &CheckReport) -> String {
@@ -115,6 +144,9 @@ fn screen(report: &CheckReport) -> String {
     for table in &report.tables {
         let by = if table.partition_by.is_empty() { "nothing".to_owned() } else { table.partition_by.join(", ") };
         row("table", format!("{}, {} columns, partitioned by {by}", table.name, table.columns));
+    }
+    for rule in &report.quality {
+        row("quality", format!("{} on {}: {}, else {}", rule.name, rule.table, rule.rule, rule.action));
     }
     row("sink", report.sink.clone());
     row("state", report.state.clone());

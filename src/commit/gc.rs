@@ -136,8 +136,7 @@ pub fn find(places: &Places<'_>, before: DateTime<Utc>) -> Result<Found> {
     search.leases()?;
     let (mut garbage, left) = (search.garbage, search.left);
     garbage.sort_by(|left, right| (left.window, left.kind, &left.place).cmp(&(right.window, right.kind, &right.place)));
-    let stale = work.stale;
-    Ok(Found { garbage, left, state, work: stale })
+    Ok(Found { garbage, left, state, work: work.stale })
 }
 
 /// Something staged, where it is and how it is removed.
@@ -360,7 +359,7 @@ fn remove_window(
     state: &JobState,
     window: Window,
     garbage: &[Garbage],
-    stale: &[Work],
+    registered: &[Work],
 ) -> Result<bool> {
     let (log, objects) = (places.log, places.log.objects());
     let Claim::Taken(lease) = Lease::claim(objects, window, log.runner(), places.lease, || {})? else {
@@ -377,7 +376,7 @@ fn remove_window(
     }
     failpoint!("gc.leased");
     let mut results = Vec::new();
-    for work in stale {
+    for work in registered {
         results.extend(work.results()?.into_values());
         work.remove()?;
     }

@@ -11,12 +11,12 @@ pub mod lease;
 mod log;
 #[cfg(test)]
 pub(crate) mod memory;
+#[cfg(test)]
+mod model_tests;
 mod objects;
 mod pending;
 mod publish;
 mod resume;
-#[cfg(test)]
-mod model_tests;
 #[cfg(test)]
 mod tests;
 mod uploads;

@@ -5,8 +5,8 @@
 use super::entry::{Commit, Counts, Event, Runner};
 use super::work::PlanRecord;
 use super::{
-    Books, CommitDetail, CommitLog, Objects, PendingFile, PendingFound, PendingStore, PendingWriter, Publisher, Replaced,
-    ReplacedFile, Staged, TaskResult, Work, token,
+    Books, CommitDetail, CommitLog, Objects, PendingFile, PendingFound, PendingStore, PendingWriter, Publisher,
+    Replaced, ReplacedFile, Staged, TaskResult, Work, token,
 };
 use crate::sink::WrittenFile;
 use crate::window::Window;
@@ -60,6 +60,10 @@ impl Gate {
     /// Waits for the runner's turn; an error is what the caller hears instead of an answer.
     fn call<T>(&self, runner: usize, work: impl FnOnce() -> T) -> Result<T, ()> {
         let mut state = self.state.lock().unwrap();
+        // A runner that does several things at once does them one after the other here.
+        while state.waiting.contains(&runner) {
+            state = self.changed.wait(state).unwrap();
+        }
         if state.killed.contains(&runner) {
             return Err(());
         }
@@ -339,13 +343,11 @@ impl Attempt {
         let state = books.unchanged(&window, &state)?;
         for task in (0..TASKS).filter(|task| !results.contains_key(task)).collect::<Vec<_>>() {
             let result = self.task(task, &name)?;
-            let held = work.register(result.clone());
-            match held {
-                Ok(held) if held == result => {}
-                Ok(_) => self.files.abandon(&result.files[0].pending)?,
-                Err(error) => return Err(error),
+            let held = work.register(result.clone())?;
+            if held != result {
+                self.files.abandon(&result.files[0].pending)?;
             }
-            results.insert(task, held?);
+            results.insert(task, held);
         }
         let (detail, replaces) = (token(), self.replaced(&state)?);
         let version = self.commit(&detail, replaces, &name, revision, &results, state.version)?;
@@ -478,8 +480,7 @@ fn settle(attempt: &Attempt, job: Job, seed: u64) {
     let [commit] = commits.as_slice() else { panic!("seed {seed}: {commits:?}") };
     let detail = CommitDetail::read(attempt.log.objects(), &commit.detail, &commit.detail_hash).unwrap();
     let id = job.window.id();
-    let expected: Vec<String> =
-        (0..TASKS).map(|task| format!("{id} task {task} input {}\n", detail.inputs)).collect();
+    let expected: Vec<String> = (0..TASKS).map(|task| format!("{id} task {task} input {}\n", detail.inputs)).collect();
     let files = attempt.files.files.lock().unwrap();
     let own = files.published.iter().filter(|(path, _)| path.contains(&id));
     let rows: Vec<String> = own.map(|(_, bytes)| String::from_utf8(bytes.clone()).unwrap()).collect();

@@ -7,6 +7,7 @@ use super::entry::token;
 use super::log::to_json;
 use super::objects::Objects;
 use super::{DeadLetterFile, PendingFile};
+use crate::quality::QualityCounts;
 use crate::sink::WrittenFile;
 use crate::window::Window;
 use bytes::Bytes;
@@ -38,8 +39,11 @@ pub struct TaskResult {
     pub files: Vec<WrittenFile>,
     /// The task's dead letters, not yet published.
     pub dead_letters: Option<DeadLetterFile>,
-    /// Partial rows of merged tables.
+    /// Partial rows of merged tables, and keys of quality rules.
     pub rows: Vec<KeptRows>,
+    /// Counts of the quality rules; their keys are among the rows.
+    #[serde(default)]
+    pub quality: QualityCounts,
     /// Rows per step.
     pub ledger: Ledger,
     /// Objects read to their end or to their first fault.
@@ -55,7 +59,7 @@ pub struct TaskResult {
 /// Partial rows of one table, kept in the state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptRows {
-    /// Name of the table.
+    /// Name of the table, or [`crate::quality::KEYS`].
     pub table: String,
     /// Path below the job's state.
     pub path: String,

@@ -11,7 +11,7 @@ use super::worker::Shared;
 use super::{Sorter, balance, describe, fingerprint, inputs};
 use crate::commit::{
     Commit, CommitDetail, Counts, DeadLetterFile, Event, JobState, Late, PlanRecord, Replaced, ReplacedFile,
-    TaskResult, Work, token, work,
+    TaskResult, Work, token,
 };
 use crate::manifest;
 use crate::report::{RunReport, Status};
@@ -103,14 +103,17 @@ impl<'a> Attempt<'a> {
         let tasks = read_all(&shared, &self.tasks, self.plan.threads, Some(&self.work), finished)?;
         describe::resumed(report, tasks.resumed, self.tasks.len());
         phases.begin("merge");
-        let output = self.merge(&shared, tasks)?;
+        let mut output = self.merge(&shared, tasks)?;
         describe::output(report, self.context.pipeline, &output);
         failpoint!("run.merged");
-        if let Err(error) = describe::gate(self.context, &output.ledger) {
+        if let Err(error) = describe::gate(self.context, &self.plan.window, &shared, &mut output, report) {
             // The dead letters are what explains a refusal: they are shown, the tables are not.
-            self.show_dead_letters(&output, report)?;
+            let shown = match error.kind() {
+                ErrorKind::Gate => self.show_dead_letters(&output, report),
+                _ => Ok(()),
+            };
             output.give_up_merged(&shared);
-            return Err(error);
+            return shown.and(Err(error));
         }
         phases.begin("commit");
         let version = self.commit(&shared, &output)?;
@@ -143,8 +146,8 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    fn merge(&self, shared: &Shared<'_>, tasks: Tasks) -> Result<RunOutput> {
-        let mut output = RunOutput::of(self.context.pipeline, &tasks);
+    fn merge(&self, shared: &Shared<'_>, mut tasks: Tasks) -> Result<RunOutput> {
+        let mut output = RunOutput::of(self.context.pipeline, &mut tasks);
         let merged = merge_all(shared, tasks.collectors, self.tasks.len(), self.plan.threads);
         output.add_merged(merged, shared)?;
         let balanced = balance::check(&output.ledger, self.context.pipeline, output.files());

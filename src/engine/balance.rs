@@ -33,7 +33,7 @@ pub fn check(ledger: &Ledger, pipeline: &Pipeline, files: &[WrittenFile]) -> Res
     for plan in pipeline.tables.iter().filter(|plan| plan.sink.is_some()) {
         let mut last = plan.table.step.to_owned();
         let merge = is_merged(&plan.table).then(|| merge_step(&plan.table));
-        for step in merge.into_iter().chain(plan.steps.iter().map(|step| step.name.clone())) {
+        for step in merge.into_iter().chain(plan.step_names().map(str::to_owned)) {
             door(&last, &step)?;
             last = step;
         }

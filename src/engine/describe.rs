@@ -4,13 +4,15 @@ use super::context::{JobContext, Places};
 use super::output::RunOutput;
 use super::pipeline::Pipeline;
 use super::run::report_name;
-use super::worker::SOURCE_STEP;
+use super::worker::Shared;
 use crate::commit::{CommitDetail, DeadLetterFile};
+use crate::quality::{check_dead_letters, conclude, rows_before};
 use crate::report::{CacheReport, EnrichmentReport, FileReport, RunReport, Status};
 use crate::sink::WrittenFile;
 use crate::source::Listing;
 use crate::window::Window;
-use etl_sdk::{Error, ErrorKind, Ledger, Result};
+use etl_sdk::{Error, Result};
+use std::sync::Arc;
 
 /// What the listing found.
 pub fn listing(report: &mut RunReport, listing: &Listing) {
@@ -103,19 +105,21 @@ pub fn keep(context: &JobContext<'_>, report: &RunReport) -> Result<()> {
     context.objects().put(&format!("runs/{}.json", report_name(report)), text)
 }
 
-/// Refuses to publish a run with more dead letters than the job allows.
-pub fn gate(context: &JobContext<'_>, ledger: &Ledger) -> Result<()> {
-    let Some(limit) = context.job.config.limits.dead_letters else { return Ok(()) };
-    let dead = ledger.steps().map(|(_, counts)| counts.dead_total()).sum::<u64>();
+/// Refuses to publish a run with more dead letters than the job allows, or that breaks a quality rule. Puts what the
+/// rules found into the report, which must have the output already.
+pub fn gate(
+    context: &JobContext<'_>,
+    window: &Window,
+    shared: &Shared<'_>,
+    output: &mut RunOutput,
+    report: &mut RunReport,
+) -> Result<()> {
+    let rules = &context.pipeline.rules;
+    let state = if rules.is_empty() { Arc::default() } else { context.log.refresh()? };
+    let history = |table: &str, runs| rows_before(&state, window, table, runs);
+    let judged = conclude(rules, std::mem::take(&mut output.quality), &shared.sorter, &history, report);
+    let ledger = &output.ledger;
     let chain = context.pipeline.transformer.chain();
     let made = chain.iter().filter_map(|step| ledger.get(step)).map(|counts| counts.added).sum::<u64>();
-    let read = ledger.get(SOURCE_STEP).map_or(0, |counts| counts.read) + made;
-    if !limit.is_exceeded(dead, read) {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Gate, "refuse to publish: too many dead letters")
-        .with("dead_letters", dead)
-        .with("read", read)
-        .with("limits.dead_letters", String::from(limit))
-        .hint("look at the dead letters, mend the input or the job, or raise limits.dead_letters"))
+    check_dead_letters(context.job.config.limits.dead_letters.as_ref(), ledger, output.records() + made).and(judged)
 }

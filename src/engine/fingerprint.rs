@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 /// Sections that do not change what a task makes.
-const OUTSIDE: [&str; 7] = ["state", "schedule", "quality", "manifest", "catalog", "load", "notify"];
+const OUTSIDE: [&str; 6] = ["state", "schedule", "manifest", "catalog", "load", "notify"];
 
 /// Limits that do not change what a task makes either.
 const RESOURCES: [&str; 6] = ["dead_letters", "memory", "memory_total", "threads", "spill_folder", "retry"];
@@ -24,6 +24,9 @@ pub fn of_job(job: &Job) -> String {
         if let Some(limits) = sections.get_mut("limits").and_then(Value::as_object_mut) {
             limits.retain(|name, _| !RESOURCES.contains(&name.as_str()));
         }
+        for rule in sections.get_mut("quality").and_then(Value::as_array_mut).into_iter().flatten() {
+            drop_verdict(rule);
+        }
     }
     let mut hasher = blake3::Hasher::new();
     hasher.update(value.to_string().as_bytes());
@@ -37,6 +40,20 @@ pub fn of_job(job: &Job) -> String {
         hash_path(&mut hasher, &program, &mut 0);
     }
     hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// Leaves of a quality rule what tasks do for it. What the end of the run decides may change: a run that a rule refused
+/// goes on from its tasks when that rule only warns.
+fn drop_verdict(rule: &mut Value) {
+    let Some(keys) = rule.as_object_mut() else { return };
+    keys.remove("at_least");
+    if keys.get("action").and_then(Value::as_str) != Some("dead_letter") {
+        keys.remove("action");
+    }
+    // Not the rule: its place counts.
+    if keys.contains_key("rows") {
+        keys.insert("rows".to_owned(), Value::Null);
+    }
 }
 
 /// The name of a plan: the same for the same job, input and names of files.

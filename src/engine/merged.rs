@@ -5,6 +5,7 @@ use super::pipeline::{TablePlan, is_merged, merge_step};
 use super::worker::{Chain, Shared, finish_dead_letters};
 use super::{RowCollector, Sorter, on_threads};
 use crate::commit::DeadLetterFile;
+use crate::quality::Findings;
 use crate::sink::{TableSink, WrittenFile};
 use crate::stop::StopReason;
 use etl_sdk::{CacheStats, Error, Keep, Output, Result};
@@ -16,6 +17,7 @@ pub struct Merged {
     pub dead_letters: Option<DeadLetterFile>,
     pub out: Output,
     pub caches: Vec<CacheStats>,
+    pub quality: Findings,
 }
 
 /// Merges the tables that are merged, several at a time. Their dead letters are the run's parts from `tasks` on.
@@ -63,7 +65,7 @@ fn merge_table(
     };
     let mut out = Output::default();
     let mut dead_letters = shared.open_dead_letters(part)?;
-    let mut chain = Chain::new(plan, shared.run)?;
+    let mut chain = Chain::new(plan, shared)?;
     let name = format!("{}-merged", shared.name);
     let store = Arc::clone(&shared.tables);
     let mut sink = TableSink::new(spec.clone(), &shared.config.sink, store, name, sorter.clone())?;
@@ -92,5 +94,6 @@ fn merge_table(
         dead_letters: finish_dead_letters(dead_letters)?,
         out,
         caches: chain.caches().collect(),
+        quality: chain.take_findings(),
     })
 }

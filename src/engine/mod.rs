@@ -19,6 +19,7 @@ mod session;
 mod sort;
 mod spill;
 mod sql;
+mod sql_condition;
 mod sql_plan;
 mod tasks;
 mod worker;
@@ -28,6 +29,7 @@ pub use pipeline::{Pipeline, Step, TablePlan, is_merged};
 pub use run::{RunPlan, execute};
 pub use sort::{RowCollector, SortedRows, Sorter};
 pub use sql::SqlStep;
+pub use sql_condition::SqlCondition;
 pub use tasks::{Task, estimated_bytes, pack};
 
 use etl_sdk::{Error, Result};

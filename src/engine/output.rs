@@ -5,6 +5,7 @@ use super::pipeline::Pipeline;
 use super::read::Tasks;
 use super::worker::{SOURCE_STEP, Shared};
 use crate::commit::DeadLetterFile;
+use crate::quality::Findings;
 use crate::sink::WrittenFile;
 use etl_sdk::{CacheStats, Error, Ledger, Result};
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ pub struct RunOutput {
     /// Those of tasks come first.
     pub dead_letters: Vec<DeadLetterFile>,
     task_dead_letters: usize,
+    /// What the quality rules found.
+    pub quality: Findings,
     /// Rows per step.
     pub ledger: Ledger,
     /// Hit rates by cache.
@@ -32,13 +35,14 @@ pub struct RunOutput {
 }
 
 impl RunOutput {
-    /// The output of the tasks.
-    pub fn of(pipeline: &Pipeline, tasks: &Tasks) -> Self {
+    /// The output of the tasks, of which it takes the keys of quality rules.
+    pub fn of(pipeline: &Pipeline, tasks: &mut Tasks) -> Self {
         let mut output = Self {
             files: Vec::new(),
             task_files: 0,
             dead_letters: Vec::new(),
             task_dead_letters: 0,
+            quality: Findings { keys: std::mem::take(&mut tasks.keys), ..Findings::default() },
             ledger: pipeline.ledger(),
             caches: BTreeMap::new(),
             objects: 0,
@@ -49,6 +53,7 @@ impl RunOutput {
         for result in &tasks.results {
             output.files.extend(result.files.iter().cloned());
             output.dead_letters.extend(result.dead_letters.clone());
+            output.quality.counts.merge(&result.quality);
             output.ledger.merge(&result.ledger);
             output.objects += result.objects;
             output.archived += result.archived;
@@ -69,6 +74,7 @@ impl RunOutput {
                 Ok(merged) => {
                     self.files.extend(merged.files);
                     self.dead_letters.extend(merged.dead_letters);
+                    self.quality.merge(merged.quality);
                     self.ledger.merge(&merged.out.ledger);
                     self.take_caches(&merged.caches);
                 }

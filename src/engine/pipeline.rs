@@ -5,6 +5,7 @@ use super::merge::check_merge;
 use super::worker::SOURCE_STEP;
 use crate::job::Job;
 use crate::manifest::ManifestRules;
+use crate::quality::{self, Rule, TableRules, Target};
 use crate::registry::{Registry, unknown};
 use crate::sink::{STEP as SINK_STEP, TableSinkSpec};
 use arrow::datatypes::SchemaRef;
@@ -20,6 +21,8 @@ pub struct Pipeline {
     pub tables: Vec<TablePlan>,
     /// How a commit's files become manifests.
     pub manifests: ManifestRules,
+    /// The quality rules of all tables, in the order of the job file.
+    pub rules: Vec<Arc<Rule>>,
 }
 
 /// What becomes of the rows of one table.
@@ -28,6 +31,8 @@ pub struct TablePlan {
     pub table: Table,
     /// Enrichments in order; each takes the schema that the one before gives.
     pub steps: Vec<Step>,
+    /// Quality rules over rows, after all steps; `None` when there are none.
+    pub quality: Option<Arc<TableRules>>,
     /// What is written; `None` for a table that the job does not write.
     pub sink: Option<TableSinkSpec>,
 }
@@ -89,7 +94,8 @@ impl Pipeline {
         for name in job.config.tables.keys() {
             find_table(tables, name).map_err(|error| job.placed(&["tables", name], error))?;
         }
-        let tables = tables
+        let schemas: Vec<SchemaRef> = plans.iter().map(|(_, schema)| Arc::clone(schema)).collect();
+        let mut tables: Vec<TablePlan> = tables
             .iter()
             .zip(plans)
             .map(|(table, (steps, schema))| {
@@ -99,13 +105,18 @@ impl Pipeline {
                 let written = config.and_then(|config| config.write).unwrap_or(true);
                 let sink = TableSinkSpec::new(&table.schema, schema, partition_by)
                     .map_err(|error| job.placed(&["tables", &table.schema.table, "partition_by"], error))?;
-                Ok(TablePlan { table: table.clone(), steps, sink: written.then_some(sink) })
+                Ok(TablePlan { table: table.clone(), steps, quality: None, sink: written.then_some(sink) })
             })
-            .collect::<Result<Vec<TablePlan>>>()?;
+            .collect::<Result<_>>()?;
+        let targets: Vec<Target> = tables.iter().zip(schemas).map(|(plan, schema)| plan.target(schema)).collect();
+        let rules = quality::build(job, &targets)?;
+        for (plan, target) in tables.iter_mut().zip(&targets) {
+            plan.quality = TableRules::of(&rules, target);
+        }
         let written = tables.iter().filter_map(|plan| plan.sink.as_ref());
         let manifests = ManifestRules::new(&job.config.manifest, written)
             .map_err(|error| job.placed(&["manifest", "per"], error))?;
-        Ok(Self { transformer, tables, manifests })
+        Ok(Self { transformer, tables, rules, manifests })
     }
 
     /// A ledger with all steps in the order rows meet them, at zero.
@@ -120,8 +131,8 @@ impl Pipeline {
             if is_merged(&plan.table) {
                 ledger.step(&merge_step(&plan.table));
             }
-            for step in &plan.steps {
-                ledger.step(&step.name);
+            for step in plan.step_names() {
+                ledger.step(step);
             }
         }
         ledger.step(SINK_STEP);
@@ -131,9 +142,22 @@ impl Pipeline {
     /// The table that a step of the ledger works on, if it works on rows of one.
     pub fn table_of(&self, step: &str) -> Option<String> {
         let plan = self.tables.iter().find(|plan| {
-            plan.steps.iter().any(|own| own.name == step) || step == merge_step(&plan.table) || plan.table.step == step
+            plan.step_names().any(|own| own == step) || step == merge_step(&plan.table) || plan.table.step == step
         })?;
         Some(plan.table.schema.table.clone())
+    }
+}
+
+impl TablePlan {
+    /// Ledger steps that rows pass before the sink, in order: the enrichments, then the quality rules.
+    pub fn step_names(&self) -> impl Iterator<Item = &str> {
+        let enrichments = self.steps.iter().map(|step| step.name.as_str());
+        enrichments.chain(self.quality.iter().map(|rules| rules.step))
+    }
+
+    /// The table as quality rules see it, with the schema that the last step gives.
+    fn target(&self, schema: SchemaRef) -> Target {
+        Target { table: self.table.schema.table.clone(), schema, written: self.sink.is_some() }
     }
 }
 

@@ -1,11 +1,14 @@
 //! The tasks of a run: those that nobody has finished are read by worker threads, each result is registered as soon as it
 //! is there, and what an earlier run left behind is taken as it is.
 
+use super::pipeline::TablePlan;
 use super::tasks::Task;
 use super::worker::{Shared, TaskOutcome, Worker};
 use super::{RowCollector, on_threads};
 use crate::commit::{KeptRows, TaskResult, Work};
+use crate::quality::{Findings, KEYS, key_schema};
 use crate::stop::StopReason;
+use arrow::datatypes::SchemaRef;
 use etl_sdk::{CacheStats, Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +21,8 @@ pub struct Tasks {
     pub results: Vec<TaskResult>,
     /// Partial rows by table, for the merged ones: one collector per task that has any.
     pub collectors: Vec<Vec<RowCollector>>,
+    /// Keys of quality rules: one collector per table and task that has any.
+    pub keys: Vec<RowCollector>,
     /// Hit rates of this process.
     pub caches: Vec<CacheStats>,
     /// Tasks that an earlier run had finished.
@@ -27,6 +32,7 @@ pub struct Tasks {
 struct Done {
     result: TaskResult,
     collectors: Vec<Option<RowCollector>>,
+    keys: Vec<RowCollector>,
 }
 
 /// Does the tasks on `threads` threads. `work` keeps their results; without it they are this process's alone. `finished`
@@ -95,6 +101,7 @@ pub fn read_all(
         for (table, collector) in outcome.collectors.iter_mut().zip(done.collectors) {
             table.extend(collector.filter(|collector| collector.rows() > 0));
         }
+        outcome.keys.extend(done.keys);
         outcome.results.push(done.result);
     }
     Ok(outcome)
@@ -119,22 +126,27 @@ pub fn is_consequence(error: &Error) -> bool {
 
 /// Registers what a task left behind.
 fn keep(shared: &Shared<'_>, work: Option<&Work>, task: &Task, outcome: TaskOutcome) -> Result<Done> {
-    let TaskOutcome { mut collectors, .. } = outcome;
+    let TaskOutcome { mut collectors, quality: Findings { counts, mut keys }, .. } = outcome;
+    keys.retain(|keys| keys.rows() > 0);
     let mut result = TaskResult {
         task: task.number as u64,
         files: outcome.files,
         dead_letters: outcome.dead_letters,
         rows: Vec::new(),
+        quality: counts,
         ledger: outcome.ledger,
         objects: outcome.objects,
         archived: outcome.archived,
         compressed_bytes: outcome.compressed_bytes,
         decompressed_bytes: outcome.decompressed_bytes,
     };
-    let Some(work) = work else { return Ok(Done { result, collectors }) };
-    let registered = keep_rows(shared, work, &mut result, &mut collectors).and_then(|()| work.register(result.clone()));
+    let Some(work) = work else { return Ok(Done { result, collectors, keys }) };
+    let tables = shared.pipeline.tables.iter().map(|plan| plan.table.schema.table.as_str());
+    let partial = tables.zip(&mut collectors).filter_map(|(table, rows)| Some((table, rows.as_mut()?)));
+    let kept = keep_rows(work, &mut result, partial.chain(keys.iter_mut().map(|keys| (KEYS, keys))));
+    let registered = kept.and_then(|()| work.register(result.clone()));
     match registered {
-        Ok(held) if held == result => Ok(Done { result, collectors }),
+        Ok(held) if held == result => Ok(Done { result, collectors, keys }),
         Ok(held) => {
             // Another runner of the same window was faster: its result counts, ours nobody knows.
             give_up(shared, &result);
@@ -150,40 +162,36 @@ fn keep(shared: &Shared<'_>, work: Option<&Work>, task: &Task, outcome: TaskOutc
     }
 }
 
-fn keep_rows(
-    shared: &Shared<'_>,
+fn keep_rows<'a>(
     work: &Work,
     result: &mut TaskResult,
-    collectors: &mut [Option<RowCollector>],
+    collectors: impl Iterator<Item = (&'a str, &'a mut RowCollector)>,
 ) -> Result<()> {
-    for (plan, collector) in shared.pipeline.tables.iter().zip(collectors) {
-        let Some(collector) = collector.as_mut().filter(|collector| collector.rows() > 0) else { continue };
-        let table = plan.table.schema.table.clone();
+    for (table, collector) in collectors.filter(|(_, collector)| collector.rows() > 0) {
         let (bytes, stretches) = collector.keep()?;
-        let (path, hash) = work.keep_rows(result.task, &table, bytes)?;
+        let (path, hash) = work.keep_rows(result.task, table, bytes)?;
         let (rows, bytes) = (collector.rows(), collector.bytes());
-        result.rows.push(KeptRows { table, path, hash, stretches, rows, bytes });
+        result.rows.push(KeptRows { table: table.to_owned(), path, hash, stretches, rows, bytes });
     }
     Ok(())
 }
 
 /// Takes a result that is kept.
 fn resume(shared: &Shared<'_>, work: Option<&Work>, result: TaskResult) -> Result<Done> {
-    let mut collectors = Vec::new();
-    for plan in &shared.pipeline.tables {
+    let restore = |kept: &KeptRows, schema: &SchemaRef| {
+        let bytes = work.map(|work| work.rows(kept)).transpose()?.flatten().ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable, "read partial rows that were kept")
+                .with("path", &kept.path)
+                .hint("they are gone or damaged: run the window again")
+        })?;
+        shared.sorter.restore(schema, &bytes, &kept.stretches, (kept.rows, kept.bytes))
+    };
+    let of_table = |plan: &TablePlan| {
         let kept = result.rows.iter().find(|kept| kept.table == plan.table.schema.table);
-        collectors.push(match (kept, work) {
-            (Some(kept), Some(work)) => {
-                let bytes = work.rows(kept)?.ok_or_else(|| {
-                    Error::new(ErrorKind::Unavailable, "read partial rows that were kept")
-                        .with("path", &kept.path)
-                        .hint("they are gone or damaged: run the window again")
-                })?;
-                let schema = plan.table.schema.working_schema();
-                Some(shared.sorter.restore(&schema, &bytes, &kept.stretches, (kept.rows, kept.bytes))?)
-            }
-            _ => None,
-        });
-    }
-    Ok(Done { result, collectors })
+        kept.map(|kept| restore(kept, &plan.table.schema.working_schema())).transpose()
+    };
+    let collectors = shared.pipeline.tables.iter().map(of_table).collect::<Result<_>>()?;
+    let keys = result.rows.iter().filter(|kept| kept.table == KEYS).map(|kept| restore(kept, &key_schema()));
+    let keys = keys.collect::<Result<_>>()?;
+    Ok(Done { result, collectors, keys })
 }

@@ -30,10 +30,6 @@ pub fn rehearse(
     let listing = source::list(&context.places.source, &config.source, &plan.window, &config.limits);
     let listing = context.runtime.block_on(stop.unless(listing))?;
     describe::listing(report, &listing);
-    if listing.objects.is_empty() {
-        report.status = Status::Empty;
-        return Ok(());
-    }
     let bytes = listing.objects.iter().map(|object| object.size).sum();
     plan.progress.set_total(listing.objects.len() as u64, bytes);
     let tasks = pack(listing.objects, config.limits.task_bytes.0);
@@ -51,16 +47,16 @@ pub fn rehearse(
         progress: plan.progress.clone(),
         stop: stop.child(),
     };
-    let read = read_all(&shared, &tasks, plan.threads, None, BTreeMap::new())?;
+    let mut read = read_all(&shared, &tasks, plan.threads, None, BTreeMap::new())?;
     phases.begin("merge");
-    let mut output = RunOutput::of(context.pipeline, &read);
+    let mut output = RunOutput::of(context.pipeline, &mut read);
     let merged = merge_all(&shared, read.collectors, tasks.len(), plan.threads);
     let done = output
         .add_merged(merged, &shared)
-        .and_then(|()| balance::check(&output.ledger, context.pipeline, output.files()))
-        .and_then(|()| describe::gate(context, &output.ledger));
+        .and_then(|()| balance::check(&output.ledger, context.pipeline, output.files()));
     describe::output(report, context.pipeline, &output);
+    let done = done.and_then(|()| describe::gate(context, &plan.window, &shared, &mut output, report));
     output.give_up_all(&shared);
-    report.status = Status::Done;
+    report.status = if tasks.is_empty() { Status::Empty } else { Status::Done };
     done
 }

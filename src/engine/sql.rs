@@ -132,7 +132,7 @@ impl EnrichmentWorker for SqlWorker {
 }
 
 /// Whether a failure has nothing to do with the values of a row.
-fn is_of_the_run(error: &DataFusionError) -> bool {
+pub(super) fn is_of_the_run(error: &DataFusionError) -> bool {
     use DataFusionError::{Internal, IoError, NotImplemented, ResourcesExhausted};
     matches!(error.find_root(), Internal(_) | NotImplemented(_) | ResourcesExhausted(_) | IoError(_))
 }

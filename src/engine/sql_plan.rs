@@ -74,7 +74,8 @@ pub(super) fn plan_select(
     Ok(Plan { stages, order, output })
 }
 
-fn state() -> SessionState {
+/// A session that plans, and runs nothing.
+pub(super) fn state() -> SessionState {
     let mut config = SessionConfig::new()
         .with_target_partitions(1)
         .with_information_schema(false)
@@ -92,8 +93,12 @@ fn parse(state: &SessionState, file: &str, sql: &str) -> Result<Statement> {
 
 /// An error of the SQL file, with its place in the file where the engine knows it.
 fn wrong(file: &str, error: DataFusionError) -> Error {
+    explain(Error::config("plan the SQL").with("file", file), error)
+}
+
+/// Adds to a failure where in the SQL it is, and which name is unknown.
+pub(super) fn explain(failure: Error, error: DataFusionError) -> Error {
     let place = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| span.start);
-    let failure = Error::config("plan the SQL").with("file", file);
     let failure = match place {
         Some(place) => failure.with("line", place.line).with("column", place.column),
         None => failure,
@@ -158,7 +163,8 @@ fn refused_plan(table: &str, plan: &LogicalPlan) -> Option<&'static str> {
     }
 }
 
-fn refused_expression(expression: &Expr) -> Option<(String, &'static str)> {
+/// What of an expression is no matter of one row, and why it is refused.
+pub(super) fn refused_expression(expression: &Expr) -> Option<(String, &'static str)> {
     match expression {
         Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::ScalarSubquery(_) => {
             Some(("a subquery".to_owned(), ONE_ROW))

@@ -6,6 +6,7 @@ use super::{RowCollector, Sorter};
 use crate::commit::{DeadLetterFile, PendingStore};
 use crate::dead_letter::{DeadLetterSpec, DeadLetterWriter};
 use crate::job::JobConfig;
+use crate::quality::{Findings, TableChecker};
 use crate::report::Progress;
 use crate::sink::{TableSink, WrittenFile};
 use crate::source::{Frame, InputObject, Opened, Opening, open, read_object};
@@ -76,6 +77,8 @@ pub struct TaskOutcome {
     pub dead_letters: Option<DeadLetterFile>,
     /// Partial rows by table, for the merged ones.
     pub collectors: Vec<Option<RowCollector>>,
+    /// What the quality rules found.
+    pub quality: Findings,
     /// Rows per step.
     pub ledger: Ledger,
     /// Objects read to their end or to their first fault.
@@ -99,18 +102,25 @@ pub struct Worker<'a> {
     out: Output,
 }
 
-/// The enrichments of one table, as one thread runs them.
+/// The enrichments and quality rules of one table, as one thread runs them.
 pub struct Chain {
     steps: Vec<(String, Box<dyn EnrichmentWorker>)>,
+    checker: Option<TableChecker>,
 }
 
 impl Chain {
     /// Makes the workers of a table's steps.
-    pub fn new(plan: &TablePlan, run: &Run) -> Result<Self> {
+    pub fn new(plan: &TablePlan, shared: &Shared<'_>) -> Result<Self> {
         let worker = |step: &super::pipeline::Step| {
-            Ok((step.name.clone(), Arc::clone(&step.enrichment).worker(run, &step.input)?))
+            Ok((step.name.clone(), Arc::clone(&step.enrichment).worker(shared.run, &step.input)?))
         };
-        Ok(Self { steps: plan.steps.iter().map(worker).collect::<Result<_>>()? })
+        // Whoever keeps no bytes of records wants none in reports either.
+        let examples = shared.config.dead_letter.raw_bytes.0 > 0;
+        let checker = |rules| TableChecker::new(rules, shared.run, &shared.sorter, examples);
+        Ok(Self {
+            steps: plan.steps.iter().map(worker).collect::<Result<_>>()?,
+            checker: plan.quality.as_ref().map(checker).transpose()?,
+        })
     }
 
     /// Passes a batch through all steps, counting what goes in and comes out of each.
@@ -120,7 +130,15 @@ impl Chain {
             batch = worker.enrich(name, batch, out)?;
             out.ledger.step(name).kept += batch.num_rows() as u64;
         }
-        Ok(batch)
+        match &mut self.checker {
+            Some(checker) => checker.check(batch, out),
+            None => Ok(batch),
+        }
+    }
+
+    /// Takes what the quality rules found since the last call.
+    pub fn take_findings(&mut self) -> Findings {
+        self.checker.as_mut().map(TableChecker::take).unwrap_or_default()
     }
 
     /// Hit rates of all steps.
@@ -136,7 +154,7 @@ impl<'a> Worker<'a> {
         Ok(Self {
             shared,
             transformer: Arc::clone(&pipeline.transformer).worker(shared.run)?,
-            chains: pipeline.tables.iter().map(|plan| Chain::new(plan, shared.run)).collect::<Result<_>>()?,
+            chains: pipeline.tables.iter().map(|plan| Chain::new(plan, shared)).collect::<Result<_>>()?,
             collectors: Vec::new(),
             out: Output::default(),
         })
@@ -168,6 +186,9 @@ impl<'a> Worker<'a> {
         outcome.dead_letters = finish_dead_letters(dead_letters)?;
         outcome.collectors = std::mem::take(&mut self.collectors);
         outcome.ledger = std::mem::take(&mut self.out).ledger;
+        for chain in &mut self.chains {
+            outcome.quality.merge(chain.take_findings());
+        }
         Ok(outcome)
     }
 

@@ -1,15 +1,15 @@
 //! The job file's sections. The doc comments are the documentation of the job file.
 
-use super::{ByteSize, Span};
+use super::{ByteSize, DeadLetterLimits, Span};
 use crate::dead_letter::DeadLetterConfig;
 use crate::manifest::ManifestConfig;
+use crate::quality::QualityConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 use crate::storage::S3Config;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +32,9 @@ pub struct JobConfig {
     /// Settings per table; tables not named here keep the transformer's.
     #[serde(default)]
     pub tables: BTreeMap<String, TableConfig>,
+    /// Rules that the rows of a table must meet before anything is published, in this order.
+    #[serde(default)]
+    pub quality: Vec<QualityConfig>,
     /// Where the tables go.
     pub sink: SinkConfig,
     /// Manifests for a warehouse and lists of partitions for a catalog, written with every run under `_manifests` of the
@@ -159,8 +162,9 @@ impl StateConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// More dead letters than this make the run fail with exit code 3 and publish nothing: a share of all records and
-    /// elements read (`5%`) or a count (`1000`). Default: no limit.
-    pub dead_letters: Option<DeadLetterLimit>,
+    /// elements read (`5%`) or a count (`1000`), for all of them or also by reason:
+    /// `{all: 5%, reasons: {not_json: 100, wrong_type: 1%}}`. Default: no limit.
+    pub dead_letters: Option<DeadLetterLimits>,
     /// Memory for sorting and merging; beyond it, rows spill to disk. Default: `128MiB`.
     pub memory: ByteSize,
     /// Worker threads. Default: one per core.
@@ -197,64 +201,6 @@ impl Default for LimitsConfig {
             objects: 1_000_000,
             task_bytes: ByteSize::mib(192),
         }
-    }
-}
-
-/// `5%` or `1000`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Value", into = "String")]
-pub enum DeadLetterLimit {
-    /// Share of what was read, 0 to 1.
-    Share(f64),
-    /// Number of dead letters.
-    Count(u64),
-}
-
-impl DeadLetterLimit {
-    /// Whether `dead` of `read` is more than allowed.
-    pub fn is_exceeded(self, dead: u64, read: u64) -> bool {
-        match self {
-            Self::Share(share) => dead as f64 > share * read as f64,
-            Self::Count(count) => dead > count,
-        }
-    }
-}
-
-impl TryFrom<Value> for DeadLetterLimit {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        let wrong = || format!("{value} is no limit; write a share such as 5% or a count such as 1000");
-        if let Some(count) = value.as_u64() {
-            return Ok(Self::Count(count));
-        }
-        let text = value.as_str().ok_or_else(wrong)?.trim();
-        match text.strip_suffix('%') {
-            Some(percent) => {
-                let percent: f64 = percent.trim().parse().map_err(|_| wrong())?;
-                if (0.0..=100.0).contains(&percent) { Ok(Self::Share(percent / 100.0)) } else { Err(wrong()) }
-            }
-            None => text.parse().map(Self::Count).map_err(|_| wrong()),
-        }
-    }
-}
-
-impl From<DeadLetterLimit> for String {
-    fn from(limit: DeadLetterLimit) -> Self {
-        match limit {
-            DeadLetterLimit::Share(share) => format!("{}%", share * 100.0),
-            DeadLetterLimit::Count(count) => count.to_string(),
-        }
-    }
-}
-
-impl JsonSchema for DeadLetterLimit {
-    fn schema_name() -> Cow<'static, str> {
-        "DeadLetterLimit".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9.]+%?$"}]})
     }
 }
 

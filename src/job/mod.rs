@@ -4,6 +4,7 @@ mod bytes;
 mod components;
 mod config;
 mod environment;
+mod limit;
 mod load;
 mod overrides;
 mod schema;
@@ -13,7 +14,8 @@ mod yaml;
 
 pub use bytes::{ByteSize, Span};
 pub(crate) use config::DEFAULT_LOOK_BACK;
-pub use config::{ComponentConfig, DeadLetterLimit, EnrichConfig, JobConfig, LimitsConfig, StateConfig, TableConfig};
+pub use config::{ComponentConfig, EnrichConfig, JobConfig, LimitsConfig, StateConfig, TableConfig};
 pub use environment::Environment;
+pub use limit::{DeadLetterLimit, DeadLetterLimits, Share};
 pub use load::{Job, load, load_text};
 pub use schema::json_schema;

@@ -98,6 +98,10 @@ impl Node {
                 }
                 _ => &next.place,
             };
+            // The key may be in the file, and what was replaced is not.
+            if matches!(next.place, Place::Override(_)) {
+                place = &next.place;
+            }
             node = next;
         }
         place

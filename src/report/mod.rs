@@ -10,7 +10,7 @@ pub mod usage;
 pub(crate) use model::one_line;
 pub use model::{
     BytesReport, CacheReport, DeadLetterReport, EnrichmentReport, ErrorReport, FileReport, ObjectsReport, PhaseReport,
-    RunReport, SCHEMA_VERSION, Status, StepReport, TableReport, WindowReport,
+    RuleResult, RunReport, SCHEMA_VERSION, Status, StepReport, TableReport, WindowReport,
 };
 pub use numbers::{bytes, count, seconds};
 pub use progress::{Progress, ProgressCounts};

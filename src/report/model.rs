@@ -49,6 +49,9 @@ pub struct RunReport {
     pub files: Vec<FileReport>,
     /// What could not be used.
     pub dead_letters: DeadLetterReport,
+    /// What the quality rules found, in the order of the job file.
+    #[serde(default)]
+    pub quality: Vec<RuleResult>,
     /// Hit rates.
     pub caches: Vec<CacheReport>,
     /// What the enrichments say of their data.
@@ -183,6 +186,29 @@ pub struct DeadLetterReport {
     pub by_reason: BTreeMap<String, u64>,
     /// Where they were written.
     pub files: Vec<String>,
+}
+
+/// What a quality rule found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleResult {
+    /// Name of the rule.
+    pub name: String,
+    /// The table it judges.
+    pub table: String,
+    /// `complete`, `unique`, `in`, `range`, `sql` or `rows`.
+    pub kind: String,
+    /// `warn`, `dead_letter` or `stop`.
+    pub action: String,
+    /// Rows it judged; of `rows`, the rows of the table.
+    pub rows: u64,
+    /// Rows that break it; none of `rows`, which judges their number.
+    pub broken: u64,
+    /// Whether the rule holds.
+    pub passed: bool,
+    /// What was found, for a person.
+    pub observed: String,
+    /// Values of up to three rows that break it, shortened; none when `dead_letter.raw_bytes` is 0.
+    pub examples: Vec<String>,
 }
 
 /// Hit rate of a cache.

@@ -25,7 +25,9 @@ impl RunReport {
         }
         text.push('\n');
         text.push_str(&self.inputs());
-        for part in [self.step_table(), self.table_table(), self.dead_letter_list(), self.footer()] {
+        for part in
+            [self.step_table(), self.table_table(), self.quality_table(), self.dead_letter_list(), self.footer()]
+        {
             if !part.is_empty() {
                 text.push('\n');
                 text.push_str(&part);
@@ -138,6 +140,23 @@ impl RunReport {
         columns.render(0)
     }
 
+    fn quality_table(&self) -> String {
+        if self.quality.is_empty() {
+            return String::new();
+        }
+        let mut columns = Columns::new(&[Align::Left; 5]);
+        columns.row(["quality rule", "table", "action", "", "found"].map(str::to_owned));
+        for rule in &self.quality {
+            let verdict = if rule.passed { "ok" } else { "BROKEN" }.to_owned();
+            columns.row([rule.name.clone(), rule.table.clone(), rule.action.clone(), verdict, rule.observed.clone()]);
+        }
+        let mut text = columns.render(0);
+        for rule in self.quality.iter().filter(|rule| !rule.examples.is_empty()) {
+            let _ = writeln!(text, "  {}: {}", rule.name, rule.examples.join("; "));
+        }
+        text
+    }
+
     fn dead_letter_list(&self) -> String {
         let dead = &self.dead_letters;
         if dead.total == 0 {
@@ -213,7 +232,7 @@ fn reasons(reasons: &BTreeMap<String, u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{CacheReport, EnrichmentReport, ErrorReport, FileReport, PhaseReport};
+    use crate::report::{CacheReport, EnrichmentReport, ErrorReport, FileReport, PhaseReport, RuleResult};
     use crate::window::Window;
     use chrono::DateTime;
     use etl_sdk::{CacheStats, Error, ErrorKind, Fact, Ledger};
@@ -252,6 +271,17 @@ mod tests {
             vec![file("event_v2", "20", 1, 90_000), file("event_v2", "19", 1, 7_000), file("event_v2", "20", 0, 1_000)],
         );
         report.dead_letters.files = vec!["out/_dead_letters/a.json.gz".to_owned()];
+        report.quality = vec![RuleResult {
+            name: "known_platform".to_owned(),
+            table: "event_v2".to_owned(),
+            kind: "in".to_owned(),
+            action: "warn".to_owned(),
+            rows: 98_000,
+            broken: 7,
+            passed: false,
+            observed: "7 of 98,000 rows (<0.01%) break it".to_owned(),
+            examples: vec!["platform=TV".to_owned()],
+        }];
         report.caches = vec![CacheReport::from(&CacheStats { name: "ip-geo", hits: 73_500, misses: 24_500 })];
         report.enrichments =
             vec![EnrichmentReport::new("ip-geo", &[Fact { name: "build date", value: "2026-11-01".to_owned() }])];
@@ -278,6 +308,10 @@ mod tests {
         table       rows  files  partitions    bytes
         event_v2  98,000      3           2  3.7 MiB
         item_v2        0      0           0      0 B
+
+        quality rule    table     action          found
+        known_platform  event_v2  warn    BROKEN  7 of 98,000 rows (<0.01%) break it
+          known_platform: platform=TV
 
         dead letters  20
           bad_json    13
@@ -341,6 +375,8 @@ mod tests {
           "now": "2026-11-20T01:05:00Z",
           "version": "0.1.0",
           "dry_run": false,
+          "revision": 0,
+          "resumed_tasks": 0,
           "objects": {
             "listed": 42,
             "selected": 40,
@@ -422,6 +458,21 @@ mod tests {
               "out/_dead_letters/a.json.gz"
             ]
           },
+          "quality": [
+            {
+              "name": "known_platform",
+              "table": "event_v2",
+              "kind": "in",
+              "action": "warn",
+              "rows": 98000,
+              "broken": 7,
+              "passed": false,
+              "observed": "7 of 98,000 rows (<0.01%) break it",
+              "examples": [
+                "platform=TV"
+              ]
+            }
+          ],
           "caches": [
             {
               "name": "ip-geo",

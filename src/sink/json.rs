@@ -10,7 +10,7 @@ use arrow::json::{Encoder, EncoderFactory, EncoderOptions};
 use std::sync::Arc;
 
 /// One line per row, each with a line end; nulls are left out, times are ISO 8601.
-pub(super) fn lines(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+pub(crate) fn lines(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     let mut writer = WriterBuilder::new().with_encoder_factory(Arc::new(Times)).build::<_, LineDelimited>(Vec::new());
     writer.write(batch)?;
     writer.finish()?;

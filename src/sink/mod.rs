@@ -12,5 +12,6 @@ mod table;
 mod tests;
 
 pub use config::*;
+pub(crate) use json::lines as json_lines;
 pub use spec::TableSinkSpec;
 pub use table::{STEP, TableSink, WrittenFile};

@@ -50,10 +50,16 @@ def uploads(bucket):
     return [found["Key"] for found in client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
 
 
+def begin(bucket, key):
+    """Begins an upload and leaves it."""
+    upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+    client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"half")
+
+
 def modified(bucket, key):
     return client.head_object(Bucket=bucket, Key=key)["LastModified"].timestamp()
 
 
 calls = {"bucket": bucket, "put": put, "upload": upload, "download": download, "keys": keys_of, "uploads": uploads,
-         "modified": modified}
+         "begin": begin, "modified": modified}
 print(json.dumps([calls[name](*arguments) for name, *arguments in asked["calls"]]))

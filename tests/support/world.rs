@@ -107,9 +107,14 @@ impl<'a> World<'a> {
         self.start_window(WINDOW, &["--set", "source.url=raw-before"], &[]).wait().done();
     }
 
+    /// Starts giving up everything that is pending, however young.
+    pub fn start_gc(&self, environment: &[(&str, &str)]) -> Process {
+        self.start("gc", &["--apply", "--older-than", "0s"], environment)
+    }
+
     /// What is visible, once everything that is pending is given up; and what is pending all the same.
     pub fn settle(&self) -> Output {
-        self.start("gc", &["--apply", "--older-than", "0s"], &[]).wait().done();
+        self.start_gc(&[]).wait().done();
         self.look()
     }
 
