@@ -196,16 +196,13 @@ mod tests {
 
     #[test]
     fn what_is_said_of_damage_does_not_depend_on_earlier_payloads() {
-        let mut used = PayloadDecoder::new(1 << 20);
-        used.decode(&STANDARD.encode_to_string(gzip(&vec![b'['; 100_000], false))).unwrap();
-        let text: String = (0..3_000).map(|number| format!("[{},", number * 7_919)).collect();
-        let whole = gzip(text.as_bytes(), false);
-        for place in (10..whole.len()).step_by(31) {
-            let mut damaged = whole.clone();
-            damaged[place] ^= 0x55;
-            let data = STANDARD.encode_to_string(&damaged);
-            let fresh = PayloadDecoder::new(1 << 20).decode(&data).map(str::to_owned);
-            assert_eq!(used.decode(&data).map(str::to_owned), fresh, "{place}");
+        // Found by the fuzz target: in the room that some payloads leave behind, the inflater finds something else wrong.
+        let data = include_str!("payload_damaged.txt").trim_end();
+        let fresh = PayloadDecoder::new(1 << 20).decode(data).map(str::to_owned);
+        for room in 1..16_000 {
+            let mut used = PayloadDecoder::new(1 << 20);
+            used.inflated.reserve_exact(room);
+            assert_eq!(used.decode(data).map(str::to_owned), fresh, "{room}");
         }
     }
 
