@@ -12,6 +12,7 @@ pub mod engine;
 pub mod job;
 pub mod manifest;
 pub mod quality;
+pub mod query;
 pub mod registry;
 pub mod report;
 pub mod sink;

@@ -50,6 +50,9 @@ fn help_shows_examples_and_exit_codes() {
     Commands:
       run      Run a job over one window
       plan     Show what a run would read and write
+      runs     Show the runs of a job, the newest first, or the whole report of one
+      sql      Ask the tables of a job in SQL: its runs, their ledgers, files and dead letters, and what
+               they wrote
       check    Check a job file and all that it names, offline
       gc       Show what stopped and killed runs left behind, and remove it with --apply
       list     List the transformers and enrichments that a job may name
@@ -227,7 +230,7 @@ fn run_help_names_each_option() {
 
 #[test]
 fn every_subcommand_has_an_example() {
-    for command in ["run", "plan", "check", "gc", "list", "explain", "schema"] {
+    for command in ["run", "plan", "runs", "sql", "check", "gc", "list", "explain", "schema"] {
         let text = call(&[command, "--help"], JOB);
         assert!(text.starts_with("exit code 0\n"), "{text}");
         assert!(text.contains(&format!("Examples:\n  etl-runner {command}")), "{text}");

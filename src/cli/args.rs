@@ -2,8 +2,8 @@
 
 use super::printer::{Color, Output, Printer, ProgressStyle};
 use super::usage;
-use crate::commands::{CheckRequest, GcRequest, PlanRequest, RunRequest};
-use clap::{Args, Parser, Subcommand};
+use crate::commands::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use etl_sdk::Result;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -67,6 +67,23 @@ const SCHEMA_EXAMPLES: &str = "\
 Examples:
   etl-runner schema > job.schema.json";
 
+const RUNS_EXAMPLES: &str = "\
+Examples:
+  etl-runner runs job.yaml
+  etl-runner runs job.yaml --status failed --last 5
+  etl-runner runs job.yaml --window 2026-11-20 --output json
+  etl-runner runs job.yaml --show 2026-11-20T05/PT1H";
+
+const SQL_EXAMPLES: &str = "\
+Examples:
+  etl-runner sql job.yaml --tables
+  etl-runner sql job.yaml \"select window_start, status, rows from runs\"
+  etl-runner sql job.yaml \"select reason, sum(count) from dead_letters group by 1\"
+  etl-runner sql job.yaml \"select * from session\" --format csv > sessions.csv
+  etl-runner sql job.yaml --file report.sql --output json
+
+";
+
 /// Turns the raw JSON batches of a time window into partitioned Parquet tables, and accounts for every record.
 #[derive(Debug, Parser)]
 #[command(
@@ -95,6 +112,12 @@ pub(super) enum Command {
     /// Show what a run would read and write.
     #[command(after_help = [PLAN_EXAMPLES, EXIT_CODES].concat())]
     Plan(PlanArgs),
+    /// Show the runs of a job, the newest first, or the whole report of one.
+    #[command(after_help = RUNS_EXAMPLES)]
+    Runs(RunsArgs),
+    /// Ask the tables of a job in SQL: its runs, their ledgers, files and dead letters, and what they wrote.
+    #[command(after_help = [SQL_EXAMPLES, EXIT_CODES].concat())]
+    Sql(SqlArgs),
     /// Check a job file and all that it names, offline.
     #[command(after_help = [CHECK_EXAMPLES, EXIT_CODES].concat())]
     Check(CheckArgs),
@@ -227,6 +250,65 @@ pub(super) struct GcArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct RunsArgs {
+    /// The job file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Most runs to show.
+    #[arg(long, value_name = "N", default_value = "20")]
+    last: NonZeroUsize,
+    /// Only runs that ended so, such as failed.
+    #[arg(long, value_name = "STATUS")]
+    status: Option<String>,
+    /// Only runs whose window overlaps this one, written as for `run`.
+    #[arg(long, value_name = "WINDOW")]
+    window: Option<String>,
+    /// The whole report of one run: its id, the name of its report, or its window.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["last", "status", "window"])]
+    show: Option<String>,
+    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SqlArgs {
+    /// The job file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// One question in SQL; `-` reads it from stdin.
+    #[arg(value_name = "SQL", required_unless_present_any = ["from_file", "tables"])]
+    sql: Option<String>,
+    /// Read the SQL from a file.
+    #[arg(long = "file", value_name = "SQL_FILE", id = "from_file", conflicts_with = "sql")]
+    from_file: Option<PathBuf>,
+    /// Show the tables and their columns instead.
+    #[arg(long, conflicts_with_all = ["sql", "from_file", "limit", "format"])]
+    tables: bool,
+    /// Most rows to print, 0 for all. Default: 1000 as text, all as JSON or CSV.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Print the rows in this form instead of --output's.
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "output")]
+    format: Option<SqlForm>,
+    /// Override a key of the job file, such as limits.memory=2GiB; paths start from the job file's folder; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SqlForm {
+    /// Comma separated, with a heading.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     output: OutputArgs,
@@ -262,7 +344,9 @@ impl Command {
         let screen = match self {
             Self::Run(run) => run.options.screen,
             Self::Plan(plan) => plan.screen,
-            Self::Check(CheckArgs { output, .. })
+            Self::Runs(RunsArgs { output, .. })
+            | Self::Sql(SqlArgs { output, .. })
+            | Self::Check(CheckArgs { output, .. })
             | Self::Gc(GcArgs { output, .. })
             | Self::List(ListArgs { output })
             | Self::Explain(ExplainArgs { output, .. })
@@ -318,6 +402,36 @@ impl GcArgs {
 impl CheckArgs {
     pub fn into_request(self) -> CheckRequest {
         CheckRequest { job_file: self.file, overrides: self.overrides }
+    }
+}
+
+impl RunsArgs {
+    pub fn into_request(self) -> RunsRequest {
+        RunsRequest {
+            job_file: self.file,
+            last: self.last.get(),
+            status: self.status,
+            window: self.window,
+            show: self.show,
+            overrides: self.overrides,
+        }
+    }
+}
+
+impl SqlArgs {
+    pub fn into_request(self) -> SqlRequest {
+        SqlRequest {
+            job_file: self.file,
+            sql: self.sql,
+            file: self.from_file,
+            tables: self.tables,
+            limit: self.limit,
+            format: self.format.map(|form| match form {
+                SqlForm::Csv => SqlFormat::Csv,
+                SqlForm::Jsonl => SqlFormat::JsonLines,
+            }),
+            overrides: self.overrides,
+        }
     }
 }
 

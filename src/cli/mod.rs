@@ -48,6 +48,8 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
     match command {
         Command::Run(run) => commands::run::run(&run.into_request(), printer),
         Command::Plan(plan) => commands::plan::run(&plan.into_request(), printer),
+        Command::Runs(runs) => commands::runs::run(&runs.into_request(), printer),
+        Command::Sql(sql) => commands::sql::run(&sql.into_request(), &builtin(), printer),
         Command::Check(check) => commands::check::run(&check.into_request(), &builtin(), printer),
         Command::Gc(gc) => commands::gc::run(&gc.into_request(), printer),
         Command::List(_) => commands::list::run(&builtin(), printer),

@@ -53,7 +53,11 @@ pub struct Printer {
     quiet: bool,
     stdout_color: bool,
     stderr_color: bool,
+    width: Option<usize>,
 }
+
+/// Characters of a line where the terminal's own number is not in `COLUMNS`.
+const USUAL_WIDTH: usize = 120;
 
 const RED: &str = "\x1b[1;31m";
 const GREEN: &str = "\x1b[1;32m";
@@ -71,6 +75,8 @@ impl Printer {
             Color::Never => false,
         };
         let terminal = io::stderr().is_terminal();
+        let columns = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let width = io::stdout().is_terminal().then(|| columns().unwrap_or(USUAL_WIDTH));
         let progress = match progress {
             _ if quiet => ProgressStyle::None,
             ProgressStyle::Auto if terminal => ProgressStyle::Bar,
@@ -83,12 +89,18 @@ impl Printer {
             quiet,
             stdout_color: wanted(io::stdout().is_terminal()),
             stderr_color: wanted(terminal),
+            width,
         }
     }
 
     /// Whether stdout gets JSON.
     pub fn is_json(&self) -> bool {
         self.output == Output::Json
+    }
+
+    /// Characters of a line of stdout, when that is a terminal.
+    pub fn width(&self) -> Option<usize> {
+        self.width
     }
 
     /// How progress is shown; never `Auto`, except of a default printer.
@@ -99,6 +111,11 @@ impl Printer {
     /// Text for stdout.
     pub fn result(&self, text: &str) -> Result<()> {
         to_stdout(text.as_bytes())
+    }
+
+    /// A piece of a long text for stdout. `false` when nobody reads any more, and the rest need not be made.
+    pub fn piece(&self, text: &str) -> Result<bool> {
+        write_stdout(text.as_bytes())
     }
 
     /// A JSON value for stdout, indented, with a line break at its end.
@@ -163,12 +180,16 @@ fn paint(text: &str, color: &str, wanted: bool) -> String {
 }
 
 fn to_stdout(bytes: &[u8]) -> Result<()> {
+    write_stdout(bytes).map(|_| ())
+}
+
+/// `false` when the reader is gone.
+fn write_stdout(bytes: &[u8]) -> Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new(ErrorKind::Unavailable, "write to stdout").source(error))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Error::new(ErrorKind::Unavailable, "write to stdout").source(error)),
     }
 }
 

@@ -7,11 +7,13 @@ pub mod list;
 pub mod plan;
 mod request;
 pub mod run;
+pub mod runs;
 pub mod schema;
+pub mod sql;
 
 use etl_sdk::ErrorKind;
 
-pub use request::{CheckRequest, GcRequest, PlanRequest, RunRequest};
+pub use request::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
 
 /// How a command ended, when it did not fail with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

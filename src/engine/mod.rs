@@ -27,6 +27,7 @@ mod worker;
 pub use context::{JobContext, Places};
 pub use pipeline::{Pipeline, Step, TablePlan, is_merged};
 pub use run::{RunPlan, execute};
+pub(crate) use session::{engine_error, query_environment};
 pub use sort::{RowCollector, SortedRows, Sorter};
 pub use sql::SqlStep;
 pub use sql_condition::SqlCondition;
