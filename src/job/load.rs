@@ -35,7 +35,11 @@ pub struct Job {
 /// Fails with kind `Usage` for an override that is none and `Config` for all else, a missing file included; messages
 /// about the content begin with `file:line`.
 pub fn load(path: &Path, overrides: &[String], environment: Environment<'_>) -> Result<Job> {
-    let text = read(path)?;
+    load_text(read(path)?, path, overrides, environment)
+}
+
+/// As [`load`], of a text: `path` is the name that messages carry and that relative paths start from; no file is read.
+pub fn load_text(text: String, path: &Path, overrides: &[String], environment: Environment<'_>) -> Result<Job> {
     let name = path.display().to_string();
     let mut document = parse(&text, &name)?;
     for text in overrides {

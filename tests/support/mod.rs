@@ -9,6 +9,7 @@
 pub mod events;
 pub mod fault_proxy;
 pub mod servers;
+pub mod world;
 
 use arrow::json::LineDelimitedWriter;
 use flate2::read::MultiGzDecoder;
