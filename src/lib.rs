@@ -4,6 +4,7 @@
 #[macro_use]
 mod failpoint;
 
+pub mod backfill;
 pub mod cli;
 pub mod commands;
 pub mod commit;
@@ -12,10 +13,13 @@ pub mod engine;
 pub mod job;
 pub mod manifest;
 pub mod quality;
+pub mod query;
 pub mod registry;
 pub mod report;
+pub mod schedule;
 pub mod sink;
 pub mod source;
+pub mod status;
 pub mod stop;
 pub mod storage;
 pub mod window;

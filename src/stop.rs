@@ -152,7 +152,8 @@ impl Stop {
             None | Some(StopReason::WorkerFailed) => failure,
             Some(reason) => {
                 let told = reason.error();
-                if told.kind() == failure.kind() { failure } else { told.source(failure) }
+                // Of the same kind it is the reason already, only behind what it ended.
+                if told.kind() == failure.kind() { told } else { told.source(failure) }
             }
         }
     }
@@ -205,6 +206,9 @@ impl Stop {
     }
 }
 
+/// `SIGXFSZ`: a file grows beyond the limit of the process.
+const FILE_TOO_LARGE: i32 = 25;
+
 /// How often a sleeping thread looks at the token.
 const SLICE: Duration = Duration::from_millis(50);
 
@@ -234,6 +238,8 @@ pub fn stop_on_signals(stop: &Stop, told: impl FnOnce(Signal) + Send + 'static) 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let (mut terminate, mut interrupt) = {
         let _inside = runtime.enter();
+        // Its default is to end the process: with a handler, whatever it does, the write fails and says why.
+        let _heard = signal(SignalKind::from_raw(FILE_TOO_LARGE)).map_err(failed)?;
         (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?)
     };
     let stop = stop.clone();

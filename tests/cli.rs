@@ -48,14 +48,21 @@ fn help_shows_examples_and_exit_codes() {
            etl-runner --window <WINDOW> --job <FILE> [OPTIONS]
 
     Commands:
-      run      Run a job over one window
-      plan     Show what a run would read and write
-      check    Check a job file and all that it names, offline
-      gc       Show what stopped and killed runs left behind, and remove it with --apply
-      list     List the transformers and enrichments that a job may name
-      explain  Explain a transformer, an enrichment, or a section or key of the job file
-      schema   Print the JSON Schema of the job file
-      help     Print this message or the help of the given subcommand(s)
+      run       Run a job over one window, or over those that its schedule says
+      plan      Show what a run would read and write
+      backfill  Run a job over many windows of the past
+      status    Show which windows are done, missing, failed or running
+      retry     Run failed windows again
+      state     Show, set, export or import the watermark
+      runs      Show the runs of a job, the newest first, or the whole report of one
+      sql       Ask the tables of a job in SQL: its runs, their ledgers, files and dead letters, and
+                what they wrote
+      check     Check a job file and all that it names, offline
+      gc        Show what stopped and killed runs left behind, and remove it with --apply
+      list      List the transformers and enrichments that a job may name
+      explain   Explain a transformer, an enrichment, or a section or key of the job file
+      schema    Print the JSON Schema of the job file
+      help      Print this message or the help of the given subcommand(s)
 
     Options:
           --job <FILE>
@@ -80,6 +87,16 @@ fn help_shows_examples_and_exit_codes() {
 
           --dry-run
               Do everything except publish
+
+          --wait <SPAN>
+              Wait this long for another run of the window instead of ending with exit code 4, such as
+              10m
+
+          --allow-empty
+              Replace the window's rows by nothing when its input is gone
+
+          --supersede
+              Also replace the rows of committed windows that this one covers
 
           --output <FORMAT>
               What stdout gets: text for people, or one JSON value alone
@@ -143,7 +160,7 @@ fn run_help_names_each_option() {
     insta::assert_snapshot!(call(&["run", "--help"], JOB), @r#"
     exit code 0
     --- stdout
-    Run a job over one window
+    Run a job over one window, or over those that its schedule says
 
     Usage: etl-runner run [OPTIONS] <FILE>
 
@@ -171,6 +188,16 @@ fn run_help_names_each_option() {
 
           --dry-run
               Do everything except publish
+
+          --wait <SPAN>
+              Wait this long for another run of the window instead of ending with exit code 4, such as
+              10m
+
+          --allow-empty
+              Replace the window's rows by nothing when its input is gone
+
+          --supersede
+              Also replace the rows of committed windows that this one covers
 
           --output <FORMAT>
               What stdout gets: text for people, or one JSON value alone
@@ -211,6 +238,7 @@ fn run_help_names_each_option() {
     Examples:
       etl-runner run job.yaml --window 2026-11-20T05/PT1H
       etl-runner run job.yaml --last 1h --output json
+      etl-runner run job.yaml                   # goes on where the job's `schedule` is
       etl-runner run job.yaml --window 2026-11-20 --set sink.url=/tmp/out --dry-run
 
     Exit codes:
@@ -227,7 +255,10 @@ fn run_help_names_each_option() {
 
 #[test]
 fn every_subcommand_has_an_example() {
-    for command in ["run", "plan", "check", "gc", "list", "explain", "schema"] {
+    for command in [
+        "run", "plan", "backfill", "status", "retry", "state", "runs", "sql", "gc", "check", "list", "explain",
+        "schema",
+    ] {
         let text = call(&[command, "--help"], JOB);
         assert!(text.starts_with("exit code 0\n"), "{text}");
         assert!(text.contains(&format!("Examples:\n  etl-runner {command}")), "{text}");

@@ -129,9 +129,18 @@ fn same_rows_as_from_a_folder(server: &Server, _: Abilities) {
         assert!(all.iter().any(|key| key.starts_with(folder)), "{folder} {all:?}");
     }
     assert_eq!(server.s3(json!([["uploads", "quickstart"]])), [json!([])]);
+    let sql = "SELECT (SELECT count(event_id) FROM event_v2) AS events, (SELECT rows FROM runs) AS rows";
+    let asked = [&["sql", "jobs/quickstart.yaml", sql, "--output", "json"], &settings_of(&settings)[..]].concat();
+    let asked = call(project(), &asked, &CREDENTIALS);
+    let rows: u64 = support::TABLES.iter().map(|table| remote.table_rows(table)).sum();
+    assert_eq!(asked.report, json!([{"events": remote.table_rows("event_v2"), "rows": rows}]), "{}", asked.stderr);
     // Once more, and nothing is doubled.
     run_in(project(), "jobs/quickstart.yaml", &settings, &DAY).done();
     assert_eq!(keys(server, "quickstart"), all);
+}
+
+fn settings_of(settings: &[String]) -> Vec<&str> {
+    settings.iter().map(String::as_str).collect()
 }
 
 fn a_refused_run_leaves_nothing(server: &Server, _: Abilities) {

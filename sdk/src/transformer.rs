@@ -37,6 +37,12 @@ pub trait Transformer: Send + Sync {
         }
     }
 
+    /// Whether windows must be run one after the other, oldest first: its rows depend on those of the windows before. A
+    /// backfill then runs them so.
+    fn ordered(&self) -> bool {
+        false
+    }
+
     /// A worker with its own builders and caches. One worker handles many tasks, one after the other.
     fn worker(self: Arc<Self>, run: &Run) -> Result<Box<dyn TransformerWorker>>;
 

@@ -3,8 +3,11 @@
 use super::dead_letters::{self, DeadLettersArgs};
 use super::printer::{Color, Output, Printer, ProgressStyle};
 use super::usage;
-use crate::commands::{CheckRequest, GcRequest, PlanRequest, RunRequest};
-use clap::{Args, Parser, Subcommand};
+use super::windows::{
+    BACKFILL_EXAMPLES, BackfillArgs, RETRY_EXAMPLES, RetryArgs, STATE_EXAMPLES, STATUS_EXAMPLES, StateArgs, StatusArgs,
+};
+use crate::commands::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use etl_sdk::Result;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -32,6 +35,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   etl-runner run job.yaml --window 2026-11-20T05/PT1H
   etl-runner run job.yaml --last 1h --output json
+  etl-runner run job.yaml                   # goes on where the job's `schedule` is
   etl-runner run job.yaml --window 2026-11-20 --set sink.url=/tmp/out --dry-run
 
 ";
@@ -40,6 +44,7 @@ const PLAN_EXAMPLES: &str = "\
 Examples:
   etl-runner plan job.yaml --window 2026-11-20T05/PT1H
   etl-runner plan job.yaml --last 1h --output json
+  etl-runner plan job.yaml                  # which windows the schedule would take, and why
 
 ";
 
@@ -68,6 +73,23 @@ const SCHEMA_EXAMPLES: &str = "\
 Examples:
   etl-runner schema > job.schema.json";
 
+const RUNS_EXAMPLES: &str = "\
+Examples:
+  etl-runner runs job.yaml
+  etl-runner runs job.yaml --status failed --last 5
+  etl-runner runs job.yaml --window 2026-11-20 --output json
+  etl-runner runs job.yaml --show 2026-11-20T05/PT1H";
+
+const SQL_EXAMPLES: &str = "\
+Examples:
+  etl-runner sql job.yaml --tables
+  etl-runner sql job.yaml \"select window_start, status, rows from runs\"
+  etl-runner sql job.yaml \"select reason, sum(count) from dead_letters group by 1\"
+  etl-runner sql job.yaml \"select * from session\" --format csv > sessions.csv
+  etl-runner sql job.yaml --file report.sql --output json
+
+";
+
 /// Turns the raw JSON batches of a time window into partitioned Parquet tables, and accounts for every record.
 #[derive(Debug, Parser)]
 #[command(
@@ -90,12 +112,30 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run a job over one window.
+    /// Run a job over one window, or over those that its schedule says.
     #[command(after_help = [RUN_EXAMPLES, EXIT_CODES].concat())]
     Run(RunArgs),
     /// Show what a run would read and write.
     #[command(after_help = [PLAN_EXAMPLES, EXIT_CODES].concat())]
     Plan(PlanArgs),
+    /// Run a job over many windows of the past.
+    #[command(after_help = BACKFILL_EXAMPLES)]
+    Backfill(BackfillArgs),
+    /// Show which windows are done, missing, failed or running.
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StatusArgs),
+    /// Run failed windows again.
+    #[command(after_help = [RETRY_EXAMPLES, EXIT_CODES].concat())]
+    Retry(RetryArgs),
+    /// Show, set, export or import the watermark.
+    #[command(after_help = STATE_EXAMPLES)]
+    State(StateArgs),
+    /// Show the runs of a job, the newest first, or the whole report of one.
+    #[command(after_help = RUNS_EXAMPLES)]
+    Runs(RunsArgs),
+    /// Ask the tables of a job in SQL: its runs, their ledgers, files and dead letters, and what they wrote.
+    #[command(after_help = [SQL_EXAMPLES, EXIT_CODES].concat())]
+    Sql(SqlArgs),
     /// Look at dead letters, replay or drop them.
     #[command(after_help = dead_letters::EXAMPLES)]
     DeadLetters(DeadLettersArgs),
@@ -231,6 +271,65 @@ pub(super) struct GcArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct RunsArgs {
+    /// The job file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Most runs to show.
+    #[arg(long, value_name = "N", default_value = "20")]
+    last: NonZeroUsize,
+    /// Only runs that ended so, such as failed.
+    #[arg(long, value_name = "STATUS")]
+    status: Option<String>,
+    /// Only runs whose window overlaps this one, written as for `run`.
+    #[arg(long, value_name = "WINDOW")]
+    window: Option<String>,
+    /// The whole report of one run: its id, the name of its report, or its window.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["last", "status", "window"])]
+    show: Option<String>,
+    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SqlArgs {
+    /// The job file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// One question in SQL; `-` reads it from stdin.
+    #[arg(value_name = "SQL", required_unless_present_any = ["from_file", "tables"])]
+    sql: Option<String>,
+    /// Read the SQL from a file.
+    #[arg(long = "file", value_name = "SQL_FILE", id = "from_file", conflicts_with = "sql")]
+    from_file: Option<PathBuf>,
+    /// Show the tables and their columns instead.
+    #[arg(long, conflicts_with_all = ["sql", "from_file", "limit", "format"])]
+    tables: bool,
+    /// Most rows to print, 0 for all. Default: 1000 as text, all as JSON or CSV.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Print the rows in this form instead of --output's.
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "output")]
+    format: Option<SqlForm>,
+    /// Override a key of the job file, such as limits.memory=2GiB; paths start from the job file's folder; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SqlForm {
+    /// Comma separated, with a heading.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     output: OutputArgs,
@@ -267,7 +366,13 @@ impl Command {
             Self::Run(run) => run.options.screen,
             Self::Plan(plan) => plan.screen,
             Self::DeadLetters(letters) => letters.command.screen(),
-            Self::Check(CheckArgs { output, .. })
+            Self::Backfill(backfill) => backfill.screen,
+            Self::Retry(retry) => retry.screen,
+            Self::Status(status) => ScreenArgs { output: status.output, ..ScreenArgs::default() },
+            Self::State(state) => ScreenArgs { output: state.output(), ..ScreenArgs::default() },
+            Self::Runs(RunsArgs { output, .. })
+            | Self::Sql(SqlArgs { output, .. })
+            | Self::Check(CheckArgs { output, .. })
             | Self::Gc(GcArgs { output, .. })
             | Self::List(ListArgs { output })
             | Self::Explain(ExplainArgs { output, .. })
@@ -323,6 +428,36 @@ impl GcArgs {
 impl CheckArgs {
     pub fn into_request(self) -> CheckRequest {
         CheckRequest { job_file: self.file, overrides: self.overrides }
+    }
+}
+
+impl RunsArgs {
+    pub fn into_request(self) -> RunsRequest {
+        RunsRequest {
+            job_file: self.file,
+            last: self.last.get(),
+            status: self.status,
+            window: self.window,
+            show: self.show,
+            overrides: self.overrides,
+        }
+    }
+}
+
+impl SqlArgs {
+    pub fn into_request(self) -> SqlRequest {
+        SqlRequest {
+            job_file: self.file,
+            sql: self.sql,
+            file: self.from_file,
+            tables: self.tables,
+            limit: self.limit,
+            format: self.format.map(|form| match form {
+                SqlForm::Csv => SqlFormat::Csv,
+                SqlForm::Jsonl => SqlFormat::JsonLines,
+            }),
+            overrides: self.overrides,
+        }
     }
 }
 

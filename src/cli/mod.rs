@@ -5,9 +5,10 @@ mod dead_letters;
 mod exit;
 mod printer;
 mod progress;
+mod windows;
 
 pub use exit::{code_of, code_of_outcome};
-pub use printer::{Color, Output, Printer, ProgressStyle};
+pub use printer::{Color, Output, Printer, ProgressStyle, Tone};
 pub use progress::ProgressDisplay;
 
 use crate::commands::{self, Outcome};
@@ -50,6 +51,12 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
     match command {
         Command::Run(run) => commands::run::run(&run.into_request(), printer),
         Command::Plan(plan) => commands::plan::run(&plan.into_request(), printer),
+        Command::Backfill(backfill) => commands::backfill::run(&backfill.into_request(), printer),
+        Command::Status(status) => commands::status::run(&status.into_request(), printer),
+        Command::Retry(retry) => commands::retry::run(&retry.into_request(), printer),
+        Command::State(state) => commands::state::run(&state.into_request(), printer),
+        Command::Runs(runs) => commands::runs::run(&runs.into_request(), printer),
+        Command::Sql(sql) => commands::sql::run(&sql.into_request(), &builtin(), printer),
         Command::DeadLetters(letters) => match letters.command {
             DeadLettersCommand::List(list) => commands::dead_letters::list(&list.into_request(), printer),
             DeadLettersCommand::Show(show) => commands::dead_letters::show(&show.into_request(), printer),

@@ -1,5 +1,6 @@
 //! The only place that prints: results on stdout, people's text on stderr.
 
+use crate::commands::Outcome;
 use crate::report::{ErrorReport, RunReport, Status};
 use clap::ValueEnum;
 use etl_sdk::{Error, ErrorKind, Result};
@@ -53,6 +54,21 @@ pub struct Printer {
     quiet: bool,
     stdout_color: bool,
     stderr_color: bool,
+    width: Option<usize>,
+}
+
+/// Characters of a line where the terminal's own number is not in `COLUMNS`.
+const USUAL_WIDTH: usize = 120;
+
+/// How good a piece of text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// All is well.
+    Good,
+    /// Somebody may want to look.
+    Notice,
+    /// Somebody has to look.
+    Bad,
 }
 
 const RED: &str = "\x1b[1;31m";
@@ -71,6 +87,8 @@ impl Printer {
             Color::Never => false,
         };
         let terminal = io::stderr().is_terminal();
+        let columns = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let width = io::stdout().is_terminal().then(|| columns().unwrap_or(USUAL_WIDTH));
         let progress = match progress {
             _ if quiet => ProgressStyle::None,
             ProgressStyle::Auto if terminal => ProgressStyle::Bar,
@@ -83,12 +101,18 @@ impl Printer {
             quiet,
             stdout_color: wanted(io::stdout().is_terminal()),
             stderr_color: wanted(terminal),
+            width,
         }
     }
 
     /// Whether stdout gets JSON.
     pub fn is_json(&self) -> bool {
         self.output == Output::Json
+    }
+
+    /// Characters of a line of stdout, when that is a terminal.
+    pub fn width(&self) -> Option<usize> {
+        self.width
     }
 
     /// How progress is shown; never `Auto`, except of a default printer.
@@ -99,6 +123,11 @@ impl Printer {
     /// Text for stdout.
     pub fn result(&self, text: &str) -> Result<()> {
         to_stdout(text.as_bytes())
+    }
+
+    /// A piece of a long text for stdout. `false` when nobody reads any more, and the rest need not be made.
+    pub fn piece(&self, text: &str) -> Result<bool> {
+        write_stdout(text.as_bytes())
     }
 
     /// A JSON value for stdout, indented, with a line break at its end.
@@ -122,6 +151,26 @@ impl Printer {
             Status::Failed | Status::Refused => RED,
         };
         self.result(&format!("{}\n{rest}", paint(verdict, color, self.stdout_color)))
+    }
+
+    /// The first line of a command's result, in the colour of its outcome.
+    pub fn verdict(&self, text: &str, outcome: Outcome) -> Result<()> {
+        let tone = match outcome {
+            Outcome::Done => Tone::Good,
+            Outcome::Partly | Outcome::Stopped(ErrorKind::Stopped | ErrorKind::Held) => Tone::Notice,
+            Outcome::Stopped(_) => Tone::Bad,
+        };
+        self.result(&format!("{}\n", self.painted(text, tone)))
+    }
+
+    /// A piece of text for stdout, in colour if colours are wanted there.
+    pub fn painted(&self, text: &str, tone: Tone) -> String {
+        let color = match tone {
+            Tone::Good => GREEN,
+            Tone::Notice => YELLOW,
+            Tone::Bad => RED,
+        };
+        paint(text, color, self.stdout_color)
     }
 
     /// A line for people, unless they asked for quiet.
@@ -163,12 +212,16 @@ fn paint(text: &str, color: &str, wanted: bool) -> String {
 }
 
 fn to_stdout(bytes: &[u8]) -> Result<()> {
+    write_stdout(bytes).map(|_| ())
+}
+
+/// `false` when the reader is gone.
+fn write_stdout(bytes: &[u8]) -> Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new(ErrorKind::Unavailable, "write to stdout").source(error))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Error::new(ErrorKind::Unavailable, "write to stdout").source(error)),
     }
 }
 

@@ -158,6 +158,8 @@ fn label(schema: &Value, root: &Value) -> String {
     match schema.get("$ref").and_then(Value::as_str).and_then(|text| text.rsplit(['/', '-']).next()) {
         Some("ByteSize") => return "size such as 512MiB".to_owned(),
         Some("Span") => return "length of time such as 2h".to_owned(),
+        Some("Every") => return "length of windows such as 1h".to_owned(),
+        Some("Instant") => return "instant such as 2026-11-20T05".to_owned(),
         Some("DeadLetterLimit") => return "share such as 5%, or count".to_owned(),
         _ => {}
     }

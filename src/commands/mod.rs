@@ -1,18 +1,29 @@
 //! What each subcommand does. Nothing here knows how the command line is written.
 
+pub mod backfill;
 pub mod check;
 pub mod dead_letters;
 pub mod explain;
 pub mod gc;
+mod job_latest;
 pub mod list;
 pub mod plan;
 mod request;
+pub mod retry;
 pub mod run;
+pub mod runs;
+mod scheduled;
 pub mod schema;
+pub mod sql;
+pub mod state;
+pub mod status;
+mod window_requests;
+mod windows;
 
 use etl_sdk::ErrorKind;
 
-pub use request::{CheckRequest, GcRequest, PlanRequest, RunRequest};
+pub use request::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
+pub use window_requests::{BackfillRequest, RetryRequest, StateAction, StateFormat, StateRequest, StatusRequest};
 
 /// How a command ended, when it did not fail with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,15 +1,18 @@
 //! `plan`: what a run would do, without doing it.
 
-use super::run::{instant, runtime, window};
+use super::run::{instant, runtime, threads, window};
+use super::scheduled::{Finder, as_json, screen as due_screen};
+use super::windows::log_of;
 use super::{Outcome, PlanRequest, process_environment};
 use crate::cli::Printer;
-use crate::engine::{Pipeline, Places, Task, estimated_bytes, pack};
-use crate::job::load;
+use crate::engine::{Pipeline, Places, Task, estimated_bytes, memory, pack};
+use crate::job::{Job, load};
 use crate::registry::builtin;
 use crate::report::columns::{Align, Columns};
 use crate::report::{WindowReport, bytes, count};
 use crate::source;
-use chrono::SecondsFormat;
+use crate::stop::Stop;
+use chrono::{DateTime, SecondsFormat, Utc};
 use etl_sdk::Result;
 use serde::Serialize;
 use serde_json::json;
@@ -45,6 +48,10 @@ pub struct PlanReport {
     pub tables: Vec<String>,
     /// Where they would go.
     pub sink: String,
+    /// Worker threads.
+    pub threads: usize,
+    /// What the run would be lowered to, and why.
+    pub warnings: Vec<String>,
 }
 
 /// One task of the plan.
@@ -72,8 +79,12 @@ pub struct ObjectPlan {
 /// Prints what a run would read and write.
 pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
     let now = instant(request.now.as_deref())?;
-    let job = load(&request.job_file, &request.overrides, &process_environment)?;
-    let window = window(request.window.as_deref(), request.last.as_deref(), now)?;
+    let mut job = load(&request.job_file, &request.overrides, &process_environment)?;
+    let Some(window) = window(request.window.as_deref(), request.last.as_deref(), now)? else {
+        return scheduled(&job, now, printer);
+    };
+    let asked = threads(request.threads, &job);
+    let fitted = memory::fit(&mut job, asked)?;
     let pipeline = Pipeline::build(&job, &builtin())?;
     let places = Places::open(&job)?;
     let config = &job.config;
@@ -95,11 +106,28 @@ pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
             .filter_map(|plan| plan.sink.as_ref().map(|sink| sink.table().to_owned()))
             .collect(),
         sink: places.sink.url().to_owned(),
+        threads: fitted.threads,
+        warnings: fitted.warnings,
     };
     if printer.is_json() {
         printer.json(&json!({"plan": report}))?;
     } else {
         printer.result(&screen(&report))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Prints which windows a scheduled run would take.
+fn scheduled(job: &Job, now: DateTime<Utc>, printer: &Printer) -> Result<Outcome> {
+    let places = Places::open(job)?;
+    let (runtime, stop) = (runtime()?, Stop::default());
+    let log = log_of(job, &places, runtime.handle(), &stop);
+    let finder = Finder { job, log: &log, source: &places.source, runtime: runtime.handle(), stop: &stop };
+    let found = finder.find(now)?;
+    if printer.is_json() {
+        printer.json(&json!({"plan": as_json(&found, job)}))?;
+    } else {
+        printer.result(&due_screen(&found, job))?;
     }
     Ok(Outcome::Done)
 }
@@ -160,5 +188,8 @@ fn screen(report: &PlanReport) -> String {
         row(&format!("task {}", task.number), format!("{}: {}", bytes(task.estimated_bytes), names.join(", ")));
     }
     row("write", format!("{} to {}", report.tables.join(", "), report.sink));
+    for warning in &report.warnings {
+        row("warning", warning.clone());
+    }
     format!("plan: job {}, nothing is done\n{}", report.job, columns.render(2))
 }

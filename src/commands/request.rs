@@ -67,3 +67,48 @@ pub struct GcRequest {
     /// The instant that ages are counted from, as it was written; the clock's when absent.
     pub now: Option<String>,
 }
+
+/// A look at the runs of a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunsRequest {
+    /// The job file.
+    pub job_file: PathBuf,
+    /// Most runs that are shown, the newest first.
+    pub last: usize,
+    /// Only runs that ended so.
+    pub status: Option<String>,
+    /// Only runs whose window overlaps this one, as it was written.
+    pub window: Option<String>,
+    /// The one run whose whole report is shown: its id, the name of its report, or its window.
+    pub show: Option<String>,
+    /// `path=value` overrides of the job file, in order.
+    pub overrides: Vec<String>,
+}
+
+/// A question to the tables of a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SqlRequest {
+    /// The job file.
+    pub job_file: PathBuf,
+    /// The question; `-` reads it from stdin.
+    pub sql: Option<String>,
+    /// The file that holds the question.
+    pub file: Option<PathBuf>,
+    /// Show the tables and their columns instead.
+    pub tables: bool,
+    /// Most rows that are printed, 0 for all. Default: 1,000 as text and all for programs.
+    pub limit: Option<usize>,
+    /// How rows are printed; else as all output is.
+    pub format: Option<SqlFormat>,
+    /// `path=value` overrides of the job file, in order.
+    pub overrides: Vec<String>,
+}
+
+/// Forms of rows that only `sql` has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqlFormat {
+    /// Comma separated, with a heading.
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+}

@@ -1,12 +1,12 @@
-//! `run`: one job over one window.
+//! `run`: one job over one window, or over those that its schedule says.
 
-use super::{Outcome, RunRequest, process_environment};
+use super::windows::listen;
+use super::{Outcome, RunRequest, process_environment, scheduled};
 use crate::cli::{Printer, ProgressDisplay};
-use crate::engine::{JobContext, Pipeline, RunPlan, execute};
+use crate::engine::{JobContext, Pipeline, RunPlan, execute, memory};
 use crate::job::{Job, Span, load};
 use crate::registry::builtin;
 use crate::report::{Progress, Status};
-use crate::stop::{Stop, stop_on_signals};
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -15,27 +15,39 @@ use tokio::runtime::Runtime;
 
 /// Runs the job and prints the report.
 pub fn run(request: &RunRequest, printer: &Printer) -> Result<Outcome> {
-    let (stop, told) = (Stop::default(), printer.clone());
-    stop_on_signals(&stop, move |signal| told.note(&format!("{signal}: stopping; a second signal ends at once")))?;
+    let stop = listen(printer)?;
     let now = instant(request.now.as_deref())?;
-    let job = load(&request.job_file, &request.overrides, &process_environment)?;
+    let mut job = load(&request.job_file, &request.overrides, &process_environment)?;
     let window = window(request.window.as_deref(), request.last.as_deref(), now)?;
+    if window.is_none() {
+        scheduled::schedule_of(&job)?;
+    }
+    let asked = threads(request.threads, &job);
+    let fitted = memory::fit(&mut job, asked)?;
+    memory::watch(fitted.total, &stop)?;
     let pipeline = Pipeline::build(&job, &builtin())?;
     let runtime = runtime()?;
     let progress = Progress::default();
     let context = JobContext::open(&job, &pipeline, runtime.handle().clone(), stop)?;
+    let Some(window) = window else {
+        let outcome = scheduled::run(request, &context, &fitted, now, printer);
+        drop(context);
+        runtime.shutdown_background();
+        return outcome;
+    };
     printer.note(&format!("{}: window {window}", job.config.job));
     let display = ProgressDisplay::start(printer, progress.clone());
     let plan = RunPlan {
         window,
         now_msec: now.timestamp_millis(),
         now_given: request.now.is_some(),
-        threads: threads(request.threads, &job),
+        threads: fitted.threads,
         dry_run: request.dry_run,
         wait: wait(request.wait.as_deref())?,
         allow_empty: request.allow_empty,
         supersede: request.supersede,
         progress,
+        warnings: fitted.warnings,
     };
     let (report, result) = execute(&context, &plan);
     drop(context);
@@ -63,18 +75,17 @@ pub(super) fn instant(text: Option<&str>) -> Result<DateTime<Utc>> {
     })
 }
 
-/// The window as given, or the span of a length that ends now.
-pub(super) fn window(window: Option<&str>, last: Option<&str>, now: DateTime<Utc>) -> Result<Window> {
+/// The window as given, or the span of a length that ends now; `None` when the schedule decides.
+pub(super) fn window(window: Option<&str>, last: Option<&str>, now: DateTime<Utc>) -> Result<Option<Window>> {
     match (window, last) {
-        (Some(text), _) => Window::parse(text),
+        (Some(text), _) => Window::parse(text).map(Some),
         (None, Some(span)) => {
             let span = span.parse().map_err(|message: String| {
                 Error::new(ErrorKind::Usage, format!("read the span of --last: {message}"))
             })?;
-            Window::last(span, now)
+            Window::last(span, now).map(Some)
         }
-        (None, None) => Err(Error::new(ErrorKind::Usage, "no window is given")
-            .hint("add --window 2026-11-20T05/PT1H, --window 2026-11-20 or --last 1h")),
+        (None, None) => Ok(None),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::pending::{Closing, Sending};
 use super::{PendingFile, PendingFound, PendingStore, PendingWriter, Staged, check_path, uploads};
 use crate::stop::{GIVING_UP, SETTLING, Stop};
+use crate::storage::retry::persist;
 use crate::storage::{Storage, store_error};
 use etl_sdk::{Error, ErrorKind, Result};
 use futures::executor::block_on;
@@ -109,23 +110,42 @@ impl Bucket {
     }
 
     async fn create(&self, key: &ObjectPath) -> Result<String> {
-        self.store.create_multipart(key).await.map_err(|error| self.error("begin an upload", key, error))
+        self.persist(|| async {
+            self.store.create_multipart(key).await.map_err(|error| self.error("begin an upload", key, error))
+        })
+        .await
     }
 
     async fn put(&self, key: &ObjectPath, id: &String, place: usize, bytes: Vec<u8>) -> Result<String> {
-        let part = self.store.put_part(key, id, place, PutPayload::from(bytes)).await;
-        part.map(|part| part.content_id).map_err(|error| self.error("send a part", key, error))
+        let bytes = PutPayload::from(bytes);
+        self.persist(|| async {
+            let part = self.store.put_part(key, id, place, bytes.clone()).await;
+            part.map(|part| part.content_id).map_err(|error| self.error("send a part", key, error))
+        })
+        .await
     }
 
     async fn abort(&self, key: &ObjectPath, id: &String) -> Result<()> {
-        match self.store.abort_multipart(key, id).await {
-            // Completed or aborted before: there is nothing left to give up.
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.error("abort an upload", key, error)),
-        }
+        self.persist(|| async {
+            match self.store.abort_multipart(key, id).await {
+                // Completed or aborted before: there is nothing left to give up.
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(self.error("abort an upload", key, error)),
+            }
+        })
+        .await
     }
 
-    async fn complete(&self, key: &ObjectPath, id: &String, parts: Vec<PartId>, bytes: u64) -> Result<()> {
+    /// Tries again what may pass. What must not be tried for ever is given up by whoever waits for it.
+    async fn persist<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
+        persist(self.storage.retry(), &Stop::default(), call).await
+    }
+
+    async fn complete(&self, key: &ObjectPath, id: &String, parts: &[PartId], bytes: u64) -> Result<()> {
+        self.persist(|| self.complete_once(key, id, parts.to_vec(), bytes)).await
+    }
+
+    async fn complete_once(&self, key: &ObjectPath, id: &String, parts: Vec<PartId>, bytes: u64) -> Result<()> {
         let Err(error) = self.store.complete_multipart(key, id, parts).await else { return Ok(()) };
         // An upload that is no longer there was completed by an earlier attempt, if the object is there with our length.
         // Looking for the object first would mistake a file of the same length that is to be replaced for this one.
@@ -174,7 +194,7 @@ impl PendingStore for BucketStore {
         let (key, bytes) = (self.bucket.key(&file.path)?, file.bytes);
         let (id, parts) = upload(file)?;
         let bucket = Arc::clone(&self.bucket);
-        self.bucket.run(SETTLING, async move { bucket.complete(&key, &id, parts, bytes).await })
+        self.bucket.run(SETTLING, async move { bucket.complete(&key, &id, &parts, bytes).await })
     }
 
     fn abandon(&self, file: &PendingFile) -> Result<()> {

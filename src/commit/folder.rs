@@ -6,7 +6,9 @@
 //! for partitions would register those.
 
 use super::found::{hidden_name, path_of_hidden};
-use super::{PendingFile, PendingFound, PendingStore, PendingWriter, Staged, check_path, run_of};
+use super::{
+    DISK_FULL, PendingFile, PendingFound, PendingStore, PendingWriter, Staged, check_path, is_disk_full, run_of,
+};
 use etl_sdk::{Error, ErrorKind, Result};
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -270,8 +272,9 @@ fn io_error(operation: &str, path: &str, error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::NotFound => ErrorKind::NotFound,
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Permission,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Limit,
+        kind if is_disk_full(kind) => ErrorKind::Limit,
         _ => ErrorKind::Unavailable,
     };
-    Error::new(kind, operation).with("path", path).source(error)
+    let failure = Error::new(kind, operation).with("path", path).source(error);
+    if kind == ErrorKind::Limit { failure.hint(DISK_FULL) } else { failure }
 }

@@ -130,7 +130,7 @@ impl JobState {
             }
             Event::Failed(failure) => {
                 let window = self.windows.entry(failure.window).or_default();
-                window.failures += 1;
+                window.failures = window.failures.saturating_add(1);
                 window.last_failure = Some(FailureState {
                     at: entry.at,
                     status: failure.status.clone(),
@@ -177,7 +177,7 @@ impl JobState {
         };
         let window = self.windows.entry(commit.window).or_default();
         if commit.amendment == 0 {
-            window.replaced += window.commits.len() as u32;
+            window.replaced = window.replaced.saturating_add(window.commits.len() as u32);
             window.commits.clear();
         }
         window.commits.push(state);
@@ -257,19 +257,20 @@ impl WindowState {
 
     /// The revision that the next run of the window gets.
     pub fn next_revision(&self) -> u32 {
-        self.commits.first().map_or(0, |commit| commit.revision + 1)
+        self.commits.first().map_or(0, |commit| commit.revision.saturating_add(1))
     }
 
     /// The number that the next replay of the window's dead letters gets.
     pub fn next_amendment(&self) -> u32 {
-        self.commits.last().map_or(0, |commit| commit.amendment + 1)
+        self.commits.last().map_or(0, |commit| commit.amendment.saturating_add(1))
     }
 
     /// Rows by table, over the run and its replays.
     pub fn rows(&self) -> BTreeMap<String, u64> {
         let mut all = BTreeMap::new();
         for (table, rows) in self.commits.iter().flat_map(|commit| &commit.counts.rows) {
-            *all.entry(table.clone()).or_insert(0) += rows;
+            let sum: &mut u64 = all.entry(table.clone()).or_insert(0);
+            *sum = sum.saturating_add(*rows);
         }
         all
     }
@@ -286,5 +287,30 @@ mod as_list {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Window, WindowState>, D::Error> {
         Ok(Vec::<(Window, WindowState)>::deserialize(from)?.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_a_damaged_state_do_not_start_again_at_zero() {
+        let counts = Counts { rows: BTreeMap::from([("a".to_owned(), u64::MAX)]), ..Counts::default() };
+        let (text, at) = (String::new, DateTime::UNIX_EPOCH);
+        let commit = CommitState {
+            version: 1,
+            at,
+            revision: u32::MAX,
+            amendment: u32::MAX,
+            name: text(),
+            detail: text(),
+            detail_hash: text(),
+            counts,
+            dropped: BTreeMap::new(),
+        };
+        let state = WindowState { commits: vec![commit.clone(), commit], ..WindowState::default() };
+        assert_eq!((state.next_revision(), state.next_amendment()), (u32::MAX, u32::MAX));
+        assert_eq!(state.rows()["a"], u64::MAX);
     }
 }

@@ -129,7 +129,8 @@ impl Drop for Lease {
 impl Shared {
     fn keep(&self, on_lost: &dyn Fn()) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
+        // A lease may be dropped before its keeper waits for the first time.
+        while !*ended {
             let (guard, _) =
                 self.wake.wait_timeout(ended, self.length / RENEWALS).unwrap_or_else(PoisonError::into_inner);
             ended = guard;

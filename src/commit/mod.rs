@@ -50,6 +50,15 @@ pub fn pending_store(storage: &Storage, runtime: Handle, stop: &Stop) -> Arc<dyn
     }
 }
 
+/// What to do about a disk without room for files.
+pub(crate) const DISK_FULL: &str = "free space there, and run the same command again";
+
+/// Whether writing failed for want of space.
+pub(crate) fn is_disk_full(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(kind, StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 /// Longest part of a path, in bytes, on the file systems in use.
 pub const MAX_PART_BYTES: usize = 255;
 

@@ -1,7 +1,8 @@
 //! The state's objects: created only if absent, read, listed, removed. Works alike on a folder and in a bucket.
 
 use crate::stop::{SETTLING, Stop};
-use crate::storage::{Storage, StorageKind, store_error};
+use crate::storage::retry::persist;
+use crate::storage::{RetryConfig, Storage, StorageKind, store_error};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -29,6 +30,7 @@ pub struct Objects {
     root: Option<PathBuf>,
     runtime: Handle,
     stop: Stop,
+    retry: RetryConfig,
 }
 
 /// An object as the store lists it.
@@ -50,7 +52,15 @@ impl Objects {
             StorageKind::Folder(_) => Some(PathBuf::from(format!("/{prefix}"))),
             StorageKind::Bucket(_) => None,
         };
-        Self { store: Arc::clone(state.store()), uri: state.uri_of(&prefix), prefix, root, runtime, stop: stop.clone() }
+        Self {
+            store: Arc::clone(state.store()),
+            uri: state.uri_of(&prefix),
+            prefix,
+            root,
+            runtime,
+            stop: stop.clone(),
+            retry: *state.retry(),
+        }
     }
 
     /// Objects of any store, for tests.
@@ -63,6 +73,7 @@ impl Objects {
             root: None,
             runtime,
             stop: Stop::default(),
+            retry: RetryConfig::default(),
         }
     }
 
@@ -74,11 +85,14 @@ impl Objects {
     /// Creates an object; `false` when there is one already, which is left alone.
     pub fn create(&self, path: &str, bytes: impl Into<Bytes>) -> Result<bool> {
         let (key, bytes) = (self.key(path), bytes.into());
-        let created = self.run(async {
+        let created = self.run(|| async {
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            match self.store.put_opts(&key, bytes.into(), options).await {
+            match self.store.put_opts(&key, bytes.clone().into(), options).await {
                 Ok(_) => Ok(true),
-                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+                // When the answer to an earlier attempt was lost, what is there is ours.
+                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                    Ok(self.fetch(path).await?.is_some_and(|found| found == bytes))
+                }
                 Err(error) => Err(self.error("create an object of the state", path, error)),
             }
         })?;
@@ -91,8 +105,8 @@ impl Objects {
     /// Writes an object, whether or not there is one.
     pub fn put(&self, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
         let (key, bytes) = (self.key(path), bytes.into());
-        self.run(async {
-            let put = self.store.put(&key, bytes.into()).await;
+        self.run(|| async {
+            let put = self.store.put(&key, bytes.clone().into()).await;
             put.map_err(|error| self.error("write an object of the state", path, error))
         })?;
         self.make_durable(path)
@@ -100,22 +114,23 @@ impl Objects {
 
     /// The bytes of an object; `None` when there is none.
     pub fn get(&self, path: &str) -> Result<Option<Bytes>> {
-        self.run(self.fetch(path))
+        self.run(|| self.fetch(path))
     }
 
     /// The bytes of several objects, in order.
     pub fn get_all(&self, paths: &[String]) -> Result<Vec<Option<Bytes>>> {
-        self.run(stream::iter(paths).map(|path| self.fetch(path)).buffered(READING).try_collect())
+        self.run(|| stream::iter(paths).map(|path| self.fetch(path)).buffered(READING).try_collect())
     }
 
     /// The objects below `folder` (without a slash at its end), sorted by path; only those after `after`, if it is given.
     pub fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<Listed>> {
         let key = if folder.is_empty() { self.prefix.clone() } else { self.key(folder) };
-        let found = match after {
-            None => self.store.list(Some(&key)),
-            Some(after) => self.store.list_with_offset(Some(&key), &self.key(after)),
-        };
-        let mut found: Vec<_> = self.run(async {
+        let after = after.map(|after| self.key(after));
+        let mut found: Vec<_> = self.run(|| async {
+            let found = match &after {
+                None => self.store.list(Some(&key)),
+                Some(after) => self.store.list_with_offset(Some(&key), after),
+            };
             match found.try_collect().await {
                 Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
                 result => result.map_err(|error| self.error("list the state", folder, error)),
@@ -133,7 +148,7 @@ impl Objects {
     /// Removes an object; that it is gone already is as well.
     pub fn delete(&self, path: &str) -> Result<()> {
         let key = self.key(path);
-        self.run(async {
+        self.run(|| async {
             match self.store.delete(&key).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
                 Err(error) => Err(self.error("remove an object of the state", path, error)),
@@ -164,8 +179,8 @@ impl Objects {
     }
 
     /// What the state is told at the end of a run that is stopped should still get through.
-    fn run<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        self.runtime.block_on(self.stop.unless_past(SETTLING, call))
+    fn run<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
+        self.runtime.block_on(self.stop.unless_past(SETTLING, persist(&self.retry, &Stop::default(), call)))
     }
 
     fn key(&self, path: &str) -> ObjectPath {

@@ -1,6 +1,6 @@
 //! One gzip file of JSON lines per task.
 
-use crate::commit::{PendingFile, PendingStore, PendingWriter};
+use crate::commit::{DISK_FULL, PendingFile, PendingStore, PendingWriter, is_disk_full};
 use chrono::{DateTime, SecondsFormat, Utc};
 use etl_sdk::{Error, ErrorKind, Reject, Result, Run};
 use flate2::write::GzEncoder;
@@ -187,11 +187,16 @@ fn instant(msec: i64) -> Result<DateTime<Utc>> {
 
 /// The kind is the store's when the store failed: it decides whether the task is tried again.
 fn write_error(path: &str, error: io::Error) -> Error {
-    let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).map(Error::kind);
-    let kind = ours.unwrap_or(match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Limit,
-        io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-        _ => ErrorKind::Unavailable,
-    });
-    Error::new(kind, "write dead letters").with("path", path).source(error)
+    let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let (kind, hint) = match (ours, error.kind()) {
+        (Some(error), _) => (error.kind(), error.hint_text().map(str::to_owned)),
+        (None, kind) if is_disk_full(kind) => (ErrorKind::Limit, Some(DISK_FULL.to_owned())),
+        (None, io::ErrorKind::PermissionDenied) => (ErrorKind::Permission, None),
+        (None, _) => (ErrorKind::Unavailable, None),
+    };
+    let failure = Error::new(kind, "write dead letters").with("path", path).source(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }

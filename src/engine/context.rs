@@ -29,8 +29,9 @@ impl Places {
         let below_sink = |folder: &str| format!("{}/{folder}", config.sink.url.trim_end_matches('/'));
         let state = config.state.url.clone().unwrap_or_else(|| below_sink("_state"));
         let dead_letters = config.dead_letter.url.clone().unwrap_or_else(|| below_sink("_dead_letters"));
-        let open =
-            |url: &str, s3, path: &[&str]| Storage::open(url, s3, &job.folder).map_err(|error| job.placed(path, error));
+        let open = |url: &str, s3, path: &[&str]| {
+            Storage::open_with(url, s3, &job.folder, &config.limits.retry).map_err(|error| job.placed(path, error))
+        };
         Ok(Self {
             source: open(&config.source.url, &config.source.s3, &["source", "url"])?,
             sink: open(&config.sink.url, &config.sink.s3, &["sink", "url"])?,

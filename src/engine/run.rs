@@ -35,6 +35,8 @@ pub struct RunPlan {
     pub supersede: bool,
     /// Where progress is told.
     pub progress: Progress,
+    /// What its report is to say beforehand.
+    pub warnings: Vec<String>,
 }
 
 /// Runs the job over a window. The report is complete as far as the run came, whether it failed or not.
@@ -43,6 +45,7 @@ pub fn execute(context: &JobContext<'_>, plan: &RunPlan) -> (RunReport, Result<(
     let run = run_of(context, plan);
     let mut report = RunReport::new(&run.id, &context.job.config.job, plan.window, plan.now_msec);
     report.dry_run = plan.dry_run;
+    report.warnings.clone_from(&plan.warnings);
     let mut phases = Phases::new(plan.progress.clone());
     let stop = context.stop.child();
     let result = if plan.dry_run {

@@ -1,12 +1,14 @@
 //! How DataFusion is set up here, and what its failures mean to a job.
 
-use super::spill::{SpillFolder, disk_error, is_disk_full};
+use super::spill::{SpillFolder, disk_error};
+use crate::commit::is_disk_full;
+use crate::job::LimitsConfig;
 use datafusion::common::DataFusionError;
 use datafusion::config::SpillCompression;
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryPool, MemoryReservation};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 use etl_sdk::{Error, ErrorKind, Result};
 use std::error::Error as StdError;
@@ -53,8 +55,24 @@ pub(super) fn task_context(
     Ok((Arc::new(TaskContext::default().with_session_config(config).with_runtime(environment)), head_room))
 }
 
+/// What queries run in: they share `limits.memory` and spill to `limits.spill_folder`. Lists of files are not kept: they
+/// change with every run.
+pub(crate) fn query_environment(limits: &LimitsConfig) -> Result<Arc<RuntimeEnv>> {
+    let memory = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
+    let folder = SpillFolder::open(limits.spill_folder.clone())?;
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Custom(Arc::new(folder)))
+        .with_max_spill_merge_fan_in(MERGE_FAN_IN);
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+        .with_disk_manager_builder(disk)
+        .with_object_list_cache_limit(0)
+        .build_arc()
+        .map_err(|error| engine_error("set up the engine", error))
+}
+
 /// A failure of DataFusion in the job's words: memory and disk name the setting that bounds them.
-pub(super) fn engine_error(operation: &'static str, error: DataFusionError) -> Error {
+pub(crate) fn engine_error(operation: &'static str, error: DataFusionError) -> Error {
     if let Some(io) = io_cause(&error) {
         // Only the kind is kept of the inner error: its text is in the chain of `error`.
         return disk_error(operation, io.kind()).source(error);

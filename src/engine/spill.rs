@@ -1,5 +1,6 @@
 //! Spilled rows live in files without a name: however the process ends, nothing is left behind.
 
+use crate::commit::is_disk_full;
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result as EngineResult};
 use datafusion::execution::{SpillFile, SpillWriter, TempFileFactory};
@@ -170,11 +171,6 @@ impl SpillWriter for Writer {
     fn finish(&mut self) -> EngineResult<()> {
         self.0.flush().map_err(DataFusionError::IoError)
     }
-}
-
-/// Whether writing failed for want of space.
-pub(super) fn is_disk_full(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
 /// A failure of the disk that holds spilled rows.

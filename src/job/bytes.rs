@@ -97,15 +97,20 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not a length of time; write 90s, 15m, 2h, 3d or PT1H");
+        let no_length =
+            || format!("`{text}` has months or years, which have no fixed length; write days, such as P30D");
         let (body, iso) = match text.trim().strip_prefix('P') {
             Some(rest) => (rest.to_ascii_lowercase(), true),
             None => (text.trim().to_owned(), false),
         };
         let (mut seconds, mut digits, mut parts) = (0i64, String::new(), 0);
+        // Before the `T` of ISO 8601 an `M` is a month, after it a minute.
+        let mut is_date = iso;
         for character in body.chars() {
             match character {
                 '0'..='9' => digits.push(character),
-                't' if iso && digits.is_empty() => {}
+                't' if is_date && digits.is_empty() => is_date = false,
+                'm' | 'y' if is_date => return Err(no_length()),
                 _ => {
                     let unit = match character {
                         's' => 1,
@@ -196,8 +201,13 @@ mod tests {
             assert_eq!(text.parse(), Ok(Span { seconds }), "{text}");
         }
         assert_eq!(Span { seconds: 7_200 }.to_string(), "2h");
-        for wrong in ["", "5", "h", "P", "1y", "-1h", "99999999999999999999d"] {
+        for wrong in ["", "5", "h", "P", "PT", "1y", "-1h", "PT1HT1H", "99999999999999999999d"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong}");
+        }
+        assert_eq!("P1DT1M".parse(), Ok(Span { seconds: 86_460 }));
+        for month in ["P1M", "P1Y", "P1M1D", "P1YT1H"] {
+            let message = month.parse::<Span>().unwrap_err();
+            assert!(message.contains("no fixed length"), "{month}: {message}");
         }
     }
 }

@@ -4,9 +4,10 @@ use super::{ByteSize, DeadLetterLimits, Span};
 use crate::dead_letter::DeadLetterConfig;
 use crate::manifest::ManifestConfig;
 use crate::quality::QualityConfig;
+use crate::schedule::ScheduleConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
-use crate::storage::S3Config;
+use crate::storage::{RetryConfig, S3Config};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -50,6 +51,9 @@ pub struct JobConfig {
     /// Bounds that stop a run, and the resources it may take.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// How `run` goes on by itself when it is called without a window. Default: it needs a window.
+    #[serde(default)]
+    pub schedule: Option<ScheduleConfig>,
     /// Reserved for the catalog; not read yet.
     #[serde(default)]
     pub catalog: Option<Reserved>,
@@ -145,6 +149,10 @@ pub struct StateConfig {
     pub url: Option<String>,
     /// How to reach an `s3://` url. Default: the sink's settings.
     pub s3: Option<S3Config>,
+    /// The `job-latest.json` of a Spark pipeline that this job takes over from, or that others read: a file or an
+    /// `s3://bucket/key`, reached as `url` is. Without a watermark of its own, the first scheduled run starts where it
+    /// ends; it is written whenever the watermark moves, and so only after success. Default: none.
+    pub job_latest: Option<String>,
     /// How long a run holds its window after the runner was last heard of. It renews its hold while it lives, so this is
     /// how long others wait after a machine is lost. Default: `60s`.
     pub lease: Option<Span>,
@@ -165,8 +173,12 @@ pub struct LimitsConfig {
     /// elements read (`5%`) or a count (`1000`), for all of them or also by reason:
     /// `{all: 5%, reasons: {not_json: 100, wrong_type: 1%}}`. Default: no limit.
     pub dead_letters: Option<DeadLetterLimits>,
-    /// Memory for sorting and merging; beyond it, rows spill to disk. Default: `128MiB`.
+    /// Memory for sorting and merging; beyond it, rows spill to disk. Default: `128MiB`, and an eighth of
+    /// what the process may take where that is less.
     pub memory: ByteSize,
+    /// What the process may take in all. Threads and `memory` are lowered to fit, and a run that comes near it all the
+    /// same is stopped with an error. Default: the container's limit (cgroup), else none. Example: `2GiB`
+    pub memory_total: Option<ByteSize>,
     /// Worker threads. Default: one per core.
     pub threads: Option<usize>,
     /// Folder for spilled rows. Default: the system's temporary folder.
@@ -185,6 +197,8 @@ pub struct LimitsConfig {
     /// Input bytes (estimated after decompression) that one task takes at most. A task is what is done, or done again,
     /// as a whole; each writes its own files. Default: `192MiB`.
     pub task_bytes: ByteSize,
+    /// How often and how long a failing call of a bucket is tried again. Default: 10 attempts within `2m`.
+    pub retry: RetryConfig,
 }
 
 impl Default for LimitsConfig {
@@ -192,6 +206,7 @@ impl Default for LimitsConfig {
         Self {
             dead_letters: None,
             memory: ByteSize::mib(128),
+            memory_total: None,
             threads: None,
             spill_folder: None,
             record_bytes: ByteSize::mib(32),
@@ -200,6 +215,7 @@ impl Default for LimitsConfig {
             depth: 200,
             objects: 1_000_000,
             task_bytes: ByteSize::mib(192),
+            retry: RetryConfig::default(),
         }
     }
 }

@@ -35,7 +35,11 @@ pub struct Job {
 /// Fails with kind `Usage` for an override that is none and `Config` for all else, a missing file included; messages
 /// about the content begin with `file:line`.
 pub fn load(path: &Path, overrides: &[String], environment: Environment<'_>) -> Result<Job> {
-    let text = read(path)?;
+    load_text(read(path)?, path, overrides, environment)
+}
+
+/// As [`load`], of a text: `path` is the name that messages carry and that relative paths start from; no file is read.
+pub fn load_text(text: String, path: &Path, overrides: &[String], environment: Environment<'_>) -> Result<Job> {
     let name = path.display().to_string();
     let mut document = parse(&text, &name)?;
     for text in overrides {
@@ -207,7 +211,7 @@ state:
     #[test]
     fn faults_name_their_line_and_key() {
         type Case<'a> = (&'a str, &'a str, &'a str);
-        let cases: [Case<'_>; 13] = [
+        let cases: [Case<'_>; 16] = [
             ("layout: flat", "layuot: flat", "4: unknown key `source.layuot`"),
             ("layout: flat", "layout: flaty", "4: `source.layout` cannot be `flaty`"),
             (
@@ -232,6 +236,22 @@ state:
                 "- name: user-agent\n    table: event",
                 "- table: event",
                 "8: an enrichment needs a `name` or a `sql` file",
+            ),
+            (
+                "limits:",
+                "schedule: {every: 7h}\nlimits:",
+                "12: `schedule.every`: `7h` is not a length of windows; write 5m, 15m, 1h, 6h, 1d, 1w, 1mo or another \
+                 length that divides the day, or whole days, weeks or months",
+            ),
+            (
+                "limits:",
+                "schedule:\n  every: 1d\n  start: 2026-11-20T05\nlimits:",
+                "14: no window of 1d starts at 2026-11-20T05:00:00Z",
+            ),
+            (
+                "layout: flat",
+                "layout: hive-hourly\n  select: path\nschedule: {every: 15m}",
+                "6: windows of 15m need objects that are selected by time",
             ),
             ("limits:", "notify: {topic: x}\nlimits:", "12: the section `notify` is not there yet"),
             ("memory: 256MiB", "threads: 0", "13: `limits.threads` must be at least 1"),

@@ -17,5 +17,5 @@ pub(crate) use config::DEFAULT_LOOK_BACK;
 pub use config::{ComponentConfig, EnrichConfig, JobConfig, LimitsConfig, StateConfig, TableConfig};
 pub use environment::Environment;
 pub use limit::{DeadLetterLimit, DeadLetterLimits, Share};
-pub use load::{Job, load};
+pub use load::{Job, load, load_text};
 pub use schema::json_schema;

@@ -1,6 +1,6 @@
 //! `--set source.url=…`: replaces single values of the job file.
 
-use super::yaml::{Entry, Node, NodeKind, Place, parse_override};
+use super::yaml::{Entry, MAX_DEPTH, Node, NodeKind, Place, parse_override};
 use etl_sdk::{Error, ErrorKind, Result};
 
 /// Applies one override. Sections on the way are made when they are missing; whether the path means anything is
@@ -16,6 +16,9 @@ pub(crate) fn apply(document: &mut Node, text: &str) -> Result<()> {
     let keys: Vec<&str> = path.trim().split('.').collect();
     if keys.iter().any(|key| key.is_empty()) {
         return Err(usage());
+    }
+    if keys.len() > MAX_DEPTH {
+        return Err(Error::new(ErrorKind::Usage, format!("--set: a path of more than {MAX_DEPTH} keys")));
     }
     let mut node = document;
     for (depth, key) in keys.iter().enumerate() {
@@ -88,6 +91,7 @@ mod tests {
             ("a..b=1", "--set a..b=1: not an override"),
             ("enrich.2.name=z", "--set enrich.2.name=z: `enrich` has no `2`"),
             ("job.name=z", "--set job.name=z: `job` has no `name`"),
+            (&format!("{}a=z", "a.".repeat(100_000)), "--set: a path of more than 64 keys"),
         ] {
             let mut node = parse("job: j\nenrich: [{name: x}]\n", "job.yaml").unwrap();
             let error = apply(&mut node, text).unwrap_err();

@@ -3,6 +3,7 @@
 use super::yaml::wrong;
 use super::{EnrichConfig, Job};
 use crate::source::{Layout, Select};
+use crate::window::Instant;
 use etl_sdk::{Error, Result};
 use std::fmt;
 
@@ -16,6 +17,7 @@ impl Job {
         self.check_places()?;
         self.check_enrich()?;
         self.check_tables()?;
+        self.check_schedule()?;
         self.check_bounds()
     }
 
@@ -95,18 +97,44 @@ impl Job {
         Ok(())
     }
 
+    fn check_schedule(&self) -> Result<()> {
+        let Some(schedule) = &self.config.schedule else { return Ok(()) };
+        let every = schedule.every;
+        if self.config.source.select == Select::Path && !every.is_of_whole_hours() {
+            return Err(self
+                .wrong(
+                    &["schedule", "every"],
+                    format_args!("windows of {every} need objects that are selected by time"),
+                )
+                .hint("paths name an hour: write whole hours, or `source.select: modified`"));
+        }
+        if let Some(start) = schedule.start.filter(|start| !every.is_border(start.0)) {
+            let (before, after) = (Instant(every.floor(start.0)), Instant(every.after(start.0)));
+            return Err(self
+                .wrong(&["schedule", "start"], format_args!("no window of {every} starts at {}", String::from(start)))
+                .hint(format!("write {} or {}", String::from(before), String::from(after))));
+        }
+        if schedule.catch_up == 0 {
+            return Err(self.wrong(&["schedule", "catch_up"], "`schedule.catch_up` must be at least 1"));
+        }
+        Ok(())
+    }
+
     /// Zero of these stops every run before it reads anything.
     fn check_bounds(&self) -> Result<()> {
         let (limits, sink, manifest) = (&self.config.limits, &self.config.sink, &self.config.manifest);
         let bounds = [
             ("limits", "threads", limits.threads.map_or(1, |threads| threads as u64)),
             ("limits", "memory", limits.memory.0),
+            ("limits", "memory_total", limits.memory_total.map_or(1, |total| total.0)),
             ("limits", "record_bytes", limits.record_bytes.0),
             ("limits", "object_bytes", limits.object_bytes.0),
             ("limits", "expansion_ratio", u64::from(limits.expansion_ratio)),
             ("limits", "depth", u64::from(limits.depth)),
             ("limits", "objects", limits.objects),
             ("limits", "task_bytes", limits.task_bytes.0),
+            ("limits.retry", "attempts", u64::from(limits.retry.attempts)),
+            ("limits.retry", "stall", u64::try_from(limits.retry.stall.seconds).unwrap_or(0)),
             ("sink", "target_file_size", sink.target_file_size.0),
             ("sink", "row_group_rows", sink.row_group_rows as u64),
             ("sink", "row_group_bytes", sink.row_group_bytes.0),
@@ -116,7 +144,8 @@ impl Job {
         ];
         match bounds.iter().find(|(_, _, value)| *value == 0) {
             Some((section, key, _)) => {
-                Err(self.wrong(&[section, key], format_args!("`{section}.{key}` must be at least 1")))
+                let path: Vec<&str> = section.split('.').chain([*key]).collect();
+                Err(self.wrong(&path, format_args!("`{section}.{key}` must be at least 1")))
             }
             None => Ok(()),
         }

@@ -16,7 +16,7 @@ const MAX_NODES: usize = 100_000;
 /// Most bytes of text of one document, copies through aliases included.
 const MAX_TEXT_BYTES: usize = 16 << 20;
 /// Deepest nesting: a job file needs about six.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// Where a key or value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

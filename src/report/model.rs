@@ -1,4 +1,5 @@
-//! The run report as data. Field names are a contract: dashboards and the job's history read them.
+//! The run report as data. Field names are a contract: dashboards and the job's history read them. Reports of older
+//! versions are read too: a field that they do not have is empty.
 
 use crate::window::Window;
 use chrono::SecondsFormat;
@@ -12,6 +13,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// All that is known of a run at its end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RunReport {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -96,6 +98,7 @@ pub enum Status {
 
 /// A window as text, RFC 3339 in UTC.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WindowReport {
     /// First instant.
     pub start: String,
@@ -105,6 +108,7 @@ pub struct WindowReport {
 
 /// Input objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ObjectsReport {
     /// Seen in the listing.
     pub listed: u64,
@@ -120,6 +124,7 @@ pub struct ObjectsReport {
 
 /// Bytes in and out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct BytesReport {
     /// As stored.
     pub compressed: u64,
@@ -131,6 +136,7 @@ pub struct BytesReport {
 
 /// Rows of one step: `read + added = kept + filtered + dead`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct StepReport {
     /// Name of the step.
     pub name: String,
@@ -152,6 +158,7 @@ pub struct StepReport {
 
 /// What was written of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TableReport {
     /// Name of the table.
     pub name: String,
@@ -167,6 +174,7 @@ pub struct TableReport {
 
 /// An output file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FileReport {
     /// Name of its table.
     pub table: String,
@@ -182,6 +190,7 @@ pub struct FileReport {
 
 /// What could not be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DeadLetterReport {
     /// All of them.
     pub total: u64,
@@ -216,6 +225,7 @@ pub struct RuleResult {
 
 /// Hit rate of a cache.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CacheReport {
     /// Name of the cache.
     pub name: String,
@@ -229,6 +239,7 @@ pub struct CacheReport {
 
 /// What an enrichment says of its data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EnrichmentReport {
     /// The step.
     pub step: String,
@@ -238,6 +249,7 @@ pub struct EnrichmentReport {
 
 /// A part of the run and its time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PhaseReport {
     /// `list`, `read`, `merge`, `publish`.
     pub name: String,
@@ -247,6 +259,7 @@ pub struct PhaseReport {
 
 /// An error as data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ErrorReport {
     /// `usage`, `config`, `not_found`, `permission`, `unavailable`, `limit`, `gate`, `held`, `stopped` or
     /// `internal`.

@@ -376,6 +376,7 @@ mod tests {
           "version": "0.1.0",
           "dry_run": false,
           "revision": 0,
+          "amendment": 0,
           "resumed_tasks": 0,
           "objects": {
             "listed": 42,

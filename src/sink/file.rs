@@ -2,7 +2,7 @@
 
 use super::json;
 use super::{Compression, Format, SinkConfig};
-use crate::commit::{Closing, PendingStore, PendingWriter};
+use crate::commit::{Closing, DISK_FULL, PendingStore, PendingWriter, is_disk_full};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use etl_sdk::{Error, ErrorKind, Result};
@@ -155,18 +155,23 @@ impl OpenFile {
 /// An encoder's error in our words. When the store behind it failed, the kind is the store's: it decides whether the
 /// task is tried again.
 fn encode_error(operation: &str, path: &str, error: ParquetError) -> Error {
-    let kind = store_error_kind(&error);
-    Error::new(kind, operation).with("path", path).source(error)
+    let (kind, hint) = of_store(&error);
+    let failure = Error::new(kind, operation).with("path", path).source(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
-fn store_error_kind(error: &ParquetError) -> ErrorKind {
-    let ParquetError::External(cause) = error else { return ErrorKind::Internal };
-    let Some(io) = cause.downcast_ref::<std::io::Error>() else { return ErrorKind::Internal };
+/// The kind and hint of the store's failure.
+fn of_store(error: &ParquetError) -> (ErrorKind, Option<String>) {
+    let ParquetError::External(cause) = error else { return (ErrorKind::Internal, None) };
+    let Some(io) = cause.downcast_ref::<std::io::Error>() else { return (ErrorKind::Internal, None) };
     let ours = io.get_ref().and_then(|inner| (inner as &(dyn StdError + 'static)).downcast_ref::<Error>());
     match (ours, io.kind()) {
-        (Some(error), _) => error.kind(),
-        (None, std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) => ErrorKind::Limit,
-        (None, std::io::ErrorKind::PermissionDenied) => ErrorKind::Permission,
-        (None, _) => ErrorKind::Unavailable,
+        (Some(error), _) => (error.kind(), error.hint_text().map(str::to_owned)),
+        (None, kind) if is_disk_full(kind) => (ErrorKind::Limit, Some(DISK_FULL.to_owned())),
+        (None, std::io::ErrorKind::PermissionDenied) => (ErrorKind::Permission, None),
+        (None, _) => (ErrorKind::Unavailable, None),
     }
 }

@@ -89,7 +89,7 @@ pub(crate) fn push_part(path: &mut String, name: &str, value: Option<&str>) -> R
 }
 
 /// Names and values of a partition's path; `None` for null.
-pub(super) fn values(path: &str) -> Vec<(String, Option<String>)> {
+pub(crate) fn values(path: &str) -> Vec<(String, Option<String>)> {
     let parts = path.split('/').filter(|part| !part.is_empty());
     parts
         .filter_map(|part| part.split_once('='))

@@ -12,6 +12,7 @@ mod table;
 mod tests;
 
 pub use config::*;
+pub(crate) use hive::values as partition_values;
 pub(crate) use json::lines as json_lines;
 pub use spec::TableSinkSpec;
 pub use table::{STEP, TableSink, WrittenFile};

@@ -5,6 +5,8 @@ use super::pages::Pages;
 use super::prefixes::{hour_of, hours, prefixes};
 use super::{Layout, Select, SourceConfig};
 use crate::job::LimitsConfig;
+use crate::stop::Stop;
+use crate::storage::retry::{Backoff, unless_stalled};
 use crate::storage::{Storage, StorageKind, store_error};
 use crate::window::Window;
 use chrono::{DateTime, Utc};
@@ -138,9 +140,20 @@ async fn list_prefix(storage: &Storage, store: &AmazonS3, prefix: String, select
     let whole = join(storage.prefix(), &prefix)?;
     let mut listing = Listing::default();
     let mut pages = Pages::new(store, &whole);
-    while let Some(page) =
-        pages.next().await.map_err(|error| store_error("list the source", &storage.uri_of(&whole), error))?
-    {
+    let (operation, uri) = ("list the source", storage.uri_of(&whole));
+    // Whoever lists drops this when it is stopped.
+    let mut backoff = Backoff::new(storage.retry(), &Stop::default());
+    loop {
+        let page = unless_stalled(storage.retry(), operation, &uri, pages.next()).await;
+        let page = match page.and_then(|page| page.map_err(|error| store_error(operation, &uri, error))) {
+            Ok(Some(page)) => page,
+            Ok(None) => break,
+            Err(failure) => {
+                backoff.wait(failure).await?;
+                continue;
+            }
+        };
+        backoff.reset();
         for meta in page.objects {
             let key = below(storage.prefix(), &meta.location).to_owned();
             let found = Found { path: meta.location, etag: meta.e_tag, size: meta.size, modified: meta.last_modified };

@@ -28,4 +28,4 @@ pub use firehose::{ErrorPart, read_errors};
 pub use frame::Frame;
 pub use list::{InputObject, Listing, hour_of_object, list, skip};
 pub use open::{Opened, Opening, open};
-pub use read::{ObjectStats, read_object};
+pub use read::{ObjectStats, read_in_blocks, read_object};

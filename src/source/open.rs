@@ -3,7 +3,8 @@
 use super::InputObject;
 use super::folder::{failed, file_of};
 use crate::stop::Stop;
-use crate::storage::{Storage, StorageKind, store_error};
+use crate::storage::retry::{Backoff, Cause, Class, unless_stalled};
+use crate::storage::{RetryConfig, Storage, StorageKind, store_error};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -17,7 +18,6 @@ use std::error::Error as StdError;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,12 +25,6 @@ use tokio::task::AbortHandle;
 
 /// Most bytes of one object that are fetched and not read yet. A single chunk of the connection may exceed it.
 const BYTES_AHEAD: usize = 4 << 20;
-
-/// How often a broken connection is taken up again without a byte of progress.
-const ATTEMPTS: u32 = 5;
-
-/// Wait before the second attempt; doubles with each further one.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// An object on its way. Opening the next object before the current one is read to its end is all that prefetching
 /// takes: the first few MiB are fetched ahead, and dropping this (or the reader) stops it.
@@ -56,7 +50,9 @@ pub enum Opened {
 pub fn open(storage: &Storage, object: &InputObject, runtime: &Handle, stop: &Stop) -> Result<Opening> {
     Ok(Opening(match storage.kind() {
         StorageKind::Folder(_) => Origin::File(Checked { inner: open_file(storage, object)?, stop: stop.clone() }),
-        StorageKind::Bucket(_) => Origin::Bucket(fetch(get_from(storage.store(), &object.path), object, runtime, stop)),
+        StorageKind::Bucket(_) => {
+            Origin::Bucket(fetch(get_from(storage.store(), &object.path), object, storage.retry(), runtime, stop))
+        }
     }))
 }
 
@@ -108,6 +104,7 @@ fn open_file(storage: &Storage, object: &InputObject) -> Result<File> {
 fn changed(uri: &str) -> Error {
     Error::new(ErrorKind::Unavailable, "read an object")
         .with("uri", uri)
+        .source(Cause::lasting("it is not the object that was listed"))
         .hint("the object changed after it was listed; run the window again")
 }
 
@@ -123,13 +120,14 @@ fn get_from(store: &Arc<dyn ObjectStore>, path: &ObjectPath) -> Get {
     })
 }
 
-fn fetch(get: Get, object: &InputObject, runtime: &Handle, stop: &Stop) -> Fetched {
+fn fetch(get: Get, object: &InputObject, retry: &RetryConfig, runtime: &Handle, stop: &Stop) -> Fetched {
     let (sender, receiver) = unbounded_channel();
     let task = Fetch {
         get,
         uri: object.object.uri.clone(),
         etag: object.object.etag.clone(),
         size: object.size,
+        retry: *retry,
         sender,
         room: Arc::new(Semaphore::new(BYTES_AHEAD)),
     };
@@ -151,6 +149,7 @@ struct Fetch {
     uri: String,
     etag: Option<String>,
     size: u64,
+    retry: RetryConfig,
     sender: UnboundedSender<Result<(Bytes, OwnedSemaphorePermit), Failure>>,
     room: Arc<Semaphore>,
 }
@@ -164,14 +163,22 @@ enum Failure {
 enum Broken {
     /// Nobody reads any more.
     Unwanted,
-    Store(object_store::Error),
-    /// The connection ended early without an error.
-    Short,
+    Failure(Failure),
 }
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self::Failure(Failure::Error(error))
+    }
+}
+
+const OPERATION: &str = "read an object";
 
 impl Fetch {
     async fn run(self) {
-        let (mut at, mut attempt) = (0, 0);
+        let mut at = 0;
+        // The reader's end drops this task when the run is stopped.
+        let mut backoff = Backoff::new(&self.retry, &Stop::default());
         while at < self.size {
             let reached = at;
             let Err(broken) = self.stream(&mut at).await else { continue };
@@ -179,28 +186,16 @@ impl Fetch {
                 // The connection broke behind the last byte.
                 return;
             }
-            attempt = if at > reached { 1 } else { attempt + 1 };
+            if at > reached {
+                backoff.reset();
+            }
             let failure = match broken {
                 Broken::Unwanted => return,
-                Broken::Store(error) if is_archived(&error) => Failure::Archived,
-                Broken::Store(error) if attempt < ATTEMPTS && is_passing(&error) => {
-                    tokio::time::sleep(FIRST_WAIT * 2u32.pow(attempt - 1)).await;
-                    continue;
-                }
-                Broken::Short if attempt < ATTEMPTS => {
-                    tokio::time::sleep(FIRST_WAIT * 2u32.pow(attempt - 1)).await;
-                    continue;
-                }
-                Broken::Store(object_store::Error::Precondition { .. }) => Failure::Error(changed(&self.uri)),
-                Broken::Store(error) => {
-                    Failure::Error(store_error("read an object", &self.uri, error).with("offset", at))
-                }
-                Broken::Short => Failure::Error(
-                    Error::new(ErrorKind::Unavailable, "read an object")
-                        .with("uri", &self.uri)
-                        .with("offset", at)
-                        .with("size", self.size),
-                ),
+                Broken::Failure(Failure::Error(error)) => match backoff.wait(error).await {
+                    Ok(()) => continue,
+                    Err(error) => Failure::Error(error),
+                },
+                Broken::Failure(failure) => failure,
             };
             // A closed channel means that nobody wants to know.
             let _ = self.sender.send(Err(failure));
@@ -208,15 +203,19 @@ impl Fetch {
         }
     }
 
-    /// Sends the bytes from `at` to the end and moves `at` along.
+    /// Sends the bytes from `at` to the end and moves `at` along. The listed size says where the end is: a body that
+    /// is shorter is cut, even when its `Content-Length` agrees with it.
     async fn stream(&self, at: &mut u64) -> Result<(), Broken> {
         let options = GetOptions {
             range: (*at > 0).then_some(GetRange::Offset(*at)),
             if_match: self.etag.clone(),
             ..GetOptions::default()
         };
-        let mut chunks = (self.get)(options).await.map_err(Broken::Store)?;
-        while let Some(mut chunk) = chunks.try_next().await.map_err(Broken::Store)? {
+        let mut chunks = self.in_time((self.get)(options), *at).await?;
+        while let Some(mut chunk) = self.in_time(chunks.try_next(), *at).await? {
+            if chunk.len() as u64 > self.size - *at {
+                return Err(changed(&self.uri).into());
+            }
             while !chunk.is_empty() {
                 let part = chunk.split_to(chunk.len().min(BYTES_AHEAD));
                 let permits = u32::try_from(part.len()).map_err(|_| Broken::Unwanted)?;
@@ -225,13 +224,27 @@ impl Fetch {
                 self.sender.send(Ok((part, permit))).map_err(|_| Broken::Unwanted)?;
             }
         }
-        if *at < self.size { Err(Broken::Short) } else { Ok(()) }
+        if *at == self.size {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unavailable, OPERATION)
+            .with("uri", &self.uri)
+            .with("offset", *at)
+            .with("size", self.size)
+            .source(Cause::passing(Class::Truncated, "the store ended it early"))
+            .into())
     }
-}
 
-/// Whether the same call may succeed later. The store has already retried what it can see.
-fn is_passing(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::Generic { .. })
+    /// Waits for the store, though not for ever.
+    async fn in_time<T>(&self, call: impl Future<Output = object_store::Result<T>>, at: u64) -> Result<T, Broken> {
+        let result = unless_stalled(&self.retry, OPERATION, &self.uri, call).await;
+        match result.map_err(|error| error.with("offset", at))? {
+            Ok(done) => Ok(done),
+            Err(error) if is_archived(&error) => Err(Broken::Failure(Failure::Archived)),
+            Err(object_store::Error::Precondition { .. }) => Err(changed(&self.uri).into()),
+            Err(error) => Err(store_error(OPERATION, &self.uri, error).with("offset", at).into()),
+        }
+    }
 }
 
 /// An archived object is refused with `403 InvalidObjectState`, which the store's error carries only as text.
@@ -326,6 +339,10 @@ mod tests {
         }
     }
 
+    fn quick() -> RetryConfig {
+        RetryConfig { attempts: 3, ..RetryConfig::default() }
+    }
+
     fn put(runtime: &tokio::runtime::Runtime, store: &InMemory, bytes: Vec<u8>) -> Option<String> {
         runtime
             .block_on(store.put_opts(&"a".into(), PutPayload::from(bytes), object_store::PutOptions::default()))
@@ -340,7 +357,7 @@ mod tests {
         let bytes: Vec<u8> = (0..3 * BYTES_AHEAD + 17).map(|place| (place % 251) as u8).collect();
         let etag = put(&runtime, &store, bytes.clone());
         let object = object("a", bytes.len() as u64, etag);
-        let opening = Opening(Origin::Bucket(fetch(get(store), &object, runtime.handle(), &Stop::default())));
+        let opening = Opening(Origin::Bucket(fetch(get(store), &object, &quick(), runtime.handle(), &Stop::default())));
         let Ok(Opened::Reader(mut reader)) = opening.wait() else { panic!("not opened") };
         let mut read = Vec::new();
         reader.read_to_end(&mut read).unwrap();
@@ -355,20 +372,63 @@ mod tests {
         put(&runtime, &memory, b"second".to_vec());
         let store = Arc::new(memory) as Arc<dyn ObjectStore>;
         let listed = object("a", 5, etag);
-        let opening =
-            Opening(Origin::Bucket(fetch(get_from(&store, &listed.path), &listed, runtime.handle(), &Stop::default())));
+        let opening = Opening(Origin::Bucket(fetch(
+            get_from(&store, &listed.path),
+            &listed,
+            &quick(),
+            runtime.handle(),
+            &Stop::default(),
+        )));
         let error = opening.wait().err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.hint_text().is_some_and(|hint| hint.contains("changed")), "{error}");
 
         let gone = object("b", 5, None);
-        let opening =
-            Opening(Origin::Bucket(fetch(get_from(&store, &gone.path), &gone, runtime.handle(), &Stop::default())));
+        let opening = Opening(Origin::Bucket(fetch(
+            get_from(&store, &gone.path),
+            &gone,
+            &quick(),
+            runtime.handle(),
+            &Stop::default(),
+        )));
         assert_eq!(opening.wait().err().unwrap().kind(), ErrorKind::NotFound);
     }
 
     fn get(store: InMemory) -> Get {
         get_from(&(Arc::new(store) as Arc<dyn ObjectStore>), &"a".into())
+    }
+
+    /// Ends each answer in good order after `most` bytes.
+    fn cutting(store: InMemory, most: usize) -> Get {
+        let whole = get(store);
+        Box::new(move |options| {
+            let got = whole(options);
+            async move {
+                let first = got.await?.try_next().await?.unwrap_or_default();
+                Ok(futures::stream::iter([Ok(first.slice(..most.min(first.len())))]).boxed())
+            }
+            .boxed()
+        })
+    }
+
+    #[test]
+    fn a_body_that_is_shorter_than_listed_is_taken_up_and_a_longer_one_refused() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let bytes: Vec<u8> = (0..250).collect();
+        let read = |size: u64, most: usize| {
+            let store = InMemory::new();
+            let etag = put(&runtime, &store, bytes.clone());
+            let object = object("a", size, etag);
+            let opening = fetch(cutting(store, most), &object, &quick(), runtime.handle(), &Stop::default());
+            let Opened::Reader(mut reader) = Opening(Origin::Bucket(opening)).wait()? else { panic!("not opened") };
+            let mut read = Vec::new();
+            reader.read_to_end(&mut read).map(|_| read).map_err(|error| error.downcast::<Error>().unwrap())
+        };
+        assert_eq!(read(250, 100).unwrap(), bytes);
+        let never_whole = read(251, 250).unwrap_err();
+        assert_eq!(never_whole.kind(), ErrorKind::Unavailable);
+        let longer = read(249, 250).unwrap_err();
+        assert!(longer.hint_text().is_some_and(|hint| hint.contains("changed")), "{longer}");
     }
 
     /// Breaks each connection after `most` bytes.
@@ -392,7 +452,8 @@ mod tests {
         let bytes: Vec<u8> = (0..250).collect();
         let etag = put(&runtime, &store, bytes.clone());
         let object = object("a", 250, etag);
-        let opening = Opening(Origin::Bucket(fetch(breaking(store, 100), &object, runtime.handle(), &Stop::default())));
+        let opening =
+            Opening(Origin::Bucket(fetch(breaking(store, 100), &object, &quick(), runtime.handle(), &Stop::default())));
         let Ok(Opened::Reader(mut reader)) = opening.wait() else { panic!("not opened") };
         let mut read = Vec::new();
         reader.read_to_end(&mut read).unwrap();
@@ -405,7 +466,8 @@ mod tests {
         let store = InMemory::new();
         let etag = put(&runtime, &store, vec![1; 250]);
         let object = object("a", 250, etag);
-        let opening = Opening(Origin::Bucket(fetch(breaking(store, 0), &object, runtime.handle(), &Stop::default())));
+        let opening =
+            Opening(Origin::Bucket(fetch(breaking(store, 0), &object, &quick(), runtime.handle(), &Stop::default())));
         let error = opening.wait().err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("offset=0"), "{error}");
@@ -418,7 +480,7 @@ mod tests {
         let bytes = vec![7; 3 * BYTES_AHEAD];
         let etag = put(&runtime, &store, bytes.clone());
         let object = object("a", bytes.len() as u64, etag);
-        let opening = Opening(Origin::Bucket(fetch(get(store), &object, runtime.handle(), &Stop::default())));
+        let opening = Opening(Origin::Bucket(fetch(get(store), &object, &quick(), runtime.handle(), &Stop::default())));
         let Ok(Opened::Reader(mut reader)) = opening.wait() else { panic!("not opened") };
         drop(runtime);
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err();

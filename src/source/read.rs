@@ -45,8 +45,9 @@ pub fn read_object(
     read_in_blocks(&mut input, object, config, limits, visit, BLOCK)
 }
 
-/// As [`read_object`], with the size of a block for tests.
-pub(super) fn read_in_blocks(
+/// As [`read_object`], with the most plain bytes that are framed at a time. What is found does not depend on it: tests
+/// and the fuzz targets hold that.
+pub fn read_in_blocks(
     input: &mut dyn Read,
     object: &Arc<ObjectRef>,
     config: &SourceConfig,

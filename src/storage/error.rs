@@ -1,5 +1,6 @@
 //! Errors of a store in our words.
 
+use super::retry::{Class, class_of};
 use etl_sdk::{Error, ErrorKind};
 use std::error::Error as StdError;
 use std::fmt::{self, Write};
@@ -43,7 +44,7 @@ const MAY_NOT: &str = "the credentials in use may not do this; see the task role
 
 /// A store's error that prints each of its causes once: those of `object_store` repeat the text of their causes.
 #[derive(Debug)]
-struct StoreCause {
+pub(super) struct StoreCause {
     error: object_store::Error,
     text: String,
 }
@@ -61,6 +62,11 @@ impl StoreCause {
             cause = error.source();
         }
         Self { error, text }
+    }
+
+    /// What kind of passing failure it is; `None` for one that does not pass.
+    pub(super) fn class(&self) -> Option<Class> {
+        class_of(&self.error, &self.text, self.code())
     }
 
     /// The code in S3's answer. A listing's errors have no kind of their own: this is all there is to tell them apart.

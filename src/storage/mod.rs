@@ -2,10 +2,12 @@
 
 mod config;
 mod error;
+pub mod retry;
 mod sdk;
 
 pub use config::S3Config;
 pub use error::store_error;
+pub use retry::RetryConfig;
 pub use sdk::{sdk_client, sdk_error};
 
 use etl_sdk::{Error, Result};
@@ -26,6 +28,7 @@ pub struct Storage {
     store: Arc<dyn ObjectStore>,
     kind: StorageKind,
     prefix: ObjectPath,
+    retry: RetryConfig,
     /// How the bucket is reached; `None` for a folder.
     address: Option<Arc<sdk::BucketAddress>>,
 }
@@ -43,8 +46,13 @@ impl Storage {
     /// Opens a folder path, a `file://` url or an `s3://bucket/prefix` url. `base` is what relative folders start from.
     /// Nothing is read or created.
     pub fn open(url: &str, s3: &S3Config, base: &Path) -> Result<Self> {
+        Self::open_with(url, s3, base, &RetryConfig::default())
+    }
+
+    /// As [`Storage::open`], with the job's `limits.retry`.
+    pub fn open_with(url: &str, s3: &S3Config, base: &Path, retry: &RetryConfig) -> Result<Self> {
         if let Some(rest) = url.strip_prefix("s3://") {
-            return Self::bucket(url, rest, s3);
+            return Self::bucket(url, rest, s3, *retry);
         }
         let folder = match url.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => PathBuf::from(path),
@@ -64,11 +72,12 @@ impl Storage {
             store: Arc::new(LocalFileSystem::new()),
             kind: StorageKind::Folder(folder),
             prefix,
+            retry: *retry,
             address: None,
         })
     }
 
-    fn bucket(url: &str, rest: &str, s3: &S3Config) -> Result<Self> {
+    fn bucket(url: &str, rest: &str, s3: &S3Config, retry: RetryConfig) -> Result<Self> {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
             return Err(unknown_url(url));
@@ -77,6 +86,7 @@ impl Storage {
             .map_err(|error| Error::config("read the url's prefix").with("url", url).source(error))?;
         let mut builder = AmazonS3Builder::from_env()
             .with_bucket_name(bucket)
+            .with_retry(retry.of_client())
             .with_virtual_hosted_style_request(!s3.path_style)
             .with_client_options(
                 ClientOptions::new()
@@ -98,13 +108,8 @@ impl Storage {
             builder.build().map_err(|error| Error::config("set up the bucket").with("url", url).source(error))?,
         );
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self {
-            url,
-            store: Arc::clone(&store) as Arc<dyn ObjectStore>,
-            kind: StorageKind::Bucket(store),
-            prefix,
-            address,
-        })
+        let kind = StorageKind::Bucket(Arc::clone(&store));
+        Ok(Self { url, store, kind, prefix, retry, address })
     }
 
     /// The url as opened, without a slash at the end; folders as absolute paths.
@@ -115,6 +120,11 @@ impl Storage {
     /// The store. Its paths are whole keys: begin with [`Storage::prefix`].
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// How often and how long its calls are tried again.
+    pub fn retry(&self) -> &RetryConfig {
+        &self.retry
     }
 
     /// What is behind it.

@@ -1,6 +1,10 @@
 //! Windows of time: `[start, end)` in UTC.
 
 mod parse;
+mod split;
+
+pub use parse::{Instant, parse_instant};
+pub use split::{Every, MOST_WINDOWS, Tiles, split};
 
 use crate::job::Span;
 use chrono::{DateTime, Datelike, DurationRound, SecondsFormat, TimeDelta, Timelike, Utc};
@@ -44,11 +48,14 @@ impl Window {
     }
 
     /// The last whole span before `now`, counted from 1970-01-01T00:00Z: the last full hour of the clock for `1h`, the
-    /// day before for `1d`. Runs that start a little early or late take the same window, and consecutive ones tile.
+    /// day before for `1d`. Whole weeks begin on Monday, as those of [`Every`] do. Runs that start a little early or late take the same window, and consecutive ones tile.
     pub fn last(span: Span, now: DateTime<Utc>) -> Result<Self> {
         let length = TimeDelta::try_seconds(span.seconds).filter(|length| *length > TimeDelta::zero());
         let wrong = || refused(&span.to_string(), "a span is longer than nothing and reaches back to 1970 at most");
-        let end = length.and_then(|length| now.duration_trunc(length).ok()).ok_or_else(wrong)?;
+        let end = match Every::seconds(span.seconds) {
+            Ok(every) => every.floor(now),
+            Err(_) => length.and_then(|length| now.duration_trunc(length).ok()).ok_or_else(wrong)?,
+        };
         let start = length.and_then(|length| end.checked_sub_signed(length)).ok_or_else(wrong)?;
         Self::new(start, end)
     }
@@ -129,6 +136,7 @@ mod tests {
             (3_600, "2026-11-20T04:00:00Z/2026-11-20T05:00:00Z"),
             (900, "2026-11-20T05:00:00Z/2026-11-20T05:15:00Z"),
             (86_400, "2026-11-19T00:00:00Z/2026-11-20T00:00:00Z"),
+            (604_800, "2026-11-09T00:00:00Z/2026-11-16T00:00:00Z"),
         ] {
             assert_eq!(Window::last(Span { seconds }, now).unwrap().to_string(), window);
         }

@@ -2,8 +2,11 @@
 
 use super::{Window, refused};
 use crate::job::Span;
-use chrono::{DateTime, Months, NaiveDate, TimeDelta, Utc};
-use etl_sdk::{Error, Result};
+use chrono::{DateTime, Months, NaiveDate, SecondsFormat, TimeDelta, Utc};
+use etl_sdk::{Error, ErrorKind, Result};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 const FORMS: &str = "write START/END such as 2026-11-20T00:00Z/2026-11-20T01:00Z, START/PT1H, or one day, hour or \
                      month: 2026-11-20, 2026-11-20T05, 2026-11";
@@ -55,6 +58,48 @@ impl Window {
     }
 }
 
+/// Reads one instant, written as an end of a window is: `2026-11-20`, `2026-11-20T05`, `2026-11-20T05:30Z`. A day, month or
+/// year stands for its first instant. UTC unless it says otherwise; whole seconds.
+pub fn parse_instant(text: &str) -> Result<DateTime<Utc>> {
+    point(text.trim())
+        .map(|point| point.instant)
+        .ok_or_else(|| Error::new(ErrorKind::Usage, "read an instant").with("instant", text.trim()).hint(INSTANT_FORMS))
+}
+
+const INSTANT_FORMS: &str = "write 2026-11-20, 2026-11-20T05 or 2026-11-20T05:30:00Z; UTC, whole seconds";
+
+/// An instant in the job file; see [`parse_instant`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Instant(pub DateTime<Utc>);
+
+impl TryFrom<String> for Instant {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        parse_instant(&text).map(Self).map_err(|_| format!("`{text}` is not an instant; {INSTANT_FORMS}"))
+    }
+}
+
+impl From<Instant> for String {
+    fn from(instant: Instant) -> Self {
+        instant.0.to_rfc3339_opts(SecondsFormat::Secs, true)
+    }
+}
+
+impl JsonSchema for Instant {
+    fn schema_name() -> Cow<'static, str> {
+        "Instant".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An instant such as 2026-11-20, 2026-11-20T05 or 2026-11-20T05:30:00Z.",
+            "type": "string"
+        })
+    }
+}
+
 /// Keeps the text as it was written beside the window it reads as.
 fn named(error: Error, text: &str) -> Error {
     error.with("written", text)
@@ -73,13 +118,6 @@ fn whole(point: &Point) -> Option<Window> {
 }
 
 fn span(text: &str) -> Option<TimeDelta> {
-    // `P1M` is a month in ISO 8601 and has no fixed length; the job file's spans would read it as a minute.
-    if let Some(iso) = text.strip_prefix('P') {
-        let date = iso.split('T').next().unwrap_or_default();
-        if date.contains(['M', 'Y']) {
-            return None;
-        }
-    }
     let span: Span = text.parse().ok()?;
     TimeDelta::try_seconds(span.seconds)
 }

@@ -7,7 +7,9 @@
 )]
 
 pub mod events;
+pub mod fault_proxy;
 pub mod servers;
+pub mod world;
 
 use arrow::json::LineDelimitedWriter;
 use flate2::read::MultiGzDecoder;
@@ -150,7 +152,7 @@ pub struct Run {
 }
 
 /// The binary: the one built with the tests, or the one that `ETL_RUNNER` names.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     std::env::var_os("ETL_RUNNER").map_or_else(|| env!("CARGO_BIN_EXE_etl-runner").into(), PathBuf::from)
 }
 

@@ -82,7 +82,8 @@ impl PayloadDecoder {
             let status = self
                 .inflater
                 .decompress_vec(&member[body + consumed..], &mut self.inflated, FlushDecompress::None)
-                .map_err(|error| broken(&format!("is damaged: {error}")))?;
+                // What exactly the inflater says depends on how much room its buffer has left from earlier payloads.
+                .map_err(|_| broken("is damaged"))?;
             if self.inflated.len() > self.max_bytes {
                 return Err(bad(
                     "payload_too_large",
@@ -191,6 +192,18 @@ mod tests {
         let bomb = gzip(&vec![b'['; 10 << 20], false);
         assert_eq!(decode(&STANDARD.encode_to_string(&bomb), 1 << 20), Err("payload_too_large"));
         assert_eq!(decode("not base64!!", 100), Err("payload_not_base64"));
+    }
+
+    #[test]
+    fn what_is_said_of_damage_does_not_depend_on_earlier_payloads() {
+        // Found by the fuzz target: in the room that some payloads leave behind, the inflater finds something else wrong.
+        let data = include_str!("payload_damaged.txt").trim_end();
+        let fresh = PayloadDecoder::new(1 << 20).decode(data).map(str::to_owned);
+        for room in 1..16_000 {
+            let mut used = PayloadDecoder::new(1 << 20);
+            used.inflated.reserve_exact(room);
+            assert_eq!(used.decode(data).map(str::to_owned), fresh, "{room}");
+        }
     }
 
     #[test]

@@ -1,0 +1,222 @@
+//! `runs`: the runs of a job, the newest first, and the whole report of one.
+
+use super::run::runtime;
+use super::{Outcome, RunsRequest, process_environment};
+use crate::cli::Printer;
+use crate::engine::Places;
+use crate::job::load;
+use crate::query::{Kept, ReportFolder, ReportObject, Skipped, overlaps, shortened};
+use crate::report::columns::{Align, Columns};
+use crate::report::{RunReport, Status, bytes, count, seconds};
+use crate::window::Window;
+use bytes::Bytes;
+use etl_sdk::{Error, ErrorKind, Result};
+use futures::TryStreamExt;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Characters of an error that are shown in the list.
+const ERROR_SHOWN: usize = 60;
+
+/// What is kept of a report for the list.
+#[derive(Debug, Serialize)]
+struct Line {
+    report: String,
+    run_id: String,
+    job: String,
+    status: String,
+    window: crate::report::WindowReport,
+    now: String,
+    version: String,
+    dry_run: bool,
+    objects: u64,
+    records: u64,
+    rows: u64,
+    bytes_written: u64,
+    dead_letters: u64,
+    elapsed_seconds: f64,
+    cpu_seconds: f64,
+    peak_memory_bytes: u64,
+    warnings: Vec<String>,
+    error: Option<crate::report::ErrorReport>,
+}
+
+/// Prints the newest runs, or one report.
+pub fn run(request: &RunsRequest, printer: &Printer) -> Result<Outcome> {
+    let job = load(&request.job_file, &request.overrides, &process_environment)?;
+    let places = Places::open(&job)?;
+    let folder = ReportFolder::new(&places.state, &job.config.job);
+    let status = request.status.as_deref().map(known_status).transpose()?;
+    let window = request.window.as_deref().map(Window::parse).transpose()?;
+    let skipped = Skipped::default();
+    runtime()?.block_on(async {
+        let mut reports = folder.list().await?;
+        newest_first(&mut reports);
+        if let Some(run) = &request.show {
+            show(run, &folder, reports, &skipped, printer).await?;
+        } else {
+            let lines = newest(request.last, status, window, &folder, reports, &skipped).await?;
+            print(&lines, printer)?;
+        }
+        for note in skipped.notes() {
+            printer.warning(&note);
+        }
+        Ok(Outcome::Done)
+    })
+}
+
+/// The statuses are those of reports; the one who asks is told them when none fits.
+fn known_status(text: &str) -> Result<&str> {
+    let known = serde_json::from_value::<Status>(Value::from(text));
+    known
+        .map(|_| text)
+        .map_err(|error| Error::new(ErrorKind::Usage, "read the status").with("status", text).hint(error.to_string()))
+}
+
+/// By the instant of the run. Runs of one instant, told by `--now`, go by when their reports were written.
+fn newest_first(reports: &mut [ReportObject]) {
+    let age = |report: &ReportObject| (report.instant(), report.modified);
+    reports.sort_by(|left, right| age(right).cmp(&age(left)).then_with(|| left.name.cmp(&right.name)));
+}
+
+async fn newest(
+    most: usize,
+    status: Option<&str>,
+    window: Option<Window>,
+    folder: &ReportFolder,
+    mut reports: Vec<ReportObject>,
+    skipped: &Skipped,
+) -> Result<Vec<Line>> {
+    if let Some(window) = window {
+        let may = |own: Window| own.start < window.end && window.start < own.end;
+        reports.retain(|report| report.parsed.as_ref().is_none_or(|name| may(name.window)));
+    }
+    let mut lines = Vec::new();
+    let mut read = folder.read(reports, skipped);
+    // The rest is not fetched once there are enough.
+    while lines.len() < most {
+        let Some((report, bytes)) = read.try_next().await? else { break };
+        let Some(kept) = Kept::parse(&bytes) else {
+            skipped.add("run reports are unreadable", &folder.uri_of(&report));
+            continue;
+        };
+        let wanted =
+            status.is_none_or(|status| kept.status == status) && window.is_none_or(|window| overlaps(&kept, window));
+        if wanted {
+            lines.push(line(report.name, kept));
+        }
+    }
+    Ok(lines)
+}
+
+fn line(report: String, kept: Kept<'_>) -> Line {
+    Line {
+        report,
+        rows: kept.rows(),
+        run_id: kept.run_id,
+        job: kept.job,
+        status: kept.status,
+        window: kept.window,
+        now: kept.now,
+        version: kept.version,
+        dry_run: kept.dry_run,
+        objects: kept.objects.read,
+        records: kept.records,
+        bytes_written: kept.bytes.written,
+        dead_letters: kept.dead_letters.total,
+        elapsed_seconds: kept.elapsed_seconds,
+        cpu_seconds: kept.cpu_seconds,
+        peak_memory_bytes: kept.peak_memory_bytes,
+        warnings: kept.warnings,
+        error: kept.error,
+    }
+}
+
+fn print(lines: &[Line], printer: &Printer) -> Result<()> {
+    use Align::{Left, Right};
+    if printer.is_json() {
+        return printer.json(&lines);
+    }
+    if lines.is_empty() {
+        return printer.result("no runs\n");
+    }
+    let mut columns = Columns::new(&[Left, Left, Right, Right, Right, Right, Right, Left, Left]);
+    columns
+        .row(["window", "status", "rows", "dead letters", "time", "CPU", "memory", "when", "error"].map(str::to_owned));
+    for line in lines {
+        let error = line.error.as_ref().map_or("", |error| error.message.as_str());
+        columns.row([
+            short_window(&line.window),
+            line.status.clone(),
+            count(line.rows),
+            count(line.dead_letters),
+            seconds(line.elapsed_seconds),
+            seconds(line.cpu_seconds),
+            bytes(line.peak_memory_bytes),
+            whole_seconds(&line.now),
+            shortened(error, ERROR_SHOWN),
+        ]);
+    }
+    printer.result(&columns.render(0))?;
+    printer.note("`--show RUN` prints the whole report of one: by its window, or by its run id as in --output json");
+    Ok(())
+}
+
+/// `2026-11-20T05:00Z/06:00Z`: what the ends have in common is said once.
+fn short_window(window: &crate::report::WindowReport) -> String {
+    let short = |instant: &str| match instant.strip_suffix(":00Z") {
+        Some(minutes) => format!("{minutes}Z"),
+        None => instant.to_owned(),
+    };
+    let (start, end) = (short(&window.start), short(&window.end));
+    match (start.split_once('T'), end.split_once('T')) {
+        (Some((day, _)), Some((same, hour))) if day == same => format!("{start}/{hour}"),
+        _ => format!("{start}/{end}"),
+    }
+}
+
+/// `2026-11-20T05:00:00.250Z` without its fraction.
+fn whole_seconds(instant: &str) -> String {
+    instant.split_once('.').map_or_else(|| instant.to_owned(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+/// Prints the newest report of a run.
+async fn show(
+    run: &str,
+    folder: &ReportFolder,
+    mut reports: Vec<ReportObject>,
+    skipped: &Skipped,
+    printer: &Printer,
+) -> Result<()> {
+    let window = Window::parse(run).ok();
+    reports.retain(|report| {
+        let name = report.parsed.as_ref();
+        report.name == run || name.is_some_and(|name| name.run_id == run || Some(name.window) == window)
+    });
+    let attempts = reports.len();
+    let mut read = folder.read(reports, skipped);
+    let Some((report, bytes)) = read.try_next().await? else {
+        return Err(Error::new(ErrorKind::NotFound, "find the run")
+            .with("run", run)
+            .hint("`etl-runner runs FILE --output json` prints the run ids"));
+    };
+    print_report(&folder.uri_of(&report), &bytes, printer)?;
+    if attempts > 1 {
+        printer.note(&format!(
+            "the newest of {attempts} attempts: {}; `etl-runner sql FILE \"select report, now, status from runs\"` names all",
+            report.name
+        ));
+    }
+    Ok(())
+}
+
+fn print_report(uri: &str, bytes: &Bytes, printer: &Printer) -> Result<()> {
+    let wrong = |error: serde_json::Error| Error::config("read the run report").with("uri", uri).source(error);
+    if printer.is_json() {
+        // As it was kept, with what this version does not know.
+        return printer.json(&serde_json::from_slice::<Value>(bytes).map_err(wrong)?);
+    }
+    let report: RunReport = serde_json::from_slice(bytes)
+        .map_err(|error| wrong(error).hint("another version may have written it: --output json prints it as it is"))?;
+    printer.report(&report)
+}

@@ -1,0 +1,71 @@
+//! A kept report as queries see it: what most of them need is read, long lists only when they are asked for.
+
+use crate::report::{
+    BytesReport, DeadLetterReport, ErrorReport, FileReport, ObjectsReport, StepReport, TableReport, WindowReport,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A run report, of this version or another: a field it does not have is empty, a field that is not known here is
+/// skipped. `status` is text, so that a status of a newer version is read too.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the fields are those of RunReport")]
+pub struct Kept<'a> {
+    pub run_id: String,
+    pub job: String,
+    pub status: String,
+    pub window: WindowReport,
+    pub now: String,
+    pub version: String,
+    pub dry_run: bool,
+    pub revision: Option<u64>,
+    pub resumed_tasks: Option<u64>,
+    pub objects: ObjectsReport,
+    pub bytes: BytesReport,
+    pub records: u64,
+    #[serde(borrow)]
+    steps: Option<&'a RawValue>,
+    pub tables: Vec<TableReport>,
+    #[serde(borrow)]
+    files: Option<&'a RawValue>,
+    pub dead_letters: DeadLetterReport,
+    pub elapsed_seconds: f64,
+    pub cpu_seconds: f64,
+    pub peak_memory_bytes: u64,
+    pub warnings: Vec<String>,
+    pub error: Option<ErrorReport>,
+}
+
+impl<'a> Kept<'a> {
+    /// Reads a report. `None` when the bytes are not one.
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let kept: Self = serde_json::from_slice(bytes).ok()?;
+        // Every field may be missing, so any JSON object would do.
+        (!kept.run_id.is_empty()).then_some(kept)
+    }
+
+    /// Rows of all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// The ledger. `None` when it is not one.
+    pub fn steps(&self) -> Option<Vec<StepReport>> {
+        list(self.steps)
+    }
+
+    /// The files. `None` when they are none.
+    pub fn files(&self) -> Option<Vec<FileReport>> {
+        list(self.files)
+    }
+}
+
+fn list<T: for<'de> Deserialize<'de>>(raw: Option<&RawValue>) -> Option<Vec<T>> {
+    raw.map_or_else(|| Some(Vec::new()), |raw| serde_json::from_str(raw.get()).ok())
+}
+
+/// Microseconds since 1970 of an RFC 3339 text.
+pub(super) fn micros(text: &str) -> Option<i64> {
+    chrono::DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.timestamp_micros())
+}

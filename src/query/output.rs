@@ -1,0 +1,185 @@
+//! The job's output tables, read where the runs wrote them.
+//!
+//! The engine's own table over a folder takes hidden files for data, keeps lists of files, and reads a null partition as
+//! the text that stands for it in the path; so the files are listed here.
+
+use super::prune::{may_match, pushdown};
+use super::reports::Skipped;
+use super::runs::{Scan, external};
+use crate::sink::{Format, TableSinkSpec, partition_values};
+use crate::storage::{Storage, store_error};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Result as EngineResult, ScalarValue};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, JsonSource, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use futures::{StreamExt, TryStreamExt, future};
+use object_store::ObjectMeta;
+use object_store::path::Path as ObjectPath;
+use std::sync::Arc;
+
+/// Files whose names are looked at together.
+const LOOKED_AT_ONCE: usize = 4_096;
+
+/// A table that runs of the job wrote. Its columns are those of the job file as it is now: a column that older files
+/// do not have is null in their rows.
+#[derive(Debug)]
+pub struct OutputTable {
+    sink: Storage,
+    store: ObjectStoreUrl,
+    folder: ObjectPath,
+    format: Format,
+    schema: TableSchema,
+    partitions: Vec<String>,
+    skipped: Skipped,
+}
+
+/// A file of the table, with the texts of its partition.
+struct Found {
+    meta: ObjectMeta,
+    partition: Vec<Option<String>>,
+}
+
+impl OutputTable {
+    /// The table of `spec` under `sink`, which the engine knows as `store`; nothing is read. Files that lie in other
+    /// partitions than the job's are counted in `skipped`.
+    pub fn new(sink: &Storage, store: ObjectStoreUrl, format: Format, spec: &TableSinkSpec, skipped: Skipped) -> Self {
+        let partitions: Vec<String> = spec.partition_names().map(str::to_owned).collect();
+        let fields: Vec<FieldRef> =
+            partitions.iter().map(|name| Arc::new(Field::new(name, DataType::Utf8, true))).collect();
+        Self {
+            sink: sink.clone(),
+            store,
+            folder: sink.prefix().clone().join(spec.table()),
+            format,
+            schema: TableSchema::builder(Arc::clone(spec.output())).with_table_partition_cols(fields).build(),
+            partitions,
+            skipped,
+        }
+    }
+
+    /// Names of the partition columns, outermost first. They are text, and come behind the other columns.
+    pub fn partitions(&self) -> &[String] {
+        &self.partitions
+    }
+
+    fn find(&self, meta: ObjectMeta) -> Option<Found> {
+        let below = meta.location.as_ref().strip_prefix(self.folder.as_ref())?.trim_start_matches('/');
+        let (folders, file) = below.rsplit_once('/').unwrap_or(("", below));
+        // The rule of Spark and Hive for what is no data.
+        let hidden = |part: &str| part.starts_with('.') || (part.starts_with('_') && !part.contains('='));
+        if below.split('/').any(hidden) || meta.size == 0 || !file.ends_with(self.ending()) {
+            return None;
+        }
+        let values = partition_values(folders);
+        let fits = values.len() == self.partitions.len()
+            && folders.split('/').filter(|part| !part.is_empty()).count() == values.len()
+            && values.iter().zip(&self.partitions).all(|((name, _), expected)| name == expected);
+        if !fits {
+            self.skipped.add("files are in other partitions than the job's", &self.sink.uri_of(&meta.location));
+            return None;
+        }
+        Some(Found { meta, partition: values.into_iter().map(|(_, value)| value).collect() })
+    }
+
+    fn ending(&self) -> &'static str {
+        match self.format {
+            Format::Parquet => ".parquet",
+            Format::Json => ".json",
+        }
+    }
+
+    /// The files that `filters` about the partitions do not rule out.
+    async fn files(&self, state: &dyn Session, filters: &[Expr]) -> EngineResult<Vec<PartitionedFile>> {
+        let listing = self.sink.store().list(Some(&self.folder));
+        let failed = |error| external(store_error("list the table", &self.sink.uri_of(&self.folder), error));
+        let found = listing.map_err(failed).try_filter_map(|meta| future::ready(Ok(self.find(meta))));
+        let mut chunks = found.try_chunks(LOOKED_AT_ONCE).boxed();
+        let mut files = Vec::new();
+        while let Some(chunk) = chunks.try_next().await.map_err(|error| error.1)? {
+            let keep = may_match(state, filters, &self.names(&chunk)?)?;
+            for (found, _) in chunk.into_iter().zip(keep).filter(|(_, keep)| *keep) {
+                let values = found.partition.into_iter().map(ScalarValue::Utf8).collect();
+                files.push(PartitionedFile::from(found.meta).with_partition_values(values));
+            }
+        }
+        Ok(files)
+    }
+
+    fn names(&self, chunk: &[Found]) -> EngineResult<RecordBatch> {
+        let column = |place: usize| -> ArrayRef {
+            Arc::new(chunk.iter().map(|found| found.partition.get(place).cloned().flatten()).collect::<StringArray>())
+        };
+        let columns = (0..self.partitions.len()).map(column).collect();
+        let schema = Arc::new(Schema::new(self.schema.table_partition_cols().clone()));
+        let options = RecordBatchOptions::new().with_row_count(Some(chunk.len()));
+        Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+    }
+
+    async fn plan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        let files = self.files(state, filters).await?;
+        if files.is_empty() {
+            let schema = match projection {
+                Some(places) => Arc::new(self.schema().project(places)?),
+                None => self.schema(),
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let source: Arc<dyn FileSource> = match self.format {
+            Format::Parquet => Arc::new(ParquetSource::new(self.schema.clone())),
+            Format::Json => Arc::new(JsonSource::new(self.schema.clone())),
+        };
+        let groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        let config = FileScanConfigBuilder::new(self.store.clone(), source)
+            .with_file_groups(groups)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+impl TableProvider for OutputTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.schema.table_schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
+        let told: Vec<&str> = self.partitions.iter().map(String::as_str).collect();
+        Ok(pushdown(filters, &told))
+    }
+
+    fn scan<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        state: &'life1 dyn Session,
+        projection: Option<&'life2 Vec<usize>>,
+        filters: &'life3 [Expr],
+        limit: Option<usize>,
+    ) -> Scan<'async_trait>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
+        Box::pin(self.plan(state, projection, filters, limit))
+    }
+}

@@ -1,0 +1,13 @@
+//! Which windows a scheduled run takes. Decided from the log's state, the clock and the job file; nothing is read here.
+
+mod config;
+mod due;
+mod job_latest;
+mod late;
+#[cfg(test)]
+mod tests;
+
+pub use config::{DEFAULT_BUFFER, ScheduleConfig};
+pub use due::{Coverage, Due, DueReason, DueWindow, Origin, closed_until, coverage, due};
+pub use job_latest::JobLatest;
+pub use late::candidates;

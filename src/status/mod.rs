@@ -1,0 +1,12 @@
+//! What is known of a job's windows: done, failed, running, missing. From the log's state and the leases; nothing is read
+//! here.
+
+mod grid;
+mod list;
+mod model;
+#[cfg(test)]
+mod tests;
+
+pub use grid::grid;
+pub use list::{failures, list, summary};
+pub use model::{FailureReport, LateReport, RunningReport, Scope, StatusReport, WindowReport, WindowStatus, build};
