@@ -38,7 +38,9 @@ pub fn run(request: &DropRequest, printer: &Printer) -> Result<Outcome> {
     if is_meant {
         let mut warnings = Vec::new();
         open = drop_letters(&context, window, reason, wait, &mut warnings)?;
-        warnings.iter().for_each(|warning| printer.warning(warning));
+        for warning in &warnings {
+            printer.warning(warning);
+        }
     }
     if printer.is_json() {
         printer.json(&json!({"drop": {"window": window, "dropped": is_meant, "reasons": open}}))?;

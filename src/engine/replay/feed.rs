@@ -136,8 +136,8 @@ impl<'f, 's> Feed<'f, 's> {
     }
 
     /// Takes an open dead letter. Those of one object come one behind the other, so each object is read once.
-    pub fn letter(&mut self, line: u64, letter: Letter) -> Result<()> {
-        let wanted = match wanted(self.shared.pipeline.transformer.as_ref(), line, &letter) {
+    pub fn letter(&mut self, line: u64, letter: &Letter) -> Result<()> {
+        let wanted = match wanted(self.shared.pipeline.transformer.as_ref(), line, letter) {
             Ok(wanted) => wanted,
             Err(left) => {
                 self.leave(left, 1);
@@ -156,7 +156,7 @@ impl<'f, 's> Feed<'f, 's> {
                 at.wanted.push(wanted);
                 Ok(())
             }
-            Err(left) => self.copy(wanted, &letter, left),
+            Err(left) => self.copy(wanted, letter, left),
         }
     }
 

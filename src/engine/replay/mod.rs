@@ -287,7 +287,7 @@ impl<'a> Replay<'a> {
                     let state = self.kept.state_of(commit, path, line, &letter.reason_code);
                     let meant = reason.is_none_or(|reason| reason == letter.reason_code);
                     if meant && state == LetterState::Open {
-                        feed.letter(line, letter)?;
+                        feed.letter(line, &letter)?;
                     }
                     Ok(ControlFlow::Continue(()))
                 })?;
@@ -348,7 +348,7 @@ pub fn forgotten(
         let detail = CommitDetail::read(context.objects(), &commit.detail, &commit.detail_hash)?;
         if !detail.replayed_objects.is_empty() {
             warnings.push(format!(
-                "{} replayed Firehose records of {of} are no longer in the output: replay them again with \
+                "{} replayed Firehose records of {of} are not in the output of this run: replay them again with \
                  `etl-runner dead-letters replay JOB --firehose URL --window {window}`",
                 commit.counts.records
             ));
