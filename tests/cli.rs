@@ -48,21 +48,22 @@ fn help_shows_examples_and_exit_codes() {
            etl-runner --window <WINDOW> --job <FILE> [OPTIONS]
 
     Commands:
-      run       Run a job over one window, or over those that its schedule says
-      plan      Show what a run would read and write
-      backfill  Run a job over many windows of the past
-      status    Show which windows are done, missing, failed or running
-      retry     Run failed windows again
-      state     Show, set, export or import the watermark
-      runs      Show the runs of a job, the newest first, or the whole report of one
-      sql       Ask the tables of a job in SQL: its runs, their ledgers, files and dead letters, and
-                what they wrote
-      check     Check a job file and all that it names, offline
-      gc        Show what stopped and killed runs left behind, and remove it with --apply
-      list      List the transformers and enrichments that a job may name
-      explain   Explain a transformer, an enrichment, or a section or key of the job file
-      schema    Print the JSON Schema of the job file
-      help      Print this message or the help of the given subcommand(s)
+      run           Run a job over one window, or over those that its schedule says
+      plan          Show what a run would read and write
+      backfill      Run a job over many windows of the past
+      status        Show which windows are done, missing, failed or running
+      retry         Run failed windows again
+      state         Show, set, export or import the watermark
+      runs          Show the runs of a job, the newest first, or the whole report of one
+      sql           Ask the tables of a job in SQL: its runs, their ledgers, files and dead letters, and
+                    what they wrote
+      dead-letters  Look at dead letters, replay or drop them
+      check         Check a job file and all that it names, offline
+      gc            Show what stopped and killed runs left behind, and remove it with --apply
+      list          List the transformers and enrichments that a job may name
+      explain       Explain a transformer, an enrichment, or a section or key of the job file
+      schema        Print the JSON Schema of the job file
+      help          Print this message or the help of the given subcommand(s)
 
     Options:
           --job <FILE>
