@@ -107,7 +107,7 @@ fn elements(payload: &str) -> Option<u64> {
 fn transform(worker: &mut dyn TransformerWorker, ordinal: u32, line: &[u8]) -> Output {
     let object = Arc::new(ObjectRef { uri: "/raw/a".to_owned(), etag: None, ordinal });
     let mut out = Output::default();
-    let record = RawRecord { object: &object, offset: 7, index: None, bytes: line };
+    let record = RawRecord { object: &object, offset: 7, index: None, bytes: line, only: None };
     worker.transform(&record, &mut out).expect("a bad record is no error");
     worker.finish_task(&mut out).expect("a bad record is no error");
     out
