@@ -85,9 +85,9 @@ impl Gate {
         if turn == Turn::Done { answer.ok_or(()) } else { Err(()) }
     }
 
-    fn end(&self) {
-        self.state.lock().unwrap().ended += 1;
-        self.changed.notify_all();
+    /// Counts the runner as ended when the guard goes, also by a panic.
+    fn runner(&self) -> Ending<'_> {
+        Ending(self)
     }
 
     /// Gives turns until all runners have ended.
@@ -111,6 +111,15 @@ impl Gate {
             state.turn = Some((runner, turn));
             self.changed.notify_all();
         }
+    }
+}
+
+struct Ending<'a>(&'a Gate);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().unwrap().ended += 1;
+        self.0.changed.notify_all();
     }
 }
 
@@ -336,11 +345,10 @@ impl Attempt {
         let name = format!("{}.r{revision}", window.id());
         let id = format!("{revision}-{input}");
         let books = Books { log: &self.log, tables: &self.files, dead_letters: &self.files };
-        books.clean_up(&state, &window, &id, &name)?;
+        let state = books.clean_up(state, &window, &id, &name)?;
         let plan = PlanRecord { now_msec: 0, name: name.clone(), tasks: TASKS, inputs: input.to_string() };
         let (work, _) = Work::open(self.log.objects(), &window, &id, plan)?;
-        let mut results = books.finished(&window, &work)?;
-        let state = books.unchanged(&window, &state)?;
+        let (mut results, state) = books.finished(state, &window, &work)?;
         for task in (0..TASKS).filter(|task| !results.contains_key(task)).collect::<Vec<_>>() {
             let result = self.task(task, &name)?;
             let held = work.register(result.clone())?;
@@ -438,9 +446,9 @@ fn race(jobs: &[Job], seed: u64) {
             for (runner, job) in wave.iter().enumerate() {
                 let (world, gate) = (&world, &gate);
                 scope.spawn(move || {
+                    let _ending = gate.runner();
                     // Whether it wins, loses or dies is up to the turns; what must hold is checked at the end.
                     let _ = Attempt::new(world, gate, runner, *job).run();
-                    gate.end();
                 });
             }
             gate.direct(&mut random, true);
@@ -457,10 +465,8 @@ fn calm(world: &World, job: Job, seed: u64) {
     gate.state.lock().unwrap().runners = 1;
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            let attempt = Attempt::new(world, &gate, 0, job);
-            let result = settle(&attempt, job, seed);
-            gate.end();
-            result
+            let _ending = gate.runner();
+            settle(&Attempt::new(world, &gate, 0, job), job, seed);
         });
         gate.direct(&mut fastrand::Rng::with_seed(0), false);
         thread.join().unwrap();

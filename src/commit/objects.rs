@@ -73,7 +73,8 @@ impl Objects {
             root: None,
             runtime,
             stop: Stop::default(),
-            retry: RetryConfig::default(),
+            // A runner that was killed must not try again.
+            retry: RetryConfig { attempts: 1, ..RetryConfig::default() },
         }
     }
 

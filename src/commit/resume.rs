@@ -23,14 +23,15 @@ pub struct Books<'a> {
 
 impl Books<'_> {
     /// Gives up what runs with another plan than `id` left behind. The fence comes first: one of them may only be asleep.
-    /// `name` is that of the files of the run that asks.
-    pub fn clean_up(&self, state: &JobState, window: &Window, id: &str, name: &str) -> Result<()> {
+    /// `name` is that of the files of the run that asks. Gives the state to go on from.
+    pub fn clean_up(&self, state: Arc<JobState>, window: &Window, id: &str, name: &str) -> Result<Arc<JobState>> {
         let stale = work::others(self.log.objects(), window, id)?;
         // The files of a commit that is not published are among them: it is published first, or replaced.
         if stale.is_empty() || state.unpublished.values().any(|commit| commit.window == *window) {
-            return Ok(());
+            return Ok(state);
         }
-        self.fence(window, "the job, its input or the program changed since the run that left it behind")?;
+        let why = "the job, its input or the program changed since the run that left it behind";
+        let state = self.fence(&state, window, why)?;
         for work in stale {
             let plan = work.plan()?;
             for result in work.results()?.values() {
@@ -44,40 +45,52 @@ impl Books<'_> {
             }
             work.remove()?;
         }
-        Ok(())
+        Ok(state)
     }
 
-    /// The results that an earlier run with the same plan left behind and that are whole. Those that are not are
+    /// The results that an earlier run with the same plan left behind and that are whole, and the state to go on from: they
+    /// were read after it, so whoever gives them up later is in the way of the commit. Those that are not whole are
     /// forgotten, behind a fence.
-    pub fn finished(&self, window: &Window, work: &Work) -> Result<BTreeMap<u64, TaskResult>> {
-        let mut results = work.results()?;
+    pub fn finished(
+        &self,
+        mut state: Arc<JobState>,
+        window: &Window,
+        work: &Work,
+    ) -> Result<(BTreeMap<u64, TaskResult>, Arc<JobState>)> {
+        loop {
+            let results = work.results()?;
+            let broken = self.broken(work, &results)?;
+            if broken.is_empty() {
+                return Ok((results, state));
+            }
+            state = self.fence(&state, window, "pending files of finished tasks are gone")?;
+            for result in broken {
+                self.give_up(result)?;
+                work.forget(result.task)?;
+            }
+            // What was read before the fence may have been given up behind another one: it is read again.
+        }
+    }
+
+    fn broken<'r>(&self, work: &Work, results: &'r BTreeMap<u64, TaskResult>) -> Result<Vec<&'r TaskResult>> {
+        let files: Vec<_> = results.values().flat_map(|result| result.pending().0).collect();
+        let dead_letters: Vec<_> = results.values().filter_map(|result| result.pending().1).collect();
+        let mut files = self.tables.exists(&files)?.into_iter();
+        let mut dead_letters = self.dead_letters.exists(&dead_letters)?.into_iter();
         let mut broken = Vec::new();
-        for (task, result) in &results {
-            let (files, dead_letters) = result.pending();
-            let dead_letters: Vec<_> = dead_letters.into_iter().collect();
-            let there = |found: Vec<bool>| found.into_iter().all(|there| there);
-            let whole = there(self.tables.exists(&files)?)
-                && there(self.dead_letters.exists(&dead_letters)?)
-                && work.has_rows(result)?;
-            if !whole {
-                broken.push(*task);
+        for result in results.values() {
+            let (own, letters) = result.pending();
+            let files_there = files.by_ref().take(own.len()).fold(true, |all, there| all && there);
+            let letters_there = letters.is_none() || dead_letters.next().unwrap_or(false);
+            if !files_there || !letters_there || !work.has_rows(result)? {
+                broken.push(result);
             }
         }
-        if broken.is_empty() {
-            return Ok(results);
-        }
-        self.fence(window, "pending files of finished tasks are gone")?;
-        for task in broken {
-            if let Some(result) = results.remove(&task) {
-                self.give_up(&result)?;
-                work.forget(task)?;
-            }
-        }
-        Ok(results)
+        Ok(broken)
     }
 
     /// The state as of now, if nobody has committed the window since `before`.
-    pub fn unchanged(&self, window: &Window, before: &JobState) -> Result<Arc<JobState>> {
+    fn unchanged(&self, window: &Window, before: &JobState) -> Result<Arc<JobState>> {
         let now = self.log.refresh()?;
         let same = now.window(window).next_revision() == before.window(window).next_revision();
         if same && now.overlapping(window) == before.overlapping(window) {
@@ -88,10 +101,12 @@ impl Books<'_> {
             .hint("nothing was read; run the window again to replace its rows"))
     }
 
-    fn fence(&self, window: &Window, reason: &str) -> Result<()> {
+    /// From here on no run that began earlier can commit the window. One that has done so since `state` was read owns what
+    /// was about to be given up: then it must stay. Gives the state behind the fence.
+    fn fence(&self, state: &JobState, window: &Window, reason: &str) -> Result<Arc<JobState>> {
         self.log.append(Event::Fence { windows: vec![*window], reason: reason.to_owned() })?;
         failpoint!("run.fenced");
-        Ok(())
+        self.unchanged(window, state)
     }
 
     fn give_up(&self, result: &TaskResult) -> Result<()> {

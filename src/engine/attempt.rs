@@ -85,13 +85,11 @@ impl<'a> Attempt<'a> {
             inputs: inputs.clone(),
         };
         let books = context.books();
-        books.clean_up(&state, &plan.window, &id, &name)?;
+        let state = books.clean_up(state, &plan.window, &id, &name)?;
         let (work, record) = Work::open(objects, &plan.window, &id, record)?;
         failpoint!("run.planned");
         run.now_msec = record.now_msec;
-        let finished = books.finished(&plan.window, &work)?;
-        // Fences of our own are in it.
-        let state = books.unchanged(&plan.window, &state)?;
+        let (finished, state) = books.finished(state, &plan.window, &work)?;
         Ok(Self { context, plan, run, stop, state, name, revision, covered, inputs, tasks, late, work, finished })
     }
 
