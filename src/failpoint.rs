@@ -14,7 +14,6 @@
 
 /// Marks a point of the protocol. Put it between two steps whose order matters: what a kill there leaves behind is
 /// what the next run must cope with.
-#[allow(unused_macros, reason = "until the first point is marked")]
 macro_rules! failpoint {
     ($name:literal) => {{
         #[cfg(feature = "failpoints")]

@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "these are tests; clippy.toml only knows functions marked as such"
 )]
 

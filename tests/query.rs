@@ -180,9 +180,9 @@ fn the_newest_runs_come_first() {
         row("2026-11-22T06:00:00Z", "empty"),
     );
     assert_eq!(listed(&["--last", "2"]).len(), 2);
-    assert_eq!(listed(&["--status", "refused"]), [refused.clone()]);
+    assert_eq!(listed(&["--status", "refused"]), std::slice::from_ref(&refused));
     assert_eq!(listed(&["--window", "2026-11-20T05:30/PT1H"]).len(), 2);
-    assert_eq!(listed(&["--window", "2026-11-20T05/PT1H"]), [done.clone()]);
+    assert_eq!(listed(&["--window", "2026-11-20T05/PT1H"]), std::slice::from_ref(&done));
     let mut all = listed(&[]);
     all.sort();
     assert_eq!(all, [done, refused, empty]);

@@ -55,6 +55,13 @@ Examples:
 
 ";
 
+const RECOVER_EXAMPLES: &str = "\
+Examples:
+  etl-runner recover job.yaml
+  etl-runner recover job.yaml --output json
+
+";
+
 const GC_EXAMPLES: &str = "\
 Examples:
   etl-runner gc job.yaml
@@ -142,6 +149,9 @@ pub(super) enum Command {
     /// Check a job file and all that it names, offline.
     #[command(after_help = [CHECK_EXAMPLES, EXIT_CODES].concat())]
     Check(CheckArgs),
+    /// Publish what runs have committed and did not live to publish; every command that writes does so first.
+    #[command(after_help = [RECOVER_EXAMPLES, EXIT_CODES].concat())]
+    Recover(CheckArgs),
     /// Show what stopped and killed runs left behind, and remove it with --apply.
     #[command(after_help = [GC_EXAMPLES, EXIT_CODES].concat())]
     Gc(GcArgs),
@@ -373,6 +383,7 @@ impl Command {
             Self::Runs(RunsArgs { output, .. })
             | Self::Sql(SqlArgs { output, .. })
             | Self::Check(CheckArgs { output, .. })
+            | Self::Recover(CheckArgs { output, .. })
             | Self::Gc(GcArgs { output, .. })
             | Self::List(ListArgs { output })
             | Self::Explain(ExplainArgs { output, .. })

@@ -64,6 +64,7 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
             DeadLettersCommand::Drop(drop) => commands::dead_letters::drop(&drop.into_request(), printer),
         },
         Command::Check(check) => commands::check::run(&check.into_request(), &builtin(), printer),
+        Command::Recover(recover) => commands::recover::run(&recover.into_request(), printer),
         Command::Gc(gc) => commands::gc::run(&gc.into_request(), printer),
         Command::List(_) => commands::list::run(&builtin(), printer),
         Command::Explain(explain) => commands::explain::run(&explain.name, &builtin(), printer),

@@ -8,6 +8,7 @@ pub mod gc;
 mod job_latest;
 pub mod list;
 pub mod plan;
+pub mod recover;
 mod request;
 pub mod retry;
 pub mod run;

@@ -8,6 +8,7 @@ use super::{
     Books, CommitDetail, CommitLog, Objects, PendingFile, PendingFound, PendingStore, PendingWriter, Publisher,
     Replaced, ReplacedFile, Staged, TaskResult, Work, token,
 };
+use crate::manifest::ManifestRules;
 use crate::sink::WrittenFile;
 use crate::window::Window;
 use async_trait::async_trait;
@@ -408,7 +409,7 @@ impl Attempt {
             files: results.values().flat_map(|result| result.files.clone()).collect(),
             dead_letters: Vec::new(),
             replaces,
-            manifests: Default::default(),
+            manifests: ManifestRules::default(),
             replayed: Vec::new(),
             replayed_objects: Vec::new(),
             ledger: Ledger::default(),

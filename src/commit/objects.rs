@@ -186,7 +186,7 @@ impl Objects {
 
     fn key(&self, path: &str) -> ObjectPath {
         // Part by part: the prefix is somebody's folder, and must not be escaped once more.
-        path.split('/').fold(self.prefix.clone(), |key, part| key.join(part))
+        path.split('/').fold(self.prefix.clone(), ObjectPath::join)
     }
 
     fn error(&self, operation: &str, path: &str, error: object_store::Error) -> Error {

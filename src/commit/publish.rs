@@ -72,10 +72,8 @@ impl Publisher<'_> {
         let done = if state.is_live(&commit.window, version) { self.show(commit) } else { self.give_up(commit) };
         if let Err(error) = done {
             // Another runner may have done it in the meantime, and a later one may even have replaced it since.
-            return match self.log.refresh()?.unpublished.contains_key(&version) {
-                false => Ok(()),
-                true => Err(explained(error, &commit.window)),
-            };
+            let still_open = self.log.refresh()?.unpublished.contains_key(&version);
+            return if still_open { Err(explained(error, &commit.window)) } else { Ok(()) };
         }
         failpoint!("publish.before_entry");
         self.log.append(Event::Published { commit: version, window: commit.window })?;

@@ -25,14 +25,14 @@ impl Books<'_> {
     /// Gives up what runs with another plan than `id` left behind. The fence comes first: one of them may only be asleep.
     /// `name` is that of the files of the run that asks. Gives the state to go on from.
     pub fn clean_up(&self, state: Arc<JobState>, window: &Window, id: &str, name: &str) -> Result<Arc<JobState>> {
-        let stale = work::others(self.log.objects(), window, id)?;
+        let left = work::others(self.log.objects(), window, id)?;
         // The files of a commit that is not published are among them: it is published first, or replaced.
-        if stale.is_empty() || state.unpublished.values().any(|commit| commit.window == *window) {
+        if left.is_empty() || state.unpublished.values().any(|commit| commit.window == *window) {
             return Ok(state);
         }
         let why = "the job, its input or the program changed since the run that left it behind";
         let state = self.fence(&state, window, why)?;
-        for work in stale {
+        for work in left {
             let plan = work.plan()?;
             for result in work.results()?.values() {
                 self.give_up(result)?;
@@ -80,9 +80,9 @@ impl Books<'_> {
         let mut broken = Vec::new();
         for result in results.values() {
             let (own, letters) = result.pending();
-            let files_there = files.by_ref().take(own.len()).fold(true, |all, there| all && there);
+            let missing = files.by_ref().take(own.len()).filter(|there| !there).count();
             let letters_there = letters.is_none() || dead_letters.next().unwrap_or(false);
-            if !files_there || !letters_there || !work.has_rows(result)? {
+            if missing > 0 || !letters_there || !work.has_rows(result)? {
                 broken.push(result);
             }
         }

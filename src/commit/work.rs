@@ -203,7 +203,7 @@ fn of_window(window: &Window) -> String {
 }
 
 fn is_result(path: &str) -> bool {
-    path.rsplit('/').next().is_some_and(|name| name.starts_with("task-") && name.ends_with(".json"))
+    path.rsplit('/').next().is_some_and(|name| name.starts_with("task-"))
 }
 
 fn hash(bytes: &[u8]) -> String {

@@ -185,22 +185,18 @@ impl<'a> Attempt<'a> {
 
     fn replaced(&self) -> Result<Replaced> {
         let mut replaced = Replaced::default();
-        let mut take = |detail: &CommitDetail, own: bool| {
-            if own {
-                let location = manifest::location_of(&detail.sink);
-                let input = manifest::ManifestInput::of(detail, &location);
-                replaced.manifests.extend(manifest::paths(&detail.manifests, &input));
-                replaced.files.extend(detail.files.iter().map(|file| ReplacedFile {
-                    table: file.table.clone(),
-                    partition: file.partition.clone(),
-                    path: file.pending.path.clone(),
-                }));
-                replaced.dead_letters.extend(detail.dead_letters.iter().map(|file| file.pending.path.clone()));
-            }
-        };
         let objects = self.context.objects();
         for (_, commit) in inputs::replaced(&self.state, &self.plan.window, &self.covered) {
-            take(&CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?, true);
+            let detail = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?;
+            let location = manifest::location_of(&detail.sink);
+            let announced = manifest::ManifestInput::of(&detail, &location);
+            replaced.manifests.extend(manifest::paths(&detail.manifests, &announced));
+            replaced.files.extend(detail.files.iter().map(|file| ReplacedFile {
+                table: file.table.clone(),
+                partition: file.partition.clone(),
+                path: file.pending.path.clone(),
+            }));
+            replaced.dead_letters.extend(detail.dead_letters.iter().map(|file| file.pending.path.clone()));
         }
         // What a commit that was never published replaces may still be there.
         for commit in self.state.unpublished.values().filter(|commit| commit.window.overlaps(&self.plan.window)) {

@@ -99,7 +99,9 @@ fn hash_path(hasher: &mut blake3::Hasher, path: &Path, seen: &mut usize) {
         let mut entries: Vec<_> =
             fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         entries.sort_unstable();
-        entries.iter().for_each(|entry| hash_path(hasher, entry, seen));
+        for entry in &entries {
+            hash_path(hasher, entry, seen);
+        }
         return;
     }
     hasher.update(&metadata.len().to_le_bytes());

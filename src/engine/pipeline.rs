@@ -116,7 +116,7 @@ impl Pipeline {
         let written = tables.iter().filter_map(|plan| plan.sink.as_ref());
         let manifests = ManifestRules::new(&job.config.manifest, written)
             .map_err(|error| job.placed(&["manifest", "per"], error))?;
-        Ok(Self { transformer, tables, rules, manifests })
+        Ok(Self { transformer, tables, manifests, rules })
     }
 
     /// A ledger with all steps in the order rows meet them, at zero.

@@ -92,7 +92,9 @@ pub fn read_all(
     let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(error) = failure {
         if work.is_none() {
-            all.into_values().for_each(|done| give_up(shared, &done.result));
+            for done in all.into_values() {
+                give_up(shared, &done.result);
+            }
         }
         return Err(error);
     }

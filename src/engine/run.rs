@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What to run.
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own on the command line")]
 pub struct RunPlan {
     /// The window to run.
     pub window: Window,

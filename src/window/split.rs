@@ -348,7 +348,7 @@ mod tests {
 
     fn any_every() -> impl Strategy<Value = Every> {
         let lengths = ["90s", "1m", "15m", "1h", "6h", "12h", "1d", "2d", "1w", "2w", "1mo", "2mo", "3mo", "1y", "5mo"];
-        prop::sample::select(lengths.to_vec()).prop_map(|text| every(text))
+        prop::sample::select(lengths.to_vec()).prop_map(every)
     }
 
     proptest! {

@@ -18,6 +18,7 @@ pub const KEY: &str = "tester";
 pub const SECRET: &str = "a-secret-of-the-tests";
 
 /// The folder with the Python packages; `None`, said aloud, when it is not there.
+#[allow(clippy::print_stderr, reason = "a test that does not run says so")]
 pub fn venv() -> Option<PathBuf> {
     let venv = std::env::var_os("ETL_VENV")
         .map(PathBuf::from)
