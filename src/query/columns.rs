@@ -98,7 +98,7 @@ static RUNS: [ReportColumn; 33] = [
         "status",
         Kind::Text,
         |row| Cell::Text(Some(&row.kept.status)),
-        "How it ended: `done`, `empty`, `failed`, `refused`, `partly`, `held`.",
+        "How it ended: `done`, `empty`, `failed`, `refused`, `stopped`, `partly`, `held`.",
     ),
     WINDOW_START,
     column("window_end", Kind::Time, |row| Cell::Time(row.end), "First instant after the window."),
