@@ -59,6 +59,7 @@ fn help_shows_examples_and_exit_codes() {
                     what they wrote
       dead-letters  Look at dead letters, replay or drop them
       check         Check a job file and all that it names, offline
+      recover       Publish what killed runs have committed, as every command that writes does first
       gc            Show what stopped and killed runs left behind, and remove it with --apply
       list          List the transformers and enrichments that a job may name
       explain       Explain a transformer, an enrichment, or a section or key of the job file
@@ -257,8 +258,8 @@ fn run_help_names_each_option() {
 #[test]
 fn every_subcommand_has_an_example() {
     for command in [
-        "run", "plan", "backfill", "status", "retry", "state", "runs", "sql", "gc", "check", "list", "explain",
-        "schema",
+        "run", "plan", "backfill", "status", "retry", "state", "runs", "sql", "recover", "gc", "check", "list",
+        "explain", "schema",
     ] {
         let text = call(&[command, "--help"], JOB);
         assert!(text.starts_with("exit code 0\n"), "{text}");

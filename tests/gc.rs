@@ -80,7 +80,7 @@ fn what_a_killed_run_left_is_shown_and_then_removed_and_the_output_stays() {
 #[test]
 fn finished_tasks_that_nobody_goes_on_with_are_removed_with_their_files() {
     let scene = Scene::with(|job| job["limits"]["dead_letters"] = 0.into());
-    let bad = scene.raw("a.log", format!("{}not json\n", good("a")));
+    let bad = scene.raw("a.log", format!("{}\nnot json\n", good("a")));
     assert_eq!(scene.run(&[]).code, 3);
     let staged = hidden(&scene).len();
     assert!(staged > 0, "a refused run can be gone on with");

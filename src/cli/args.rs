@@ -149,7 +149,7 @@ pub(super) enum Command {
     /// Check a job file and all that it names, offline.
     #[command(after_help = [CHECK_EXAMPLES, EXIT_CODES].concat())]
     Check(CheckArgs),
-    /// Publish what runs have committed and did not live to publish; every command that writes does so first.
+    /// Publish what killed runs have committed, as every command that writes does first.
     #[command(after_help = [RECOVER_EXAMPLES, EXIT_CODES].concat())]
     Recover(CheckArgs),
     /// Show what stopped and killed runs left behind, and remove it with --apply.

@@ -207,3 +207,84 @@ fn epoch_of(path: &str) -> Option<u64> {
 fn delta(length: Duration) -> TimeDelta {
     TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+    use tokio::runtime::Runtime;
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    fn objects() -> (Runtime, Objects) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let objects = Objects::over(Arc::new(object_store::memory::InMemory::new()), runtime.handle().clone());
+        (runtime, objects)
+    }
+
+    fn runner(id: &str) -> Runner {
+        Runner { id: id.to_owned(), ..Runner::this() }
+    }
+
+    fn window() -> Window {
+        Window::parse("2026-11-20T05").unwrap()
+    }
+
+    fn claim(objects: &Objects, id: &str, length: Duration) -> Claim {
+        Lease::claim(objects, window(), &runner(id), length, || {}).unwrap()
+    }
+
+    #[test]
+    fn one_holds_it_until_it_is_dropped() {
+        let (_runtime, objects) = objects();
+        let Claim::Taken(first) = claim(&objects, "first", LONG) else { panic!("nobody else has it") };
+        let Claim::Held(holder) = claim(&objects, "second", LONG) else { panic!("it was given twice") };
+        assert_eq!(holder.by.id, "first");
+        assert_eq!(live(&objects, &runner("x")).unwrap().len(), 1);
+        drop(first);
+        assert!(matches!(claim(&objects, "second", LONG), Claim::Taken(_)));
+        assert!(objects.list(LEASES, None).unwrap().is_empty(), "a lease that is given back leaves nothing");
+    }
+
+    #[test]
+    fn one_that_expired_or_whose_process_is_gone_holds_nobody_up() {
+        let (_runtime, objects) = objects();
+        let leave = |by: Runner, until: DateTime<Utc>| {
+            let holder = Holder { window: window(), by, since: Utc::now(), until };
+            objects.put(&format!("{}/0000000007.json", folder(&window())), to_json(&holder).unwrap()).unwrap();
+        };
+        let later = Utc::now() + TimeDelta::hours(1);
+        leave(Runner { host: "elsewhere".to_owned(), ..runner("far") }, later);
+        assert!(matches!(claim(&objects, "me", LONG), Claim::Held(_)), "nobody knows what became of it");
+        leave(Runner { host: "elsewhere".to_owned(), ..runner("far") }, Utc::now());
+        assert!(matches!(claim(&objects, "me", LONG), Claim::Taken(_)));
+        // No process has this number.
+        leave(Runner { pid: u32::MAX, ..runner("killed") }, later);
+        assert_eq!(expired(&objects, &runner("me")).unwrap().len(), 1);
+        assert!(matches!(claim(&objects, "me", LONG), Claim::Taken(_)));
+    }
+
+    #[test]
+    fn who_slept_past_it_hears_of_it_and_takes_nothing_away() {
+        let (_runtime, objects) = objects();
+        let told = Arc::new(AtomicU32::new(0));
+        let tell = Arc::clone(&told);
+        let on_lost = move || {
+            tell.fetch_add(1, Ordering::Relaxed);
+        };
+        let length = Duration::from_millis(40);
+        let Claim::Taken(slept) = Lease::claim(&objects, window(), &runner("slept"), length, on_lost).unwrap() else {
+            panic!("nobody else has it")
+        };
+        // What another runner does when the lease has expired: the next number, and the old one removed.
+        objects.delete(&slept.shared.path).unwrap();
+        let Claim::Taken(other) = claim(&objects, "other", LONG) else { panic!("the lease is gone") };
+        while told.load(Ordering::Relaxed) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(slept.is_lost());
+        drop(slept);
+        assert_eq!(live(&objects, &runner("x")).unwrap()[0].by.id, "other");
+        drop(other);
+    }
+}

@@ -213,3 +213,70 @@ fn lost(window: &Window, winner: &Entry) -> Error {
 pub(super) fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|error| Error::internal("write JSON").source(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::Failure;
+    use super::*;
+    use object_store::memory::InMemory;
+    use tokio::runtime::Runtime;
+
+    fn runtime() -> Runtime {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    }
+
+    fn failed(hour: u32) -> Event {
+        let window = Window::parse(&format!("2026-11-{:02}T{:02}", 1 + hour / 24, hour % 24)).unwrap();
+        let (status, kind, message) = ("failed".to_owned(), "internal".to_owned(), String::new());
+        Event::Failed(Failure { window, status, kind, message })
+    }
+
+    fn fence(window: Window) -> Event {
+        Event::Fence { windows: vec![window], reason: String::new() }
+    }
+
+    #[test]
+    fn what_conflicts_and_came_later_wins() {
+        let runtime = runtime();
+        let objects = Objects::over(Arc::new(InMemory::new()), runtime.handle().clone());
+        let (one, two) =
+            (CommitLog::new(objects.clone(), Runner::this()), CommitLog::new(objects.clone(), Runner::this()));
+        let (ours, others) = (Window::parse("2026-11-20T05").unwrap(), Window::parse("2026-11-20T06").unwrap());
+        let base = one.refresh().unwrap().version;
+        two.append(fence(others)).unwrap();
+        assert_eq!(one.commit(failed(1), ours, base).unwrap(), 2, "another window is in nobody's way");
+        two.append(fence(ours)).unwrap();
+        let lost = one.commit(failed(1), ours, base).unwrap_err();
+        assert_eq!((lost.kind(), one.refresh().unwrap().version), (ErrorKind::Held, 3), "{lost}");
+        assert_eq!(one.commit(failed(1), ours, 3).unwrap(), 4, "who began behind the fence may");
+    }
+
+    #[test]
+    fn a_checkpoint_and_the_entries_behind_it_are_the_state() {
+        let runtime = runtime();
+        let objects = Objects::over(Arc::new(InMemory::new()), runtime.handle().clone());
+        let log = CommitLog::new(objects.clone(), Runner::this());
+        for hour in 0..300 {
+            log.append(failed(hour)).unwrap();
+        }
+        let checkpoints = objects.list(CHECKPOINTS, None).unwrap();
+        assert_eq!(checkpoints.len(), 2, "{checkpoints:?}");
+        let other = CommitLog::new(objects.clone(), Runner::this());
+        assert_eq!(other.refresh().unwrap(), log.refresh().unwrap());
+        assert!(other.lock().since.len() <= FEWEST_ENTRIES as usize, "the entries before it are not read");
+    }
+
+    #[test]
+    fn a_damaged_entry_is_named_and_nothing_is_guessed() {
+        let runtime = runtime();
+        let objects = Objects::over(Arc::new(InMemory::new()), runtime.handle().clone());
+        CommitLog::new(objects.clone(), Runner::this()).append(failed(0)).unwrap();
+        for damaged in [&b"{"[..], br#"{"version":7}"#] {
+            objects.put(&entry_path(2), damaged).unwrap();
+            let log = CommitLog::new(objects.clone(), Runner::this());
+            let error = log.append(failed(1)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains("00000000000000000002.json"), "{error}");
+        }
+    }
+}

@@ -287,7 +287,7 @@ pub fn texts(rows: Vec<Value>) -> Vec<String> {
     texts
 }
 
-/// Every file below `out` with its bytes' hash, without run reports.
+/// Every file below `out` with its bytes' hash, without the state, and without manifests: those name the folder.
 pub fn fingerprints(out: &Path) -> BTreeMap<String, u64> {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let fingerprint = |name: &String| {
@@ -295,7 +295,7 @@ pub fn fingerprints(out: &Path) -> BTreeMap<String, u64> {
         fs::read(out.join(name)).unwrap().hash(&mut hasher);
         hasher.finish()
     };
-    let names = files(out).into_iter().filter(|name| !name.starts_with("_state/"));
+    let names = files(out).into_iter().filter(|name| !name.starts_with("_state/") && !name.starts_with("_manifests/"));
     names.map(|name| (name.clone(), fingerprint(&name))).collect()
 }
 
