@@ -214,7 +214,7 @@ mod tests {
     use std::sync::atomic::AtomicU32;
     use tokio::runtime::Runtime;
 
-    const LONG: Duration = Duration::from_secs(600);
+    const LONG: Duration = Duration::from_mins(10);
 
     fn objects() -> (Runtime, Objects) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -9,7 +9,7 @@ use super::read::{Tasks, read_all};
 use super::run::RunPlan;
 use super::tasks::{Task, pack};
 use super::worker::Shared;
-use super::{Sorter, balance, describe, fingerprint, inputs, replay};
+use super::{balance, describe, fingerprint, inputs, replay};
 use crate::commit::{
     CommitDetail, DeadLetterFile, JobState, Late, PlanRecord, Replaced, ReplacedFile, TaskResult, Work,
 };
@@ -97,7 +97,7 @@ impl<'a> Attempt<'a> {
     pub fn finish(self, phases: &mut Phases, report: &mut RunReport) -> Result<()> {
         report.revision = self.revision;
         phases.begin("read");
-        let shared = self.shared()?;
+        let shared = self.context.shared(&self.run, &self.name, self.stop, &self.plan.progress)?;
         let finished = self.finished.clone();
         let tasks = read_all(&shared, &self.tasks, self.plan.threads, Some(&self.work), finished)?;
         describe::resumed(report, tasks.resumed, self.tasks.len());
@@ -125,24 +125,6 @@ impl<'a> Attempt<'a> {
         let _ = self.work.remove();
         failpoint!("run.done");
         Ok(())
-    }
-
-    fn shared(&self) -> Result<Shared<'_>> {
-        let context = self.context;
-        let config = &context.job.config;
-        Ok(Shared {
-            pipeline: context.pipeline,
-            config,
-            run: &self.run,
-            name: &self.name,
-            source: &context.places.source,
-            tables: Arc::clone(&context.tables),
-            dead_letters: Arc::clone(&context.dead_letters),
-            sorter: Sorter::new(&config.limits, context.runtime.clone())?.with_stop(self.stop),
-            runtime: context.runtime.clone(),
-            progress: self.plan.progress.clone(),
-            stop: self.stop.child(),
-        })
     }
 
     fn merge(&self, shared: &Shared<'_>, mut tasks: Tasks) -> Result<RunOutput> {

@@ -1,12 +1,14 @@
 //! A job with its places opened: what all its runs, and the commands that look after them, share.
 
-use super::Pipeline;
+use super::worker::Shared;
+use super::{Pipeline, Sorter};
 use crate::commit::{Books, CommitDetail, CommitLog, Objects, PendingStore, Publisher, Runner, pending_store};
 use crate::job::Job;
 use crate::manifest;
+use crate::report::Progress;
 use crate::stop::Stop;
 use crate::storage::Storage;
-use etl_sdk::Result;
+use etl_sdk::{Result, Run};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -79,6 +81,30 @@ impl<'a> JobContext<'a> {
             places,
             runtime,
             stop,
+        })
+    }
+
+    /// What the workers of one run share. `name` is the stem of its files' names.
+    pub(super) fn shared<'b>(
+        &'b self,
+        run: &'b Run,
+        name: &'b str,
+        stop: &Stop,
+        progress: &Progress,
+    ) -> Result<Shared<'b>> {
+        let config = &self.job.config;
+        Ok(Shared {
+            pipeline: self.pipeline,
+            config,
+            run,
+            name,
+            source: &self.places.source,
+            tables: Arc::clone(&self.tables),
+            dead_letters: Arc::clone(&self.dead_letters),
+            sorter: Sorter::new(&config.limits, self.runtime.clone())?.with_stop(stop),
+            runtime: self.runtime.clone(),
+            progress: progress.clone(),
+            stop: stop.child(),
         })
     }
 

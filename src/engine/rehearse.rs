@@ -7,14 +7,12 @@ use super::phases::Phases;
 use super::read::read_all;
 use super::run::RunPlan;
 use super::tasks::pack;
-use super::worker::Shared;
-use super::{Sorter, balance, describe};
+use super::{balance, describe};
 use crate::report::{RunReport, Status};
 use crate::source;
 use crate::stop::Stop;
 use etl_sdk::{Result, Run};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Does all that a run does up to the commit, and gives it up.
 pub fn rehearse(
@@ -34,19 +32,7 @@ pub fn rehearse(
     plan.progress.set_total(listing.objects.len() as u64, bytes);
     let tasks = pack(listing.objects, config.limits.task_bytes.0);
     phases.begin("read");
-    let shared = Shared {
-        pipeline: context.pipeline,
-        config,
-        run,
-        name: &run.id,
-        source: &context.places.source,
-        tables: Arc::clone(&context.tables),
-        dead_letters: Arc::clone(&context.dead_letters),
-        sorter: Sorter::new(&config.limits, context.runtime.clone())?.with_stop(stop),
-        runtime: context.runtime.clone(),
-        progress: plan.progress.clone(),
-        stop: stop.child(),
-    };
+    let shared = context.shared(run, &run.id, stop, &plan.progress)?;
     let mut read = read_all(&shared, &tasks, plan.threads, None, BTreeMap::new())?;
     phases.begin("merge");
     let mut output = RunOutput::of(context.pipeline, &mut read);

@@ -16,7 +16,7 @@ use super::read::Tasks;
 use super::run::{claim, recover};
 use super::tasks::Task;
 use super::worker::{Shared, Worker};
-use super::{Sorter, balance, describe, inputs};
+use super::{balance, describe, inputs};
 use crate::commit::{CommitDetail, Event, JobState, Marked, WindowState};
 use crate::dead_letter::{Kept, LetterState, Lines};
 use crate::quality::conclude;
@@ -128,7 +128,7 @@ fn replay_once(context: &JobContext<'_>, plan: &ReplayPlan<'_>, stop: &Stop, rep
     let known = committed(&state, &plan.window)?;
     let kept = Kept::read(context.objects(), &known)?;
     let replay = Replay::new(context, plan, state, &known, kept)?;
-    let shared = replay.shared(stop)?;
+    let shared = replay.context.shared(&replay.run, &replay.name, stop, &replay.plan.progress)?;
     phases.begin("read");
     let (tasks, tally) = replay.read(&shared)?;
     report.left = tally.left.clone();
@@ -231,24 +231,6 @@ impl<'a> Replay<'a> {
         let (name, inputs) = (format!("{}.a{amendment}", first.state.name), first.detail.inputs.clone());
         let revision = first.state.revision;
         Ok(Self { context, plan, state, kept, run, name, revision, amendment, inputs })
-    }
-
-    fn shared(&self, stop: &Stop) -> Result<Shared<'_>> {
-        let context = self.context;
-        let config = &context.job.config;
-        Ok(Shared {
-            pipeline: context.pipeline,
-            config,
-            run: &self.run,
-            name: &self.name,
-            source: &context.places.source,
-            tables: Arc::clone(&context.tables),
-            dead_letters: Arc::clone(&context.dead_letters),
-            sorter: Sorter::new(&config.limits, context.runtime.clone())?.with_stop(stop),
-            runtime: context.runtime.clone(),
-            progress: self.plan.progress.clone(),
-            stop: stop.child(),
-        })
     }
 
     /// Reads all that is to be read, as one task.
