@@ -17,13 +17,11 @@ mod support;
 use fastrand::Rng;
 use std::time::{Duration, Instant};
 use support::Scene;
-use support::servers::{Server, venv};
-use support::world::{Output, Place, World, all, is_long, points, seed, stage};
+use support::servers::Server;
+use support::world::{Case, Output, Place, World, all, in_a_bucket, is_long, points, seed, stage};
 
 /// SIGKILL.
 const KILLED: Option<i32> = Some(9);
-
-type Case<'a> = (String, Box<dyn FnOnce() + 'a>);
 
 #[test]
 fn a_folder() {
@@ -32,18 +30,12 @@ fn a_folder() {
 
 #[test]
 fn seaweedfs() {
-    let Some(venv) = venv() else { return };
-    let server = Server::seaweedfs(&venv);
-    server.make_bucket("crash");
-    crashes(&stage(), Place::Bucket(&server, "crash"));
+    in_a_bucket(Server::seaweedfs, "crash", |place| crashes(&stage(), place));
 }
 
 #[test]
 fn moto() {
-    let Some(venv) = venv() else { return };
-    let server = Server::moto(&venv);
-    server.make_bucket("crash");
-    crashes(&stage(), Place::Bucket(&server, "crash"));
+    in_a_bucket(Server::moto, "crash", |place| crashes(&stage(), place));
 }
 
 /// Before the run that is killed: nothing, or an output that it replaces.

@@ -52,23 +52,24 @@ fn what_a_killed_run_left_is_shown_and_then_removed_and_the_output_stays() {
     let state = scene.path("out/_state/test");
     fs::write(state.join(format!("commits/{RUN}.r1-0123456789abcdef.json")), "{}").unwrap();
     fs::write(state.join(format!("inputs/{RUN}.r1-0123456789abcdef.json.zst")), "x").unwrap();
+    fs::write(state.join("log/00000000000000000099.json#1"), "{").unwrap();
 
     let young = scene.call(&["gc", "job.yaml", "--output", "json", "--apply"]);
-    assert_eq!((kinds(&young), &young.report["gc"]["left"]["young"]), (vec![], &3.into()), "{}", young.stdout);
+    assert_eq!((kinds(&young), &young.report["gc"]["left"]["young"]), (vec![], &4.into()), "{}", young.stdout);
     let dry = gc(&scene, &[]);
-    assert_eq!(kinds(&dry), ["hidden_file", "detail", "inputs"]);
+    assert_eq!(kinds(&dry), ["unfinished", "hidden_file", "detail", "inputs"]);
     assert_eq!(dry.report["gc"]["left"]["foreign"], 1);
-    assert_eq!(dry.report["gc"]["garbage"][0]["run"], RUN);
+    assert_eq!(dry.report["gc"]["garbage"][1]["run"], RUN);
     assert_eq!(dry.report["gc"]["removed"], Value::Null);
     assert_eq!(hidden(&scene).len(), 2);
     let text = scene.call(&["gc", "job.yaml", "--older-than", "0s"]);
-    assert!(text.stdout.contains("would remove 3 pieces") && text.stderr.contains("--apply"), "{}", text.stdout);
+    assert!(text.stdout.contains("would remove 4 pieces") && text.stderr.contains("--apply"), "{}", text.stdout);
 
     let done = gc(&scene, &["--apply"]);
-    assert_eq!(done.report["gc"]["removed"]["pieces"], 3, "{}", done.stdout);
+    assert_eq!(done.report["gc"]["removed"]["pieces"], 4, "{}", done.stdout);
     assert_eq!(hidden(&scene).len(), 1, "another job's file stays");
     fs::remove_dir_all(scene.path("out/.pending")).unwrap();
-    let is_log = |path: &String| path.contains("/log/");
+    let is_log = |path: &String| path.contains("/log/") && !path.contains('#');
     let left: Vec<String> = files(&scene.path("out")).into_iter().filter(|path| !is_log(path)).collect();
     assert_eq!(left, whole.into_iter().filter(|path| !is_log(path)).collect::<Vec<_>>());
     // And a re-run goes well behind the fence.

@@ -15,8 +15,8 @@ mod support;
 
 use std::thread::sleep;
 use std::time::Duration;
-use support::servers::{Server, venv};
-use support::world::{Output, Place, Process, World, all, is_long, points, stage};
+use support::servers::Server;
+use support::world::{Case, Output, Place, Process, World, all, in_a_bucket, is_long, points, stage};
 use support::{Scene, WINDOW};
 
 /// Longer than the lease of the job, which is two seconds.
@@ -25,8 +25,6 @@ const PAST_THE_LEASE: Duration = Duration::from_millis(2_500);
 /// Windows with input, side by side.
 const HOURS: [&str; 3] = ["2026-11-20T05/PT1H", "2026-11-20T06/PT1H", "2026-11-20T07/PT1H"];
 
-type Case<'a> = (String, Box<dyn FnOnce() + 'a>);
-
 #[test]
 fn a_folder() {
     races(&stage(), Place::Folder);
@@ -34,18 +32,12 @@ fn a_folder() {
 
 #[test]
 fn seaweedfs() {
-    let Some(venv) = venv() else { return };
-    let server = Server::seaweedfs(&venv);
-    server.make_bucket("race");
-    races(&stage(), Place::Bucket(&server, "race"));
+    in_a_bucket(Server::seaweedfs, "race", |place| races(&stage(), place));
 }
 
 #[test]
 fn moto() {
-    let Some(venv) = venv() else { return };
-    let server = Server::moto(&venv);
-    server.make_bucket("race");
-    races(&stage(), Place::Bucket(&server, "race"));
+    in_a_bucket(Server::moto, "race", |place| races(&stage(), place));
 }
 
 fn races(stage: &Scene, place: Place<'_>) {

@@ -214,9 +214,8 @@ struct WindowArgs {
     /// The last whole span before the run's instant: 1h is the last full hour, in UTC.
     #[arg(long, value_name = "SPAN")]
     last: Option<String>,
-    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[command(flatten)]
+    set: SetArgs,
     /// The run's instant instead of the clock's, such as 2026-11-20T01:05:00Z.
     #[arg(long, value_name = "INSTANT")]
     now: Option<String>,
@@ -248,13 +247,19 @@ pub(super) struct OutputArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct SetArgs {
+    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) overrides: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// The job file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[command(flatten)]
+    set: SetArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -270,9 +275,8 @@ pub(super) struct GcArgs {
     /// Remove what is shown.
     #[arg(long)]
     apply: bool,
-    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[command(flatten)]
+    set: SetArgs,
     /// The instant that ages are counted from, such as 2026-11-20T01:05:00Z.
     #[arg(long, value_name = "INSTANT")]
     now: Option<String>,
@@ -297,9 +301,8 @@ pub(super) struct RunsArgs {
     /// The whole report of one run: its id, the name of its report, or its window.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["last", "status", "window"])]
     show: Option<String>,
-    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[command(flatten)]
+    set: SetArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -400,7 +403,7 @@ impl RunArgs {
             job_file: self.file,
             window: window.window,
             last: window.last,
-            overrides: window.overrides,
+            overrides: window.set.overrides,
             now: window.now,
             dry_run: self.options.dry_run,
             wait: self.options.wait,
@@ -417,7 +420,7 @@ impl PlanArgs {
             job_file: self.file,
             window: self.window.window,
             last: self.window.last,
-            overrides: self.window.overrides,
+            overrides: self.window.set.overrides,
             now: self.window.now,
             threads: self.window.threads.map(NonZeroUsize::get),
         }
@@ -430,7 +433,7 @@ impl GcArgs {
             job_file: self.file,
             older_than: self.older_than,
             apply: self.apply,
-            overrides: self.overrides,
+            overrides: self.set.overrides,
             now: self.now,
         }
     }
@@ -438,7 +441,7 @@ impl GcArgs {
 
 impl CheckArgs {
     pub fn into_request(self) -> CheckRequest {
-        CheckRequest { job_file: self.file, overrides: self.overrides }
+        CheckRequest { job_file: self.file, overrides: self.set.overrides }
     }
 }
 
@@ -450,7 +453,7 @@ impl RunsArgs {
             status: self.status,
             window: self.window,
             show: self.show,
-            overrides: self.overrides,
+            overrides: self.set.overrides,
         }
     }
 }

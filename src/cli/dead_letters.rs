@@ -1,6 +1,6 @@
 //! The arguments of `dead-letters`, for clap. Their comments are the help.
 
-use super::args::{EXIT_CODES, OutputArgs, ScreenArgs};
+use super::args::{EXIT_CODES, OutputArgs, ScreenArgs, SetArgs};
 use crate::commands::dead_letters::{
     DropRequest, LettersRequest, ListRequest, ReplayRequest, ShowRequest, WindowChoice,
 };
@@ -69,9 +69,8 @@ struct LettersArgs {
     /// Only dead letters with this reason code.
     #[arg(long, value_name = "CODE")]
     reason: Option<String>,
-    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[command(flatten)]
+    set: SetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -180,7 +179,7 @@ impl DeadLettersCommand {
 
 impl LettersArgs {
     fn into_request(self, windows: WindowChoice) -> LettersRequest {
-        LettersRequest { job_file: self.file, overrides: self.overrides, windows, reason: self.reason }
+        LettersRequest { job_file: self.file, overrides: self.set.overrides, windows, reason: self.reason }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The arguments of the commands that look after many windows. Their comments are the help.
 
-use super::args::{OutputArgs, ScreenArgs};
+use super::args::{OutputArgs, ScreenArgs, SetArgs};
 use crate::commands::{BackfillRequest, RetryRequest, StateAction, StateFormat, StateRequest, StatusRequest};
 use clap::{Args, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
@@ -50,9 +50,8 @@ struct JobArgs {
     /// The job file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[command(flatten)]
+    set: SetArgs,
     /// The run's instant instead of the clock's, such as 2026-11-20T01:05:00Z.
     #[arg(long, value_name = "INSTANT")]
     now: Option<String>,
@@ -250,7 +249,7 @@ impl BackfillArgs {
     pub fn into_request(self) -> BackfillRequest {
         BackfillRequest {
             job_file: self.job.file,
-            overrides: self.job.overrides,
+            overrides: self.job.set.overrides,
             now: self.job.now,
             from: self.from,
             to: self.to,
@@ -272,7 +271,7 @@ impl RetryArgs {
     pub fn into_request(self) -> RetryRequest {
         RetryRequest {
             job_file: self.job.file,
-            overrides: self.job.overrides,
+            overrides: self.job.set.overrides,
             now: self.job.now,
             window: self.window,
             parallel: self.parallel.get(),
@@ -288,7 +287,7 @@ impl StatusArgs {
     pub fn into_request(self) -> StatusRequest {
         StatusRequest {
             job_file: self.job.file,
-            overrides: self.job.overrides,
+            overrides: self.job.set.overrides,
             now: self.job.now,
             from: self.from,
             to: self.to,
@@ -318,6 +317,6 @@ impl StateArgs {
                 (args.job, StateAction::Import { file: args.state, format: args.format.into() })
             }
         };
-        StateRequest { job_file: job.file, overrides: job.overrides, now: job.now, action }
+        StateRequest { job_file: job.file, overrides: job.set.overrides, now: job.now, action }
     }
 }

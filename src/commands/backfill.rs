@@ -1,12 +1,12 @@
 //! `backfill`: many windows of a span of time, each a run of its own.
 
 use super::job_latest::Mirror;
-use super::run::{instant, runtime, threads, wait};
+use super::run::{fit, instant, runtime, wait};
 use super::windows::{Batch, divided, listen, print, recover, sort_out, text};
 use super::{BackfillRequest, Outcome, process_environment};
 use crate::backfill::{BatchReport, WindowResult};
 use crate::cli::Printer;
-use crate::engine::{JobContext, Pipeline, memory};
+use crate::engine::{JobContext, Pipeline};
 use crate::job::{Job, load};
 use crate::registry::builtin;
 use crate::report::count;
@@ -26,9 +26,7 @@ pub fn run(request: &BackfillRequest, printer: &Printer) -> Result<Outcome> {
     let now = instant(request.now.as_deref())?;
     let mut loaded = load(&request.job_file, &request.overrides, &process_environment)?;
     let windows = windows(request, &loaded, now)?;
-    let asked = threads(request.threads, &loaded);
-    let fitted = memory::fit(&mut loaded, asked)?;
-    memory::watch(fitted.total, &stop)?;
+    let fitted = fit(&mut loaded, request.threads, &stop)?;
     let pipeline = Pipeline::build(&loaded, &builtin())?;
     let ordered = pipeline.transformer.ordered();
     if ordered && request.newest_first {

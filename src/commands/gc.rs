@@ -1,6 +1,7 @@
 //! `gc`: what stopped and killed runs left behind, shown, and removed when asked to.
 
 use super::run::{instant, runtime};
+use super::windows::listen;
 use super::{GcRequest, Outcome, process_environment};
 use crate::cli::Printer;
 use crate::commit::gc::{self, Garbage, GarbageKind, LeftAlone, Places, Removed};
@@ -9,7 +10,6 @@ use crate::job::{Span, load};
 use crate::registry::builtin;
 use crate::report::columns::{Align, Columns};
 use crate::report::{bytes, count, seconds};
-use crate::stop::{Stop, stop_on_signals};
 use chrono::{DateTime, SecondsFormat, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
 use serde::Serialize;
@@ -37,15 +37,15 @@ struct GcReport {
 struct Piece {
     #[serde(flatten)]
     garbage: Garbage,
-    /// Name of the run.
-    run: String,
+    /// Name of the run; absent for what belongs to none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
     age_seconds: i64,
 }
 
 /// Prints what would be removed, or removes it and prints what was.
 pub fn run(request: &GcRequest, printer: &Printer) -> Result<Outcome> {
-    let (stop, told) = (Stop::default(), printer.clone());
-    stop_on_signals(&stop, move |signal| told.note(&format!("{signal}: stopping; a second signal ends at once")))?;
+    let stop = listen(printer)?;
     let now = instant(request.now.as_deref())?;
     let older_than: Span = request
         .older_than
@@ -107,6 +107,7 @@ fn name_of(kind: GarbageKind) -> &'static str {
         GarbageKind::Detail => "detail",
         GarbageKind::Inputs => "inputs",
         GarbageKind::Lease => "lease",
+        GarbageKind::Unfinished => "half written",
     }
 }
 
@@ -128,7 +129,7 @@ fn screen(report: &GcReport) -> String {
         let garbage = &piece.garbage;
         columns.row([
             name_of(garbage.kind).to_owned(),
-            garbage.window.start.to_rfc3339_opts(SecondsFormat::Secs, true),
+            garbage.window.map_or_else(String::new, |window| window.start.to_rfc3339_opts(SecondsFormat::Secs, true)),
             seconds(piece.age_seconds as f64),
             garbage.bytes.map_or_else(|| "?".to_owned(), bytes),
             garbage.place.clone(),

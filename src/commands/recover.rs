@@ -45,10 +45,10 @@ pub fn run(request: &CheckRequest, printer: &Printer) -> Result<Outcome> {
     let runtime = runtime()?;
     let context = JobContext::open(&job, &pipeline, runtime.handle().clone(), stop)?;
     let live = lease::live(context.objects(), context.log.runner())?;
-    let is_busy = |window: &Window| live.iter().any(|holder| holder.window == *window);
-    let waiting = context.log.refresh()?;
-    let busy = waiting.unpublished.values().map(|commit| commit.window).filter(|window| is_busy(window)).collect();
-    let recovered = context.publisher(|publisher| publisher.recover(&is_busy))?;
+    let recovered = context.recover(None)?;
+    let left = context.log.refresh()?;
+    let unpublished = left.unpublished.values().map(|commit| commit.window);
+    let busy = unpublished.filter(|window| live.iter().any(|holder| holder.window == *window)).collect();
     let commit = |commit: u64, window: Window| Commit { commit, window };
     let report = RecoverReport {
         job: job.config.job.clone(),

@@ -1,13 +1,13 @@
 //! `retry`: the windows whose last run ended without a commit, and no others.
 
 use super::job_latest::Mirror;
-use super::run::{instant, runtime, threads, wait};
+use super::run::{fit, instant, runtime, wait};
 use super::windows::{Batch, divided, listen, print, recover};
 use super::{Outcome, RetryRequest, process_environment};
 use crate::backfill::Item;
 use crate::cli::Printer;
 use crate::commit::{JobState, lease};
-use crate::engine::{JobContext, Pipeline, memory};
+use crate::engine::{JobContext, Pipeline};
 use crate::job::load;
 use crate::registry::builtin;
 use crate::report::count;
@@ -21,9 +21,7 @@ pub fn run(request: &RetryRequest, printer: &Printer) -> Result<Outcome> {
     let now = instant(request.now.as_deref())?;
     let mut loaded = load(&request.job_file, &request.overrides, &process_environment)?;
     let asked = request.window.as_deref().map(Window::parse).transpose()?;
-    let threads = threads(request.threads, &loaded);
-    let fitted = memory::fit(&mut loaded, threads)?;
-    memory::watch(fitted.total, &stop)?;
+    let fitted = fit(&mut loaded, request.threads, &stop)?;
     let pipeline = Pipeline::build(&loaded, &builtin())?;
     let ordered = pipeline.transformer.ordered();
     let parallel = if ordered { 1 } else { request.parallel };

@@ -3,10 +3,12 @@
 use super::windows::listen;
 use super::{Outcome, RunRequest, process_environment, scheduled};
 use crate::cli::{Printer, ProgressDisplay};
-use crate::engine::{JobContext, Pipeline, RunPlan, execute, memory};
+use crate::engine::memory::{self, Fitted};
+use crate::engine::{JobContext, Pipeline, RunPlan, execute};
 use crate::job::{Job, Span, load};
 use crate::registry::builtin;
 use crate::report::{Progress, Status};
+use crate::stop::Stop;
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -22,9 +24,7 @@ pub fn run(request: &RunRequest, printer: &Printer) -> Result<Outcome> {
     if window.is_none() {
         scheduled::schedule_of(&job)?;
     }
-    let asked = threads(request.threads, &job);
-    let fitted = memory::fit(&mut job, asked)?;
-    memory::watch(fitted.total, &stop)?;
+    let fitted = fit(&mut job, request.threads, &stop)?;
     let pipeline = Pipeline::build(&job, &builtin())?;
     let runtime = runtime()?;
     let progress = Progress::default();
@@ -104,6 +104,14 @@ pub(super) fn runtime() -> Result<Runtime> {
         .enable_all()
         .build()
         .map_err(|error| Error::internal("start the runtime").source(error))
+}
+
+/// Lowers threads and `limits.memory` to what the process may take, and watches that it does not take more.
+pub(super) fn fit(job: &mut Job, requested: Option<usize>, stop: &Stop) -> Result<Fitted> {
+    let asked = threads(requested, job);
+    let fitted = memory::fit(job, asked)?;
+    memory::watch(fitted.total, stop)?;
+    Ok(fitted)
 }
 
 pub(super) fn threads(requested: Option<usize>, job: &Job) -> usize {

@@ -23,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const LEAST_MEMORY: ByteSize = ByteSize::mib(16);
 
 /// A token that signals set.
-pub(super) fn listen(printer: &Printer) -> Result<Stop> {
+pub(in crate::commands) fn listen(printer: &Printer) -> Result<Stop> {
     let (stop, told) = (Stop::default(), printer.clone());
     stop_on_signals(&stop, move |signal| told.note(&format!("{signal}: stopping; a second signal ends at once")))?;
     Ok(stop)
@@ -49,9 +49,7 @@ pub(super) fn recover(context: &JobContext<'_>, printer: &Printer) -> Result<()>
     if context.log.refresh()?.unpublished.is_empty() {
         return Ok(());
     }
-    let live = lease::live(context.objects(), context.log.runner())?;
-    let recovered = context
-        .publisher(|publisher| publisher.recover(&|window| live.iter().any(|holder| holder.window == *window)))?;
+    let recovered = context.recover(None)?;
     for (version, window) in recovered.published {
         printer.note(&format!("published commit {version} of window {window}, which its run had left behind"));
     }

@@ -1,7 +1,7 @@
 //! What a commit decided, in full: from it alone anybody can publish.
 
 use super::PendingFile;
-use super::log::to_json;
+use super::log::{hash, to_json};
 use super::objects::Objects;
 use crate::manifest::ManifestRules;
 use crate::sink::WrittenFile;
@@ -145,8 +145,4 @@ impl CommitDetail {
             Err(wrong().with("format", detail.format).hint("a newer version of the program wrote it: use that one"))
         }
     }
-}
-
-fn hash(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex()[..32].to_owned()
 }

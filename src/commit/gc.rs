@@ -36,8 +36,8 @@ pub struct Garbage {
     pub kind: GarbageKind,
     /// Where it is, as a person would look for it.
     pub place: String,
-    /// The window it belongs to.
-    pub window: Window,
+    /// The window it belongs to; `None` for what belongs to the state as a whole.
+    pub window: Option<Window>,
     /// When it was last written.
     pub modified: DateTime<Utc>,
     /// Its length; `None` when the store does not say.
@@ -64,6 +64,8 @@ pub enum GarbageKind {
     Inputs,
     /// A lease that does not hold any more.
     Lease,
+    /// An object of a state in a folder that its writer did not finish.
+    Unfinished,
 }
 
 /// How a piece of garbage is removed.
@@ -72,6 +74,7 @@ enum Handle {
     Staged { in_tables: bool, file: PendingFile },
     Work,
     Object(String),
+    Unfinished(String),
 }
 
 /// What is left alone, and why.
@@ -110,8 +113,8 @@ pub struct Removed {
 
 impl Garbage {
     /// The job's own name for the run it belongs to.
-    pub fn run(&self, job: &str) -> String {
-        format!("{job}-{}", self.window.id())
+    pub fn run(&self, job: &str) -> Option<String> {
+        Some(format!("{job}-{}", self.window?.id()))
     }
 }
 
@@ -134,6 +137,7 @@ pub fn find(places: &Places<'_>, before: DateTime<Utc>) -> Result<Found> {
     search.staged(staged, &registered);
     search.objects(&state, &work)?;
     search.leases()?;
+    search.unfinished()?;
     let (mut garbage, left) = (search.garbage, search.left);
     garbage.sort_by(|left, right| (left.window, left.kind, &left.place).cmp(&(right.window, right.kind, &right.place)));
     Ok(Found { garbage, left, state, work: work.stale })
@@ -231,7 +235,7 @@ impl Search<'_> {
                 self.garbage.push(Garbage {
                     kind: GarbageKind::Work,
                     place: objects.uri_of(work.folder()),
-                    window,
+                    window: Some(window),
                     modified,
                     bytes: Some(bytes),
                     why: "registered by a run that did not come to its end",
@@ -270,7 +274,7 @@ impl Search<'_> {
             self.garbage.push(Garbage {
                 kind,
                 place: piece.place,
-                window: run.window,
+                window: Some(run.window),
                 modified: piece.modified,
                 bytes: piece.bytes,
                 why: "staged by a run that did not commit it",
@@ -304,7 +308,7 @@ impl Search<'_> {
                     continue;
                 }
                 let (place, bytes, handle) = (objects.uri_of(&path), Some(bytes), Handle::Object(path));
-                self.garbage.push(Garbage { kind, place, window: run.window, modified, bytes, why, handle });
+                self.garbage.push(Garbage { kind, place, window: Some(run.window), modified, bytes, why, handle });
             }
         }
         Ok(())
@@ -318,13 +322,33 @@ impl Search<'_> {
                 self.garbage.push(Garbage {
                     kind: GarbageKind::Lease,
                     place: objects.uri_of(&path),
-                    window,
+                    window: Some(window),
                     modified,
                     bytes: Some(bytes),
                     why: "expired",
                     handle: Handle::Object(path),
                 });
             }
+        }
+        Ok(())
+    }
+
+    fn unfinished(&mut self) -> Result<()> {
+        let objects = self.places.log.objects();
+        for Listed { path, bytes, modified } in objects.unfinished("")? {
+            if modified >= self.before {
+                self.left.young += 1;
+                continue;
+            }
+            self.garbage.push(Garbage {
+                kind: GarbageKind::Unfinished,
+                place: objects.uri_of(&path),
+                window: None,
+                modified,
+                bytes: Some(bytes),
+                why: "its writer was killed",
+                handle: Handle::Unfinished(path),
+            });
         }
         Ok(())
     }
@@ -335,17 +359,21 @@ impl Search<'_> {
 /// Fails when the state or a store does; what is removed by then stays removed, and the rest is found again.
 pub fn remove(places: &Places<'_>, found: Found, check: &dyn Fn() -> Result<()>) -> Result<Removed> {
     let mut removed = Removed::default();
-    let mut windows: BTreeMap<Window, Vec<Garbage>> = BTreeMap::new();
+    let mut windows: BTreeMap<Option<Window>, Vec<Garbage>> = BTreeMap::new();
     for garbage in found.garbage {
         windows.entry(garbage.window).or_default().push(garbage);
     }
     let (state, mut work) = (found.state, found.work);
     for (window, garbage) in windows {
         check()?;
+        let Some(window) = window else {
+            removed.add(&garbage);
+            garbage.iter().try_for_each(|garbage| remove_one(places, garbage))?;
+            continue;
+        };
         let work = work.remove(&window).unwrap_or_default();
         if remove_window(places, &state, window, &garbage, &work)? {
-            removed.pieces += garbage.len() as u64;
-            removed.bytes += garbage.iter().filter_map(|garbage| garbage.bytes).sum::<u64>();
+            removed.add(&garbage);
         } else {
             removed.skipped.push(window);
         }
@@ -393,16 +421,27 @@ fn remove_window(
         files.into_iter().try_for_each(|file| places.tables.0.abandon(file))?;
         dead_letters.into_iter().try_for_each(|file| places.dead_letters.0.abandon(file))?;
     }
-    for garbage in garbage {
-        match &garbage.handle {
-            Handle::Staged { in_tables: true, file } => places.tables.0.abandon(file)?,
-            Handle::Staged { in_tables: false, file } => places.dead_letters.0.abandon(file)?,
-            Handle::Object(path) => objects.delete(path)?,
-            Handle::Work => {}
-        }
-        failpoint!("gc.removed");
-    }
+    garbage.iter().try_for_each(|garbage| remove_one(places, garbage))?;
     Ok(true)
+}
+
+fn remove_one(places: &Places<'_>, garbage: &Garbage) -> Result<()> {
+    match &garbage.handle {
+        Handle::Staged { in_tables: true, file } => places.tables.0.abandon(file)?,
+        Handle::Staged { in_tables: false, file } => places.dead_letters.0.abandon(file)?,
+        Handle::Object(path) => places.log.objects().delete(path)?,
+        Handle::Unfinished(path) => places.log.objects().delete_unfinished(path)?,
+        Handle::Work => {}
+    }
+    failpoint!("gc.removed");
+    Ok(())
+}
+
+impl Removed {
+    fn add(&mut self, garbage: &[Garbage]) {
+        self.pieces += garbage.len() as u64;
+        self.bytes += garbage.iter().filter_map(|garbage| garbage.bytes).sum::<u64>();
+    }
 }
 
 /// The instant before which something must have been written last to be removed.

@@ -209,6 +209,11 @@ fn lost(window: &Window, winner: &Entry) -> Error {
         .hint(format!("{what}; nothing of this run was published. Run the window again to replace its rows"))
 }
 
+/// What tells the bytes of an object from others under its name.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..32].to_owned()
+}
+
 /// A value as JSON.
 pub(super) fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|error| Error::internal("write JSON").source(error))

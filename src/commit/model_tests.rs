@@ -264,7 +264,7 @@ impl PendingStore for SteppedFiles {
     }
 
     fn pending(&self) -> Result<Vec<PendingFound>> {
-        Ok(Vec::new())
+        panic!("no runner of the model collects garbage")
     }
 }
 

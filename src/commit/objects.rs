@@ -10,6 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -159,9 +160,38 @@ impl Objects {
         Ok(())
     }
 
-    /// Removes all objects below `folder`.
+    /// Removes all objects below `folder`, those that a killed writer did not finish too.
     pub fn delete_all(&self, folder: &str) -> Result<()> {
+        self.unfinished(folder)?.iter().try_for_each(|object| self.delete_unfinished(&object.path))?;
         self.list(folder, None)?.iter().try_for_each(|object| self.delete(&object.path))
+    }
+
+    /// What killed writers left half written below `folder`, sorted by path. In a folder an object is written as `NAME#1`,
+    /// which no listing shows, and then renamed. A bucket has no half objects.
+    pub fn unfinished(&self, folder: &str) -> Result<Vec<Listed>> {
+        let Some(root) = &self.root else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        find_unfinished(root, &root.join(folder), &mut found).map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "list the state").with("folder", self.uri_of(folder)).source(error)
+        })?;
+        found.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+        Ok(found)
+    }
+
+    /// Removes one of [`Self::unfinished`]. A writer that is alive after all writes it again.
+    pub fn delete_unfinished(&self, path: &str) -> Result<()> {
+        let Some(root) = &self.root else { return Ok(()) };
+        match std::fs::remove_file(root.join(path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::new(ErrorKind::Unavailable, "remove an object of the state")
+                    .with("uri", self.uri_of(path))
+                    .source(error))
+            }
+            _ => {
+                self.remove_empty_folders(path);
+                Ok(())
+            }
+        }
     }
 
     async fn fetch(&self, path: &str) -> Result<Option<Bytes>> {
@@ -200,7 +230,7 @@ impl Objects {
         let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
         sync(&file).and_then(|()| file.parent().map_or(Ok(()), sync)).or_else(|error| {
             // Somebody else may have removed it since: then there is nothing left to last.
-            if error.kind() == std::io::ErrorKind::NotFound {
+            if error.kind() == io::ErrorKind::NotFound {
                 return Ok(());
             }
             Err(Error::new(ErrorKind::Unavailable, "make an object of the state durable")
@@ -218,5 +248,64 @@ impl Objects {
                 return;
             }
         }
+    }
+}
+
+fn find_unfinished(root: &Path, folder: &Path, found: &mut Vec<Listed>) -> io::Result<()> {
+    // Folders and files may go while this looks.
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        result => result?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let metadata = match std::fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            result => result?,
+        };
+        if metadata.is_dir() {
+            find_unfinished(root, &path, found)?;
+            continue;
+        }
+        let is_unfinished = path
+            .file_name()
+            .and_then(|name| name.to_str()?.rsplit_once('#'))
+            .is_some_and(|(_, count)| !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()));
+        if let Some(below) = path.strip_prefix(root).ok().and_then(Path::to_str).filter(|_| is_unfinished) {
+            let (path, bytes, modified) = (below.to_owned(), metadata.len(), metadata.modified()?.into());
+            found.push(Listed { path, bytes, modified });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::S3Config;
+
+    #[test]
+    fn what_a_killed_writer_left_half_written_goes_with_its_folder() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let state = Storage::open(folder.path().to_str().unwrap(), &S3Config::default(), folder.path()).unwrap();
+        let objects = Objects::new(&state, "job", runtime.handle().clone(), &Stop::default());
+        objects.put("work/a/rows.arrow", "whole").unwrap();
+        for half in ["work/a/rows.arrow#1", "work/a/b/c.json#12", "log/1.json#2"] {
+            let file = folder.path().join("job").join(half);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "hal").unwrap();
+        }
+
+        let paths = |found: Vec<Listed>| -> Vec<String> { found.into_iter().map(|object| object.path).collect() };
+        assert_eq!(paths(objects.list("work", None).unwrap()), ["work/a/rows.arrow"]);
+        let all = ["log/1.json#2", "work/a/b/c.json#12", "work/a/rows.arrow#1"];
+        assert_eq!(paths(objects.unfinished("").unwrap()), all);
+        objects.delete_all("work").unwrap();
+        assert!(!folder.path().join("job/work").exists());
+        assert_eq!(paths(objects.unfinished("").unwrap()), all[..1]);
+        objects.delete_unfinished(all[0]).unwrap();
+        objects.delete_unfinished(all[0]).unwrap();
+        assert_eq!(paths(objects.unfinished("").unwrap()), [""; 0]);
     }
 }

@@ -4,7 +4,7 @@
 //! registered is given up only behind a fence in the log: a runner that sleeps may still count on it.
 
 use super::entry::token;
-use super::log::to_json;
+use super::log::{hash, to_json};
 use super::objects::Objects;
 use super::{DeadLetterFile, PendingFile};
 use crate::quality::QualityCounts;
@@ -204,8 +204,4 @@ fn of_window(window: &Window) -> String {
 
 fn is_result(path: &str) -> bool {
     path.rsplit('/').next().is_some_and(|name| name.starts_with("task-"))
-}
-
-fn hash(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex()[..32].to_owned()
 }

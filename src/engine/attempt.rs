@@ -20,7 +20,6 @@ use crate::stop::Stop;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result, Run};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A run that knows its input and has not committed.
 pub struct Attempt<'a> {
@@ -28,8 +27,11 @@ pub struct Attempt<'a> {
     plan: &'a RunPlan,
     run: Run,
     stop: &'a Stop,
-    /// What the log said when the run began: whatever conflicts with it and comes later wins.
-    state: Arc<JobState>,
+    /// Version of the log that the run rests on: whatever conflicts with it and comes later wins. The state itself is not
+    /// kept: the log would have to copy it for each entry.
+    base: u64,
+    /// What the commit replaces.
+    replaces: Replaced,
     name: String,
     revision: u32,
     /// Committed windows that this one covers.
@@ -90,7 +92,23 @@ impl<'a> Attempt<'a> {
         failpoint!("run.planned");
         run.now_msec = record.now_msec;
         let (finished, state) = books.finished(state, &plan.window, &work)?;
-        Ok(Self { context, plan, run, stop, state, name, revision, covered, inputs, tasks, late, work, finished })
+        let (base, replaces) = (state.version, replaced(context, &state, &plan.window, &covered)?);
+        Ok(Self {
+            context,
+            plan,
+            run,
+            stop,
+            base,
+            replaces,
+            name,
+            revision,
+            covered,
+            inputs,
+            tasks,
+            late,
+            work,
+            finished,
+        })
     }
 
     /// Does what is left to do, commits and publishes.
@@ -143,13 +161,13 @@ impl<'a> Attempt<'a> {
     fn commit(&self, shared: &Shared<'_>, output: &RunOutput) -> Result<u64> {
         let detail = CommitDetail {
             inputs: self.inputs.clone(),
-            replaces: self.replaced()?,
+            replaces: self.replaces.clone(),
             ..CommitDetail::new(&self.name, self.plan.window, self.run.now_msec)
         };
         let objects = self.tasks.iter().flat_map(|task| &task.objects);
         let decision = Decision {
             detail,
-            base: self.state.version,
+            base: self.base,
             revision: self.revision,
             amendment: 0,
             supersedes: self.covered.clone(),
@@ -165,31 +183,6 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    fn replaced(&self) -> Result<Replaced> {
-        let mut replaced = Replaced::default();
-        let objects = self.context.objects();
-        for (_, commit) in inputs::replaced(&self.state, &self.plan.window, &self.covered) {
-            let detail = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?;
-            let location = manifest::location_of(&detail.sink);
-            let announced = manifest::ManifestInput::of(&detail, &location);
-            replaced.manifests.extend(manifest::paths(&detail.manifests, &announced));
-            replaced.files.extend(detail.files.iter().map(|file| ReplacedFile {
-                table: file.table.clone(),
-                partition: file.partition.clone(),
-                path: file.pending.path.clone(),
-            }));
-            replaced.dead_letters.extend(detail.dead_letters.iter().map(|file| file.pending.path.clone()));
-        }
-        // What a commit that was never published replaces may still be there.
-        for commit in self.state.unpublished.values().filter(|commit| commit.window.overlaps(&self.plan.window)) {
-            let unpublished = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?.replaces;
-            replaced.files.extend(unpublished.files);
-            replaced.dead_letters.extend(unpublished.dead_letters);
-            replaced.manifests.extend(unpublished.manifests);
-        }
-        Ok(replaced)
-    }
-
     fn show_dead_letters(&self, output: &RunOutput, report: &mut RunReport) -> Result<()> {
         let files: Vec<&DeadLetterFile> = output.task_dead_letters().collect();
         files.iter().try_for_each(|file| self.context.dead_letters.publish(&file.pending))?;
@@ -197,6 +190,32 @@ impl<'a> Attempt<'a> {
         describe::dead_letters(report, &self.context.places, &shown);
         Ok(())
     }
+}
+
+/// What a commit of the window that rests on `state` replaces.
+fn replaced(context: &JobContext<'_>, state: &JobState, window: &Window, covered: &[Window]) -> Result<Replaced> {
+    let mut replaced = Replaced::default();
+    let objects = context.objects();
+    for (_, commit) in inputs::replaced(state, window, covered) {
+        let detail = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?;
+        let location = manifest::location_of(&detail.sink);
+        let announced = manifest::ManifestInput::of(&detail, &location);
+        replaced.manifests.extend(manifest::paths(&detail.manifests, &announced));
+        replaced.files.extend(detail.files.iter().map(|file| ReplacedFile {
+            table: file.table.clone(),
+            partition: file.partition.clone(),
+            path: file.pending.path.clone(),
+        }));
+        replaced.dead_letters.extend(detail.dead_letters.iter().map(|file| file.pending.path.clone()));
+    }
+    // What a commit that was never published replaces may still be there.
+    for commit in state.unpublished.values().filter(|commit| commit.window.overlaps(window)) {
+        let unpublished = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?.replaces;
+        replaced.files.extend(unpublished.files);
+        replaced.dead_letters.extend(unpublished.dead_letters);
+        replaced.manifests.extend(unpublished.manifests);
+    }
+    Ok(replaced)
 }
 
 /// Committed windows that the plan's covers and may replace.

@@ -2,12 +2,15 @@
 
 use super::worker::Shared;
 use super::{Pipeline, Sorter};
-use crate::commit::{Books, CommitDetail, CommitLog, Objects, PendingStore, Publisher, Runner, pending_store};
+use crate::commit::{
+    Books, CommitDetail, CommitLog, Objects, PendingStore, Publisher, Recovered, Runner, lease, pending_store,
+};
 use crate::job::Job;
 use crate::manifest;
 use crate::report::Progress;
 use crate::stop::Stop;
 use crate::storage::Storage;
+use crate::window::Window;
 use etl_sdk::{Result, Run};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -111,6 +114,14 @@ impl<'a> JobContext<'a> {
     /// The job's objects in the state.
     pub fn objects(&self) -> &Objects {
         self.log.objects()
+    }
+
+    /// Publishes what earlier runs committed and did not publish, except in windows that a runner holds. `own` is the window
+    /// that the caller holds itself.
+    pub fn recover(&self, own: Option<Window>) -> Result<Recovered> {
+        let live = lease::live(self.objects(), self.log.runner())?;
+        let busy = |window: &Window| Some(*window) != own && live.iter().any(|holder| holder.window == *window);
+        self.publisher(|publisher| publisher.recover(&busy))
     }
 
     /// The log and the places it decides over.

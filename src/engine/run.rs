@@ -155,9 +155,7 @@ pub fn claim(
 /// Publishes what earlier runs committed. Gives the commit of a run of this very window if that was cut off between its
 /// commit and its end: then all that was asked for is done.
 pub fn recover(context: &JobContext<'_>, window: Window, warnings: &mut Vec<String>) -> Result<Option<u64>> {
-    let live = crate::commit::lease::live(context.objects(), context.log.runner())?;
-    let busy = |other: &Window| *other != window && live.iter().any(|holder| holder.window == *other);
-    let recovered = context.publisher(|publisher| publisher.recover(&busy))?;
+    let recovered = context.recover(Some(window))?;
     for (version, failed, error) in recovered.failed {
         warnings.push(format!(
             "commit {version} of window {failed} is still to be published: {}",

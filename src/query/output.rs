@@ -5,11 +5,12 @@
 
 use super::prune::{may_match, pushdown};
 use super::reports::Skipped;
-use super::runs::{Scan, external};
+use super::runs::external;
 use crate::sink::{Format, TableSinkSpec, partition_values};
 use crate::storage::{Storage, store_error};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result as EngineResult, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
@@ -152,6 +153,7 @@ impl OutputTable {
     }
 }
 
+#[async_trait]
 impl TableProvider for OutputTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(self.schema.table_schema())
@@ -166,20 +168,13 @@ impl TableProvider for OutputTable {
         Ok(pushdown(filters, &told))
     }
 
-    fn scan<'life0, 'life1, 'life2, 'life3, 'async_trait>(
-        &'life0 self,
-        state: &'life1 dyn Session,
-        projection: Option<&'life2 Vec<usize>>,
-        filters: &'life3 [Expr],
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
         limit: Option<usize>,
-    ) -> Scan<'async_trait>
-    where
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        'life2: 'async_trait,
-        'life3: 'async_trait,
-        Self: 'async_trait,
-    {
-        Box::pin(self.plan(state, projection, filters, limit))
+    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        self.plan(state, projection, filters, limit).await
     }
 }

@@ -6,6 +6,7 @@ use super::prune::{may_match, pushdown};
 use super::reports::{ReportFolder, ReportObject, Skipped};
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result as EngineResult};
@@ -19,8 +20,6 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 /// Columns that the name of a report tells.
@@ -28,9 +27,6 @@ const TOLD_BY_NAME: [&str; 4] = ["report", "run_id", "window_start", "window_end
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8_192;
-
-/// What `TableProvider::scan` returns.
-pub(super) type Scan<'a> = Pin<Box<dyn Future<Output = EngineResult<Arc<dyn ExecutionPlan>>> + Send + 'a>>;
 
 /// One of the tables that are made of run reports.
 #[derive(Debug)]
@@ -71,6 +67,7 @@ impl ReportTable {
     }
 }
 
+#[async_trait]
 impl TableProvider for ReportTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -84,21 +81,14 @@ impl TableProvider for ReportTable {
         Ok(pushdown(filters, &TOLD_BY_NAME))
     }
 
-    fn scan<'life0, 'life1, 'life2, 'life3, 'async_trait>(
-        &'life0 self,
-        state: &'life1 dyn Session,
-        projection: Option<&'life2 Vec<usize>>,
-        filters: &'life3 [Expr],
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
         limit: Option<usize>,
-    ) -> Scan<'async_trait>
-    where
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        'life2: 'async_trait,
-        'life3: 'async_trait,
-        Self: 'async_trait,
-    {
-        Box::pin(self.plan(state, projection, filters, limit))
+    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        self.plan(state, projection, filters, limit).await
     }
 }
 

@@ -2,7 +2,7 @@
 //! of them.
 #![allow(clippy::print_stderr, reason = "these are tests; clippy.toml only knows functions marked as such")]
 
-use super::servers::{KEY, SECRET, Server};
+use super::servers::{KEY, SECRET, Server, venv};
 use super::{NOW, Scene, WINDOW, binary, content, copy, files, project};
 use flate2::read::MultiGzDecoder;
 use nix::sys::signal::{Signal, kill};
@@ -342,8 +342,19 @@ pub fn points(run: impl FnOnce(&[(&str, &str)]) -> Process) -> Vec<(String, u64)
     points
 }
 
+/// What is to hold, with its name.
+pub type Case<'a> = (String, Box<dyn FnOnce() + 'a>);
+
+/// Does `test` in a new bucket of a server of its own; nothing, said aloud, when there is no server.
+pub fn in_a_bucket(start: impl FnOnce(&Path) -> Server, bucket: &str, test: impl FnOnce(Place<'_>)) {
+    let Some(venv) = venv() else { return };
+    let server = start(&venv);
+    server.make_bucket(bucket);
+    test(Place::Bucket(&server, bucket));
+}
+
 /// Runs all cases, goes on after a failure, and fails with the names of those that failed.
-pub fn all(cases: Vec<(String, Box<dyn FnOnce() + '_>)>) {
+pub fn all(cases: Vec<Case<'_>>) {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     let count = cases.len();
     let mut failed = Vec::new();

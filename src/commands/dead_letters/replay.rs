@@ -4,6 +4,7 @@ use super::errors::{self, Errors, Unclaimed};
 use super::{ReplayRequest, WindowChoice, one, windows};
 use crate::cli::{Printer, ProgressDisplay};
 use crate::commands::run::{runtime, threads, wait};
+use crate::commands::windows::listen;
 use crate::commands::{Outcome, process_environment};
 use crate::commit::JobState;
 use crate::dead_letter::Kept;
@@ -12,7 +13,6 @@ use crate::job::load;
 use crate::registry::builtin;
 use crate::report::columns::{Align, Columns};
 use crate::report::{Progress, Status, count};
-use crate::stop::{Stop, stop_on_signals};
 use crate::window::Window;
 use etl_sdk::{ErrorKind, Result};
 use serde_json::json;
@@ -22,8 +22,7 @@ use std::time::Duration;
 
 /// Replays the windows one after the other, newest first. A window that fails does not keep the others from it.
 pub fn run(request: &ReplayRequest, printer: &Printer) -> Result<Outcome> {
-    let (stop, told) = (Stop::default(), printer.clone());
-    stop_on_signals(&stop, move |signal| told.note(&format!("{signal}: stopping; a second signal ends at once")))?;
+    let stop = listen(printer)?;
     let job = load(&request.letters.job_file, &request.letters.overrides, &process_environment)?;
     let pipeline = Pipeline::build(&job, &builtin())?;
     let (runtime, wait) = (runtime()?, wait(request.wait.as_deref())?);

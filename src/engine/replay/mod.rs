@@ -125,9 +125,10 @@ fn replay_once(context: &JobContext<'_>, plan: &ReplayPlan<'_>, stop: &Stop, rep
         Some(lease)
     };
     let state = context.log.refresh()?;
-    let known = committed(&state, &plan.window)?;
+    let (base, known) = (state.version, committed(&state, &plan.window)?);
+    drop(state);
     let kept = Kept::read(context.objects(), &known)?;
-    let replay = Replay::new(context, plan, state, &known, kept)?;
+    let replay = Replay::new(context, plan, base, &known, kept)?;
     let shared = replay.context.shared(&replay.run, &replay.name, stop, &replay.plan.progress)?;
     phases.begin("read");
     let (tasks, tally) = replay.read(&shared)?;
@@ -201,7 +202,8 @@ fn committed(state: &JobState, window: &Window) -> Result<WindowState> {
 struct Replay<'a> {
     context: &'a JobContext<'a>,
     plan: &'a ReplayPlan<'a>,
-    state: Arc<JobState>,
+    /// Version of the log that it rests on.
+    base: u64,
     kept: Kept,
     run: Run,
     name: String,
@@ -215,7 +217,7 @@ impl<'a> Replay<'a> {
     fn new(
         context: &'a JobContext<'a>,
         plan: &'a ReplayPlan<'a>,
-        state: Arc<JobState>,
+        base: u64,
         known: &WindowState,
         kept: Kept,
     ) -> Result<Self> {
@@ -230,7 +232,7 @@ impl<'a> Replay<'a> {
         let amendment = known.next_amendment();
         let (name, inputs) = (format!("{}.a{amendment}", first.state.name), first.detail.inputs.clone());
         let revision = first.state.revision;
-        Ok(Self { context, plan, state, kept, run, name, revision, amendment, inputs })
+        Ok(Self { context, plan, base, kept, run, name, revision, amendment, inputs })
     }
 
     /// Reads all that is to be read, as one task.
@@ -298,7 +300,7 @@ impl<'a> Replay<'a> {
         };
         let decision = Decision {
             detail,
-            base: self.state.version,
+            base: self.base,
             revision: self.revision,
             amendment: self.amendment,
             supersedes: Vec::new(),
