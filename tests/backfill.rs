@@ -541,5 +541,6 @@ fn commit_of(window: Window) -> Commit {
             ..Counts::default()
         },
         late: Vec::new(),
+        carried: None,
     }
 }

@@ -29,5 +29,5 @@ pub use ledger::{Ledger, StepCounts};
 pub use output::{Output, Reject};
 pub use record::{Address, ObjectRef, RawRecord};
 pub use run::Run;
-pub use table::{Column, ColumnType, Keep, Merge, PartitionBy, PartitionPart, Pick, Table, TableSchema};
+pub use table::{Carry, Column, ColumnType, Keep, Merge, PartitionBy, PartitionPart, Pick, Table, TableSchema};
 pub use transformer::{Transformer, TransformerWorker, Unit};

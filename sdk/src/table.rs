@@ -38,6 +38,21 @@ pub struct Merge {
     pub greatest: Vec<String>,
     /// Groups of columns taken together from one row.
     pub picks: Vec<Pick>,
+    /// Whether rows go on into later runs; `None` for a table whose rows are made of one run alone.
+    pub carry: Option<Carry>,
+}
+
+/// How rows of a merged table go on into later runs: a run writes the rows of its keys, merged with what earlier runs
+/// knew of them. Its own partial rows must not depend on other runs, so the columns that order picks tell runs apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carry {
+    /// A `timestamp` column: when the key was last met. A row where it is null says nothing and is not written.
+    pub met: String,
+    /// A `timestamp` column that tells which of several rows of a key is the latest: the runner sets it to the run's instant,
+    /// or just past that of the last run that committed.
+    pub stamp: String,
+    /// Days after which a key that was not met is forgotten, counted back from the run's instant.
+    pub days: u32,
 }
 
 /// Columns that come from one row of the group: the first by `order`.

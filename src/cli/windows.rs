@@ -42,6 +42,7 @@ Examples:
   etl-runner state set job.yaml --watermark 2026-11-20T05
   etl-runner state export job.yaml > state.json
   etl-runner state import job.yaml state.json
+  etl-runner state rebuild job.yaml --from 2026-11-01
   etl-runner state import job.yaml job-latest.json --format job-latest";
 
 /// The job and how it is run.
@@ -177,6 +178,8 @@ enum StateCommand {
     Export(StateExportArgs),
     /// Set the watermark from an exported state or a job-latest.json.
     Import(StateImportArgs),
+    /// Make users and sessions that are carried from run to run anew, from the raw input of the windows that are done.
+    Rebuild(StateRebuildArgs),
 }
 
 #[derive(Debug, Args)]
@@ -222,6 +225,23 @@ struct StateImportArgs {
     /// What the file is.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+struct StateRebuildArgs {
+    #[command(flatten)]
+    job: JobArgs,
+    /// The first instant to read from; what is known from windows before it is forgotten.
+    #[arg(long, value_name = "INSTANT")]
+    from: String,
+    /// Worker threads [default: limits.threads, else all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Say which windows would be read, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -305,6 +325,7 @@ impl StateArgs {
             StateCommand::Set(args) => args.output,
             StateCommand::Export(args) => args.output,
             StateCommand::Import(args) => args.output,
+            StateCommand::Rebuild(args) => args.output,
         }
     }
 
@@ -315,6 +336,10 @@ impl StateArgs {
             StateCommand::Export(args) => (args.job, StateAction::Export { format: args.format.into() }),
             StateCommand::Import(args) => {
                 (args.job, StateAction::Import { file: args.state, format: args.format.into() })
+            }
+            StateCommand::Rebuild(args) => {
+                let threads = args.threads.map(NonZeroUsize::get);
+                (args.job, StateAction::Rebuild { from: args.from, threads, dry_run: args.dry_run })
             }
         };
         StateRequest { job_file: job.file, overrides: job.set.overrides, now: job.now, action }

@@ -106,6 +106,7 @@ fn name_of(kind: GarbageKind) -> &'static str {
         GarbageKind::Work => "work",
         GarbageKind::Detail => "detail",
         GarbageKind::Inputs => "inputs",
+        GarbageKind::Carried => "carried rows",
         GarbageKind::Lease => "lease",
         GarbageKind::Unfinished => "half written",
     }

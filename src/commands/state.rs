@@ -1,21 +1,25 @@
 //! `state`: the watermark, shown, set, and carried from one place to another.
 
 use super::job_latest::{Mirror, latest};
-use super::run::{instant, runtime};
-use super::windows::{log_of, text};
+use super::run::{fit, instant, runtime};
+use super::windows::{listen, log_of, text};
 use super::{Outcome, StateAction, StateFormat, StateRequest, process_environment};
 use crate::cli::Printer;
+use crate::commit::carried::{CarriedState, Piece};
 use crate::commit::{CommitLog, Event, JobState, lease};
-use crate::engine::Places;
+use crate::engine::{self, JobContext, Pipeline, Places, RebuildPlan};
 use crate::job::{Job, load};
+use crate::registry::builtin;
 use crate::report::columns::{Align, Columns};
-use crate::report::count;
+use crate::report::{bytes, count};
 use crate::schedule::{JobLatest, due};
 use crate::stop::Stop;
-use crate::window::parse_instant;
+use crate::window::{Window, parse_instant};
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Read;
 use std::path::Path;
 
@@ -38,7 +42,10 @@ struct Exported {
 /// Does what is asked, on the state alone.
 pub fn run(request: &StateRequest, printer: &Printer) -> Result<Outcome> {
     let now = instant(request.now.as_deref())?;
-    let job = load(&request.job_file, &request.overrides, &process_environment)?;
+    let mut job = load(&request.job_file, &request.overrides, &process_environment)?;
+    if let StateAction::Rebuild { from, threads, dry_run } = &request.action {
+        return rebuild(&mut job, from, *threads, *dry_run, printer);
+    }
     let places = Places::open(&job)?;
     let (runtime, stop) = (runtime()?, Stop::default());
     let log = log_of(&job, &places, runtime.handle(), &stop);
@@ -76,7 +83,51 @@ pub fn run(request: &StateRequest, printer: &Printer) -> Result<Outcome> {
             };
             set(&job, &log, Some(at), format!("imported from {}", file.display()), now, printer)
         }
+        StateAction::Rebuild { .. } => Err(Error::internal("rebuild the state twice")),
     }
+}
+
+fn rebuild(job: &mut Job, from: &str, threads: Option<usize>, dry_run: bool, printer: &Printer) -> Result<Outcome> {
+    let stop = listen(printer)?;
+    let from = parse_instant(from)?;
+    let fitted = fit(job, threads, &stop)?;
+    let pipeline = Pipeline::build(job, &builtin())?;
+    let runtime = runtime()?;
+    let context = JobContext::open(job, &pipeline, runtime.handle().clone(), stop.clone())?;
+    let each = |window: &Window, number: usize, of: usize| {
+        printer.note(&format!("reading window {} of {}: {window}", count(number as u64), count(of as u64)));
+    };
+    let plan = RebuildPlan { from, threads: fitted.threads, dry_run, each: &each };
+    let report = engine::rebuild(&context, &plan, &stop).map_err(|error| stop.explain(error))?;
+    for warning in &report.warnings {
+        printer.warning(warning);
+    }
+    if printer.is_json() {
+        printer.json(&serde_json::json!({"rebuilt": report}))?;
+        return Ok(Outcome::Done);
+    }
+    let would = if dry_run { "would read" } else { "read" };
+    let mut text = format!("state: job {}, {would} {} windows", job.config.job, count(report.windows as u64));
+    if let (Some(first), Some(last)) = (report.first, report.last) {
+        let _ = write!(text, " from {} to {}", self::text(first.start), self::text(last.end));
+    }
+    for (table, rows) in &report.rows {
+        let _ = write!(text, "\n  {table}: {} rows carried", count(*rows));
+    }
+    printer.result(&format!("{text}\n"))?;
+    Ok(Outcome::Done)
+}
+
+/// What merged tables carry, by table: rows of all pieces, pieces and their bytes.
+fn carried(log: &CommitLog, state: &JobState) -> Result<BTreeMap<String, [u64; 3]>> {
+    let Some((_, kept)) = &state.carried else { return Ok(BTreeMap::new()) };
+    let tables = CarriedState::read(log.objects(), kept)?.tables.into_iter();
+    let size = |pieces: &[Piece]| {
+        let parts = pieces.iter().flat_map(|piece| &piece.parts);
+        let rows = pieces.iter().map(|piece| piece.rows).sum();
+        [rows, pieces.len() as u64, parts.map(|part| part.bytes).sum()]
+    };
+    Ok(tables.map(|(table, pieces)| (table, size(&pieces))).collect())
 }
 
 fn show(job: &Job, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
@@ -84,6 +135,7 @@ fn show(job: &Job, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
     let running = lease::live(log.objects(), log.runner())?.len() as u64;
     let committed = state.windows.values().filter(|known| known.is_committed()).count() as u64;
     let watermark = state.watermark.map(text);
+    let carried = carried(log, &state)?;
     if printer.is_json() {
         let value = serde_json::json!({"state": {
             "job": job.config.job,
@@ -94,6 +146,9 @@ fn show(job: &Job, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
             "committed": committed,
             "unpublished": state.unpublished.len(),
             "running": running,
+            "carried": carried.iter().map(|(table, [rows, pieces, bytes])| {
+                (table.clone(), serde_json::json!({"rows": rows, "pieces": pieces, "bytes": bytes}))
+            }).collect::<serde_json::Map<_, _>>(),
         }});
         printer.json(&value)?;
         return Ok(Outcome::Done);
@@ -106,6 +161,10 @@ fn show(job: &Job, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
     row("windows", format!("{} known, {} committed", count(state.windows.len() as u64), count(committed)));
     row("unpublished", count(state.unpublished.len() as u64));
     row("running", count(running));
+    for (table, [rows, pieces, size]) in &carried {
+        let text = format!("{} rows in {} pieces, {}", count(*rows), count(*pieces), bytes(*size));
+        row("carried", format!("{table}: {text}"));
+    }
     printer.result(&format!("job {}\n{}", job.config.job, columns.render(2)))?;
     Ok(Outcome::Done)
 }

@@ -112,6 +112,15 @@ pub enum StateAction {
         /// In which form.
         format: StateFormat,
     },
+    /// Make anew what merged tables carry from run to run.
+    Rebuild {
+        /// Windows that start earlier are forgotten; as it was written.
+        from: String,
+        /// Worker threads; all cores when absent.
+        threads: Option<usize>,
+        /// Only say which windows would be read.
+        dry_run: bool,
+    },
     /// Set the watermark from a file.
     Import {
         /// The file; `-` is stdin.

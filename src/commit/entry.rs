@@ -1,5 +1,6 @@
 //! What the commit log says: one entry per event, in one order that everybody agrees on.
 
+use super::carried::Kept;
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,13 @@ pub enum Event {
     },
     /// Dead letters of a window are marked.
     Marked(Marked),
+    /// What merged tables carry was made anew, from the raw input.
+    Rebuilt {
+        /// The list of its pieces.
+        carried: Kept,
+        /// Why, for people.
+        reason: String,
+    },
 }
 
 /// A decided run or replay.
@@ -89,6 +97,9 @@ pub struct Commit {
     /// Objects that arrived after their hour's window was closed, by the first instant of the hour in their path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<Late>,
+    /// The list of what merged tables carry, with this run's rows; `None` when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Kept>,
 }
 
 /// What a commit did, in numbers.
@@ -155,7 +166,20 @@ impl Event {
         match self {
             Self::Commit(commit) => commit.window.overlaps(window),
             Self::Fence { windows, .. } => windows.iter().any(|fenced| fenced.overlaps(window)),
-            Self::Published { .. } | Self::Failed(_) | Self::Watermark { .. } | Self::Marked(_) => false,
+            Self::Published { .. }
+            | Self::Failed(_)
+            | Self::Watermark { .. }
+            | Self::Marked(_)
+            | Self::Rebuilt { .. } => false,
+        }
+    }
+
+    /// What merged tables carry from here on, if the event says so.
+    pub fn carried(&self) -> Option<&Kept> {
+        match self {
+            Self::Commit(commit) => commit.carried.as_ref(),
+            Self::Rebuilt { carried, .. } => Some(carried),
+            _ => None,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! it, and then it is removed. Nothing is touched of a window that somebody works on, or that has a commit whose files are
 //! not visible yet.
 
+use super::carried::{self, CARRIED, CarriedState};
 use super::lease::{self, Claim, Holder, Lease};
 use super::work::{self, TaskResult, Work};
 use super::{CommitLog, Event, JobState, Listed, PendingFile, PendingStore, Staged, StagedRun, run_of};
@@ -62,6 +63,8 @@ pub enum GarbageKind {
     Detail,
     /// The list of input objects of such a commit.
     Inputs,
+    /// Rows that merged tables carried, or a list of them.
+    Carried,
     /// A lease that does not hold any more.
     Lease,
     /// An object of a state in a folder that its writer did not finish.
@@ -288,11 +291,20 @@ impl Search<'_> {
         let commits = || state.windows.values().flat_map(|window| &window.commits);
         let unpublished = state.unpublished.values().map(|commit| commit.detail.as_str());
         let details: HashSet<&str> = commits().map(|commit| commit.detail.as_str()).chain(unpublished).collect();
+        let carried = match &state.carried {
+            Some((_, kept)) => {
+                let mut paths =
+                    carried::paths(self.places.log.objects(), &CarriedState::read(self.places.log.objects(), kept)?)?;
+                paths.insert(kept.path.clone());
+                paths
+            }
+            None => BTreeSet::new(),
+        };
         // By the commit's name: looking into each detail would be reading all that was ever written.
         let names: HashSet<&str> = commits().map(|commit| commit.name.as_str()).collect();
         let objects = self.places.log.objects();
         let is_needed = |path: &str| match path.strip_prefix("inputs/") {
-            None => details.contains(path),
+            None => details.contains(path) || carried.contains(path),
             Some(file) => {
                 let name = file.strip_suffix(".json.zst").and_then(|stem| stem.rsplit_once('-'));
                 work.inputs.contains(path) || name.is_some_and(|(name, _)| names.contains(name))
@@ -301,6 +313,7 @@ impl Search<'_> {
         for (folder, kind, why) in [
             ("commits", GarbageKind::Detail, "no commit of the output has it"),
             ("inputs", GarbageKind::Inputs, "of no commit of the output and no run to go on with"),
+            (CARRIED, GarbageKind::Carried, "no later run takes rows from it"),
         ] {
             for Listed { path, bytes, modified } in objects.list(folder, None)? {
                 let Some(run) = run_of(&path).filter(|run| run.job == self.places.job) else { continue };

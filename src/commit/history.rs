@@ -1,5 +1,6 @@
 //! The log folded: what is known of each window, and up to where everything is done.
 
+use super::carried::Kept;
 use super::entry::{Commit, Counts, Entry, Event, Late};
 use crate::window::Window;
 use chrono::{DateTime, Utc};
@@ -24,6 +25,9 @@ pub struct JobState {
     /// What is known of each window.
     #[serde(with = "as_list")]
     pub windows: BTreeMap<Window, WindowState>,
+    /// What merged tables carry, and the version of the entry that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<(u64, Kept)>,
 }
 
 /// A commit whose files may not all be visible yet.
@@ -102,7 +106,14 @@ pub struct LateState {
 
 impl Default for JobState {
     fn default() -> Self {
-        Self { format: FORMAT, version: 0, watermark: None, unpublished: BTreeMap::new(), windows: BTreeMap::new() }
+        Self {
+            format: FORMAT,
+            version: 0,
+            watermark: None,
+            unpublished: BTreeMap::new(),
+            windows: BTreeMap::new(),
+            carried: None,
+        }
     }
 }
 
@@ -122,6 +133,9 @@ impl JobState {
     /// Takes the next entry. Entries come in order and without gaps.
     pub fn apply(&mut self, entry: &Entry) {
         self.version = entry.version;
+        if let Some(carried) = entry.event.carried() {
+            self.carried = Some((entry.version, carried.clone()));
+        }
         match &entry.event {
             Event::Commit(commit) => self.commit(entry, commit),
             Event::Published { commit, .. } => {
@@ -138,7 +152,7 @@ impl JobState {
                     message: failure.message.clone(),
                 });
             }
-            Event::Fence { .. } => {}
+            Event::Fence { .. } | Event::Rebuilt { .. } => {}
             Event::Watermark { at, .. } => {
                 self.watermark = *at;
                 self.advance();

@@ -25,6 +25,15 @@ pub struct CommitLog {
     known: Mutex<Known>,
 }
 
+/// What an event rests on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Condition {
+    /// The window it decides over, and the version of the log from which on nobody else may have.
+    pub window: Option<(Window, u64)>,
+    /// The version that made what merged tables carry; 0 for none.
+    pub carried: Option<u64>,
+}
+
 struct Known {
     state: Arc<JobState>,
     /// What was read or written since the process opened the log: what conflicts are looked for in.
@@ -59,29 +68,35 @@ impl CommitLog {
 
     /// Appends an event that no other can contradict. Gives its version.
     pub fn append(&self, event: Event) -> Result<u64> {
-        self.write(event, None)
+        let version = self.write(event, &Condition::default())?;
+        version.ok_or_else(|| Error::internal("append to the commit log").with("condition", "none"))
     }
 
-    /// Appends a commit of `window`, if nothing that conflicts with it has come after version `base`.
+    /// Appends an event, if nothing has come that contradicts it. Gives its version; `None` when what merged tables carry
+    /// is not any more what the event rests on: merged with what it is now, it can be tried again.
     ///
-    /// Fails with kind `Held` when something has: the run is lost, and nothing of it may be published.
-    pub fn commit(&self, event: Event, window: Window, base: u64) -> Result<u64> {
-        self.write(event, Some((window, base)))
+    /// Fails with kind `Held` when the window was decided over: the run is lost, and nothing of it may be published.
+    pub fn commit(&self, event: Event, condition: &Condition) -> Result<Option<u64>> {
+        self.write(event, condition)
     }
 
-    fn write(&self, event: Event, condition: Option<(Window, u64)>) -> Result<u64> {
+    fn write(&self, event: Event, condition: &Condition) -> Result<Option<u64>> {
         let mut known = self.lock();
         let mut entry = Entry { version: 0, at: Utc::now(), by: self.runner.clone(), token: token(), event };
         for tries in 0..MOST_TRIES {
             self.catch_up(&mut known)?;
             if known.since.iter().any(|written| written.token == entry.token) {
                 // Ours after all: the answer to an earlier try was lost.
-                return Ok(entry.version);
+                return Ok(Some(entry.version));
             }
-            if let Some((window, base)) = &condition
+            if let Some((window, base)) = &condition.window
                 && let Some(winner) = known.since.iter().find(|e| e.version > *base && e.event.conflicts_with(window))
             {
                 return Err(lost(window, winner));
+            }
+            let now = known.state.carried.as_ref().map_or(0, |(version, _)| *version);
+            if condition.carried.is_some_and(|version| version != now) {
+                return Ok(None);
             }
             entry.version = known.state.version + 1;
             entry.at = Utc::now();
@@ -89,7 +104,7 @@ impl CommitLog {
                 let version = entry.version;
                 known.take(entry);
                 self.keep_checkpoint(&mut known);
-                return Ok(version);
+                return Ok(Some(version));
             }
             if tries > 2 {
                 let most = 10 << tries.min(6);
@@ -221,6 +236,7 @@ pub(super) fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::carried::Kept;
     use super::super::entry::Failure;
     use super::*;
     use object_store::memory::InMemory;
@@ -248,12 +264,35 @@ mod tests {
             (CommitLog::new(objects.clone(), Runner::this()), CommitLog::new(objects.clone(), Runner::this()));
         let (ours, others) = (Window::parse("2026-11-20T05").unwrap(), Window::parse("2026-11-20T06").unwrap());
         let base = one.refresh().unwrap().version;
+        let on = |base| Condition { window: Some((ours, base)), carried: None };
         two.append(fence(others)).unwrap();
-        assert_eq!(one.commit(failed(1), ours, base).unwrap(), 2, "another window is in nobody's way");
+        assert_eq!(one.commit(failed(1), &on(base)).unwrap(), Some(2), "another window is in nobody's way");
         two.append(fence(ours)).unwrap();
-        let lost = one.commit(failed(1), ours, base).unwrap_err();
+        let lost = one.commit(failed(1), &on(base)).unwrap_err();
         assert_eq!((lost.kind(), one.refresh().unwrap().version), (ErrorKind::Held, 3), "{lost}");
-        assert_eq!(one.commit(failed(1), ours, 3).unwrap(), 4, "who began behind the fence may");
+        assert_eq!(one.commit(failed(1), &on(3)).unwrap(), Some(4), "who began behind the fence may");
+    }
+
+    #[test]
+    fn what_rests_on_carried_rows_is_tried_again_when_they_have_changed() {
+        let runtime = runtime();
+        let objects = Objects::over(Arc::new(InMemory::new()), runtime.handle().clone());
+        let (one, two) =
+            (CommitLog::new(objects.clone(), Runner::this()), CommitLog::new(objects.clone(), Runner::this()));
+        let rebuilt = |path: &str| {
+            let carried = Kept { path: path.to_owned(), hash: String::new() };
+            Event::Rebuilt { carried, reason: String::new() }
+        };
+        let on = |carried| Condition { window: None, carried: Some(carried) };
+        one.refresh().unwrap();
+        two.append(fence(Window::parse("2026-11-20T05").unwrap())).unwrap();
+        assert_eq!(two.commit(rebuilt("a"), &on(0)).unwrap(), Some(2));
+        assert_eq!(one.commit(rebuilt("b"), &on(0)).unwrap(), None);
+        assert_eq!(one.commit(rebuilt("b"), &on(2)).unwrap(), Some(3));
+        assert_eq!(
+            two.refresh().unwrap().carried.as_ref().map(|(version, kept)| (*version, kept.path.as_str())),
+            Some((3, "b"))
+        );
     }
 
     #[test]

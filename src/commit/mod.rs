@@ -1,6 +1,7 @@
 //! How files become part of the output: written out of sight, then made visible together.
 
 mod bucket;
+pub mod carried;
 mod detail;
 mod entry;
 mod folder;
@@ -26,7 +27,7 @@ pub use detail::{CommitDetail, DeadLetterFile, Replaced, ReplacedFile, Replayed}
 pub use entry::{Commit, Counts, Entry, Event, Failure, Late, Marked, Runner, token};
 pub use found::{PendingFound, StagedRun, run_of};
 pub use history::{CommitState, FailureState, JobState, LateState, Unpublished, WindowState};
-pub use log::CommitLog;
+pub use log::{CommitLog, Condition};
 pub use objects::{Listed, Objects};
 pub use pending::{Closing, PendingFile, PendingStore, PendingWriter, Staged};
 pub use publish::{Publisher, Recovered};

@@ -3,6 +3,7 @@
 //! run computes is reduced to who made which row.
 
 use super::entry::{Commit, Counts, Event, Runner};
+use super::log::Condition;
 use super::work::PlanRecord;
 use super::{
     Books, CommitDetail, CommitLog, Objects, PendingFile, PendingFound, PendingStore, PendingWriter, Publisher,
@@ -425,8 +426,10 @@ impl Attempt {
             supersedes: Vec::new(),
             counts: Counts::default(),
             late: Vec::new(),
+            carried: None,
         };
-        self.log.commit(Event::Commit(Box::new(commit)), window, base)
+        let condition = Condition { window: Some((window, base)), carried: None };
+        self.log.commit(Event::Commit(Box::new(commit)), &condition).map(Option::unwrap)
     }
 }
 

@@ -1,7 +1,8 @@
 //! A run between its lease and its end: what it found, what its tasks left behind, and the commit.
 
+use super::carry::{Carrying, CarryingRun};
 use super::context::JobContext;
-use super::decision::Decision;
+use super::decision::{Decided, Decision};
 use super::merged::merge_all;
 use super::output::RunOutput;
 use super::phases::Phases;
@@ -114,11 +115,38 @@ impl<'a> Attempt<'a> {
     /// Does what is left to do, commits and publishes.
     pub fn finish(self, phases: &mut Phases, report: &mut RunReport) -> Result<()> {
         report.revision = self.revision;
+        let mut finished = self.finished.clone();
+        let (version, output) = loop {
+            match self.decide(finished, phases, report)? {
+                (Decided::Committed(version), output) => break (version, output),
+                // Only the merges are done again: all tasks are registered.
+                (Decided::Moved, _) => finished = self.work.results()?,
+            }
+        };
+        phases.begin("publish");
+        report.status = Status::Partly;
+        describe::dead_letters(report, &self.context.places, &output.dead_letters);
+        self.context.publisher(|publisher| publisher.publish(version))?;
+        report.status = if self.tasks.is_empty() { Status::Empty } else { Status::Done };
+        // Nobody needs it any more; what stays for lack of an answer, `gc` removes.
+        let _ = self.work.remove();
+        failpoint!("run.done");
+        Ok(())
+    }
+
+    /// Does what is left to do, and decides.
+    fn decide(
+        &self,
+        finished: BTreeMap<u64, TaskResult>,
+        phases: &mut Phases,
+        report: &mut RunReport,
+    ) -> Result<(Decided, RunOutput)> {
         phases.begin("read");
-        let shared = self.context.shared(&self.run, &self.name, self.stop, &self.plan.progress)?;
-        let finished = self.finished.clone();
+        let carrying = self.carrying()?;
+        let shared = self.context.shared(&self.run, &self.name, self.stop, &self.plan.progress, carrying)?;
+        let resumed = self.finished.len() as u64;
         let tasks = read_all(&shared, &self.tasks, self.plan.threads, Some(&self.work), finished)?;
-        describe::resumed(report, tasks.resumed, self.tasks.len());
+        describe::resumed(report, resumed, self.tasks.len());
         phases.begin("merge");
         let mut output = self.merge(&shared, tasks)?;
         describe::output(report, self.context.pipeline, &output);
@@ -133,16 +161,18 @@ impl<'a> Attempt<'a> {
             return shown.and(Err(error));
         }
         phases.begin("commit");
-        let version = self.commit(&shared, &output)?;
-        phases.begin("publish");
-        report.status = Status::Partly;
-        describe::dead_letters(report, &self.context.places, &output.dead_letters);
-        self.context.publisher(|publisher| publisher.publish(version))?;
-        report.status = if self.tasks.is_empty() { Status::Empty } else { Status::Done };
-        // Nobody needs it any more; what stays for lack of an answer, `gc` removes.
-        let _ = self.work.remove();
-        failpoint!("run.done");
-        Ok(())
+        Ok((self.commit(&shared, &output)?, output))
+    }
+
+    fn carrying(&self) -> Result<Option<Carrying>> {
+        let run = CarryingRun {
+            window: self.plan.window,
+            replaces: Some(&self.covered),
+            name: &self.name,
+            now_msec: self.run.now_msec,
+            keep: true,
+        };
+        Carrying::open(self.context, self.context.log.refresh()?.as_ref(), run)
     }
 
     fn merge(&self, shared: &Shared<'_>, mut tasks: Tasks) -> Result<RunOutput> {
@@ -157,8 +187,8 @@ impl<'a> Attempt<'a> {
         Ok(output)
     }
 
-    /// The one decision. Gives the version of the commit.
-    fn commit(&self, shared: &Shared<'_>, output: &RunOutput) -> Result<u64> {
+    /// The one decision.
+    fn commit(&self, shared: &Shared<'_>, output: &RunOutput) -> Result<Decided> {
         let detail = CommitDetail {
             inputs: self.inputs.clone(),
             replaces: self.replaces.clone(),
@@ -175,12 +205,7 @@ impl<'a> Attempt<'a> {
             input_bytes: objects.map(|object| object.size).sum(),
             late: self.late.clone(),
         };
-        decision.commit(self.context, output).inspect_err(|error| {
-            // After any other error the entry may be there all the same: then the files must stay.
-            if error.kind() == ErrorKind::Held {
-                output.give_up_merged(shared);
-            }
-        })
+        decision.commit(self.context, shared, output)
     }
 
     fn show_dead_letters(&self, output: &RunOutput, report: &mut RunReport) -> Result<()> {

@@ -1,5 +1,6 @@
 //! A job with its places opened: what all its runs, and the commands that look after them, share.
 
+use super::carry::Carrying;
 use super::worker::Shared;
 use super::{Pipeline, Sorter};
 use crate::commit::{
@@ -94,6 +95,7 @@ impl<'a> JobContext<'a> {
         name: &'b str,
         stop: &Stop,
         progress: &Progress,
+        carrying: Option<Carrying>,
     ) -> Result<Shared<'b>> {
         let config = &self.job.config;
         Ok(Shared {
@@ -105,6 +107,7 @@ impl<'a> JobContext<'a> {
             tables: Arc::clone(&self.tables),
             dead_letters: Arc::clone(&self.dead_letters),
             sorter: Sorter::new(&config.limits, self.runtime.clone())?.with_stop(stop),
+            carrying,
             runtime: self.runtime.clone(),
             progress: progress.clone(),
             stop: stop.child(),

@@ -1,8 +1,10 @@
 //! The one decision of a run or a replay: what it made is the window's output from here on.
 
+use super::carry::Carrying;
 use super::context::JobContext;
 use super::output::RunOutput;
-use crate::commit::{Commit, CommitDetail, Counts, Event, Late, token};
+use super::worker::Shared;
+use crate::commit::{Commit, CommitDetail, Condition, Counts, Event, Late, token};
 use crate::window::Window;
 use etl_sdk::{ErrorKind, Result};
 use std::collections::BTreeMap;
@@ -27,12 +29,22 @@ pub struct Decision {
     pub late: Vec<Late>,
 }
 
+/// What became of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// The version of the commit.
+    Committed(u64),
+    /// Another run has left rows of merged tables since this one took those of earlier runs. Nothing is decided: the merges
+    /// are to be done again.
+    Moved,
+}
+
 impl Decision {
-    /// Writes the detail and the entry. Gives the version of the commit.
+    /// Writes the detail and the entry.
     ///
-    /// Fails with `Held` when the window was lost to another runner: then nothing of the output counts. After any other
+    /// Fails with `Held` when the window was lost to another runner: then what the merges made is given up. After any other
     /// error the entry may be there all the same.
-    pub fn commit(self, context: &JobContext<'_>, output: &RunOutput) -> Result<u64> {
+    pub fn commit(self, context: &JobContext<'_>, shared: &Shared<'_>, output: &RunOutput) -> Result<Decided> {
         let detail = CommitDetail {
             sink: context.places.sink.url().to_owned(),
             dead_letter_url: context.places.dead_letters.url().to_owned(),
@@ -43,6 +55,7 @@ impl Decision {
             ..self.detail
         };
         let objects = context.objects();
+        let carried = shared.carrying.as_ref().map(Carrying::finish).transpose()?.flatten();
         let (path, hash) = detail.keep(objects, &token())?;
         failpoint!("commit.before_entry");
         let commit = Commit {
@@ -55,15 +68,32 @@ impl Decision {
             supersedes: self.supersedes,
             counts: counts(&detail, self.objects, self.input_bytes, output.records()),
             late: self.late,
+            carried,
         };
-        let version =
-            context.log.commit(Event::Commit(Box::new(commit)), detail.window, self.base).inspect_err(|error| {
+        let condition = Condition {
+            window: Some((detail.window, self.base)),
+            carried: shared.carrying.as_ref().map(Carrying::version),
+        };
+        let committed = context.log.commit(Event::Commit(Box::new(commit)), &condition);
+        match committed {
+            Ok(Some(version)) => {
+                failpoint!("commit.after_entry");
+                Ok(Decided::Committed(version))
+            }
+            Ok(None) => {
+                let _ = objects.delete(&path);
+                output.give_up_merged(shared);
+                Ok(Decided::Moved)
+            }
+            Err(error) => {
+                // After any other error the entry may be there all the same: then the files must stay.
                 if error.kind() == ErrorKind::Held {
                     let _ = objects.delete(&path);
+                    output.give_up_merged(shared);
                 }
-            })?;
-        failpoint!("commit.after_entry");
-        Ok(version)
+                Err(error)
+            }
+        }
     }
 }
 

@@ -30,7 +30,18 @@ where
 ///
 /// Fails naming the column: a column that nothing decides over would be lost in silence.
 pub fn check_merge(merge: &Merge, schema: &SchemaRef) -> Result<()> {
-    Fold::new(merge, schema).map(|_| ())
+    Fold::new(merge, schema)?;
+    for name in merge.carry.iter().flat_map(|carry| [&carry.met, &carry.stamp]) {
+        let column = schema.index_of(name).map_err(|_| wrong().with("missing column", name))?;
+        if !matches!(schema.field(column).data_type(), DataType::Timestamp(TimeUnit::Microsecond, _)) {
+            return Err(wrong_type(
+                schema,
+                column,
+                "the columns met and stamp of a table that carries rows are timestamps",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A [`Merge`] resolved against a schema.

@@ -87,6 +87,7 @@ fn merge() -> Merge {
         key: names(&["app", "user"]),
         greatest: names(&["text", "number", "instant", "day"]),
         picks: vec![pick("a"), pick("b")],
+        carry: None,
     }
 }
 

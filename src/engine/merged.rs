@@ -1,5 +1,6 @@
 //! Merged tables: partial rows of all tasks become one row per key, and then files.
 
+use super::carry::Met;
 use super::merge::merge_sorted;
 use super::pipeline::{TablePlan, is_merged, merge_step};
 use super::worker::{Chain, Shared, finish_dead_letters};
@@ -8,6 +9,7 @@ use crate::commit::DeadLetterFile;
 use crate::quality::Findings;
 use crate::sink::{TableSink, WrittenFile};
 use crate::stop::StopReason;
+use arrow::array::RecordBatch;
 use etl_sdk::{CacheStats, Error, Keep, Output, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -72,23 +74,31 @@ fn merge_table(
     let step = merge_step(&plan.table);
     let read = collectors.iter().map(RowCollector::rows).sum::<u64>();
     let mut kept = 0;
-    if read > 0 {
-        let rows = sorter.sorted(collectors, &merge.key)?;
-        for batch in merge_sorted(rows, merge, &plan.table.schema.working_schema()) {
-            let batch = shared.pipeline.transformer.complete(place, shared.run, batch?)?;
-            kept += batch.num_rows() as u64;
-            let batch = chain.apply(batch, &mut out)?;
-            shared.progress.add_rows(batch.num_rows() as u64);
-            sink.write(batch, &mut out)?;
-            for reject in out.rejects.drain(..) {
-                dead_letters.write(&reject)?;
+    let mut take = |batch: RecordBatch| {
+        let batch = shared.pipeline.transformer.complete(place, shared.run, batch)?;
+        kept += batch.num_rows() as u64;
+        let batch = chain.apply(batch, &mut out)?;
+        shared.progress.add_rows(batch.num_rows() as u64);
+        sink.write(batch, &mut out)?;
+        out.rejects.drain(..).try_for_each(|reject| dead_letters.write(&reject))
+    };
+    let mut met = Met::default();
+    match &shared.carrying {
+        Some(carrying) if merge.carry.is_some() => met = carrying.merge(plan, collectors, sorter, &mut take)?,
+        _ if read > 0 => {
+            let rows = sorter.sorted(collectors, &merge.key)?;
+            for batch in merge_sorted(rows, merge, &plan.table.schema.working_schema()) {
+                take(batch?)?;
             }
         }
+        _ => {}
     }
     let counts = out.ledger.step(&step);
     counts.read += read;
+    counts.added += met.taken + met.keys;
     counts.kept += kept;
-    out.filter(&step, "same_key", read - kept);
+    out.filter(&step, "says_nothing", met.silent);
+    out.filter(&step, "same_key", read + met.taken + met.keys - kept - met.silent);
     Ok(Merged {
         files: sink.finish()?,
         dead_letters: finish_dead_letters(dead_letters)?,

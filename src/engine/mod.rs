@@ -3,6 +3,7 @@
 
 mod attempt;
 mod balance;
+mod carry;
 mod context;
 mod decision;
 mod describe;
@@ -15,6 +16,7 @@ mod output;
 mod phases;
 mod pipeline;
 mod read;
+mod rebuild;
 mod rehearse;
 mod replay;
 mod run;
@@ -29,6 +31,7 @@ mod worker;
 
 pub use context::{JobContext, Places};
 pub use pipeline::{Pipeline, Step, TablePlan, is_merged};
+pub use rebuild::{RebuildPlan, RebuildReport, rebuild};
 pub use replay::{Left, ReplayPlan, ReplayReport, Take, drop_letters, replay};
 pub use run::{RunPlan, execute};
 pub(crate) use session::{engine_error, query_environment};

@@ -1,5 +1,6 @@
 //! What a run made, before it is decided whether it counts.
 
+use super::carry::Carrying;
 use super::merged::Merged;
 use super::pipeline::Pipeline;
 use super::read::Tasks;
@@ -104,11 +105,13 @@ impl RunOutput {
 
     /// Gives up what the merges made: it is not registered, so nobody else counts on it.
     pub fn give_up_merged(&self, shared: &Shared<'_>) {
+        shared.carrying.iter().for_each(Carrying::give_up);
         self.give_up(shared, self.task_files, self.task_dead_letters);
     }
 
     /// Gives up everything. Only for what is registered nowhere.
     pub fn give_up_all(&self, shared: &Shared<'_>) {
+        shared.carrying.iter().for_each(Carrying::give_up);
         self.give_up(shared, 0, 0);
     }
 

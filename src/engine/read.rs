@@ -25,8 +25,6 @@ pub struct Tasks {
     pub keys: Vec<RowCollector>,
     /// Hit rates of this process.
     pub caches: Vec<CacheStats>,
-    /// Tasks that an earlier run had finished.
-    pub resumed: u64,
 }
 
 struct Done {
@@ -46,7 +44,6 @@ pub fn read_all(
     work: Option<&Work>,
     finished: BTreeMap<u64, TaskResult>,
 ) -> Result<Tasks> {
-    let resumed = finished.len() as u64;
     let open: Vec<&Task> = tasks.iter().filter(|task| !finished.contains_key(&(task.number as u64))).collect();
     for task in tasks.iter().filter(|task| finished.contains_key(&(task.number as u64))) {
         shared.progress.add_objects(task.objects.len() as u64);
@@ -80,7 +77,7 @@ pub fn read_all(
         }
         Ok(worker.caches())
     };
-    let mut outcome = Tasks { resumed, ..Tasks::default() };
+    let mut outcome = Tasks::default();
     let mut failure: Option<Error> = None;
     for result in on_threads(threads.min(open.len()), run_worker) {
         match result {

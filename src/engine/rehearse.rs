@@ -1,5 +1,6 @@
 //! A dry run: everything but what others can see. It takes no lease, keeps no result and leaves nothing behind.
 
+use super::carry::{Carrying, CarryingRun};
 use super::context::JobContext;
 use super::merged::merge_all;
 use super::output::RunOutput;
@@ -32,7 +33,17 @@ pub fn rehearse(
     plan.progress.set_total(listing.objects.len() as u64, bytes);
     let tasks = pack(listing.objects, config.limits.task_bytes.0);
     phases.begin("read");
-    let shared = context.shared(run, &run.id, stop, &plan.progress)?;
+    let state = context.log.refresh()?;
+    let covered = state.overlapping(&plan.window);
+    let of_run = CarryingRun {
+        window: plan.window,
+        replaces: Some(&covered),
+        name: &run.id,
+        now_msec: run.now_msec,
+        keep: false,
+    };
+    let carrying = Carrying::open(context, &state, of_run)?;
+    let shared = context.shared(run, &run.id, stop, &plan.progress, carrying)?;
     let mut read = read_all(&shared, &tasks, plan.threads, None, BTreeMap::new())?;
     phases.begin("merge");
     let mut output = RunOutput::of(context.pipeline, &mut read);

@@ -1,5 +1,6 @@
 //! A worker thread: takes tasks, reads their objects, and leaves pending files, partial rows, dead letters and counts.
 
+use super::carry::Carrying;
 use super::pipeline::{Pipeline, TablePlan, is_merged};
 use super::tasks::Task;
 use super::{RowCollector, Sorter};
@@ -36,6 +37,8 @@ pub struct Shared<'a> {
     /// Makes the dead letters' files.
     pub dead_letters: Arc<dyn PendingStore>,
     pub sorter: Sorter,
+    /// What merged tables carry from run to run, if any does.
+    pub carrying: Option<Carrying>,
     pub runtime: Handle,
     pub progress: Progress,
     /// Set when the run is stopped or lost: workers end at the next record.

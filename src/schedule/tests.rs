@@ -37,6 +37,7 @@ fn commit(of: Window) -> Event {
         supersedes: Vec::new(),
         counts: Counts::default(),
         late: Vec::new(),
+        carried: None,
     }))
 }
 

@@ -35,6 +35,7 @@ impl Log {
             supersedes: Vec::new(),
             counts: Counts { objects, rows, dead_letters: 1, ..Counts::default() },
             late,
+            carried: None,
         })))
     }
 

@@ -7,8 +7,9 @@ mod pass;
 pub use feed::Left;
 
 use self::feed::{Feed, Tally};
+use super::carry::{Carrying, CarryingRun};
 use super::context::JobContext;
-use super::decision::Decision;
+use super::decision::{Decided, Decision};
 use super::merged::merge_all;
 use super::output::RunOutput;
 use super::phases::Phases;
@@ -129,7 +130,8 @@ fn replay_once(context: &JobContext<'_>, plan: &ReplayPlan<'_>, stop: &Stop, rep
     drop(state);
     let kept = Kept::read(context.objects(), &known)?;
     let replay = Replay::new(context, plan, base, &known, kept)?;
-    let shared = replay.context.shared(&replay.run, &replay.name, stop, &replay.plan.progress)?;
+    let carrying = replay.carrying()?;
+    let shared = replay.context.shared(&replay.run, &replay.name, stop, &replay.plan.progress, carrying)?;
     phases.begin("read");
     let (tasks, tally) = replay.read(&shared)?;
     report.left = tally.left.clone();
@@ -154,11 +156,21 @@ fn replay_once(context: &JobContext<'_>, plan: &ReplayPlan<'_>, stop: &Stop, rep
     judge(context, &shared, &mut output, &mut run).inspect_err(|_| output.give_up_all(&shared))?;
     report.warnings.append(&mut run.warnings);
     phases.begin("commit");
-    let version = replay.commit(&output, tally).inspect_err(|error| {
-        if error.kind() == ErrorKind::Held {
+    let version = match replay.commit(&shared, &output, tally) {
+        Ok(Decided::Committed(version)) => version,
+        Ok(Decided::Moved) => {
             output.give_up_all(&shared);
+            return Err(Error::new(ErrorKind::Held, "another window was committed while this one was replayed")
+                .with("window", plan.window)
+                .hint("nothing was published; replay it again"));
         }
-    })?;
+        Err(error) => {
+            if error.kind() == ErrorKind::Held {
+                output.give_up_all(&shared);
+            }
+            return Err(error);
+        }
+    };
     phases.begin("publish");
     report.amendment = Some(replay.amendment);
     report.status = Status::Partly;
@@ -291,7 +303,18 @@ impl<'a> Replay<'a> {
         Ok(output)
     }
 
-    fn commit(&self, output: &RunOutput, tally: Tally) -> Result<u64> {
+    fn carrying(&self) -> Result<Option<Carrying>> {
+        let run = CarryingRun {
+            window: self.plan.window,
+            replaces: None,
+            name: &self.name,
+            now_msec: self.run.now_msec,
+            keep: !self.plan.dry_run,
+        };
+        Carrying::open(self.context, self.context.log.refresh()?.as_ref(), run)
+    }
+
+    fn commit(&self, shared: &Shared<'_>, output: &RunOutput, tally: Tally) -> Result<Decided> {
         let detail = CommitDetail {
             inputs: self.inputs.clone(),
             replayed: tally.replayed,
@@ -308,7 +331,7 @@ impl<'a> Replay<'a> {
             input_bytes: output.compressed_bytes,
             late: Vec::new(),
         };
-        decision.commit(self.context, output)
+        decision.commit(self.context, shared, output)
     }
 }
 

@@ -31,6 +31,14 @@ pub struct ClickstreamConfig {
     /// `false` keeps texts longer than their warehouse column takes. Default: `true`.
     #[serde(default = "yes")]
     pub truncate: bool,
+    /// Days for which users are carried from run to run: the first visit, the first source and the latest properties of a
+    /// user that was not met for so long are forgotten. `0` makes users of one run's events alone. Default: `180`.
+    #[serde(default = "default_user_days")]
+    pub user_days: u32,
+    /// Days for which sessions are carried from run to run, so that one that spans runs has one source. `0` makes sessions
+    /// of one run's events alone. Default: `7`.
+    #[serde(default = "default_session_days")]
+    pub session_days: u32,
     /// Most bytes of one request's decompressed payload; a larger one is a dead letter. Default: `67108864` (64 MiB).
     #[serde(default = "default_payload_bytes")]
     pub payload_bytes: usize,
@@ -41,6 +49,14 @@ pub struct ClickstreamConfig {
 
 fn default_freshness_hours() -> u32 {
     72
+}
+
+fn default_user_days() -> u32 {
+    180
+}
+
+fn default_session_days() -> u32 {
+    7
 }
 
 fn default_payload_bytes() -> usize {

@@ -18,6 +18,8 @@ pub(crate) struct RunFacts {
     pub job_id: String,
     pub project_id: String,
     pub now_msec: i64,
+    /// Start of the window, epoch milliseconds.
+    pub window_start_msec: i64,
     /// The run's instant, printed.
     pub now: String,
 }

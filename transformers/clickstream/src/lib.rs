@@ -84,7 +84,8 @@ impl Clickstream {
         if config.app_ids.iter().all(|app| app.trim().is_empty()) {
             return Err(Error::config("read the options").with("key", "app_ids").hint("list the app ids to keep"));
         }
-        Ok(Self { config, tables: tables::tables()?, rules: Arc::new(rules) })
+        let tables = tables::tables(&config)?;
+        Ok(Self { config, tables, rules: Arc::new(rules) })
     }
 
     fn run_facts(&self, run: &Run) -> event_row::RunFacts {
@@ -94,6 +95,7 @@ impl Clickstream {
             job_id: run.id.clone(),
             project_id: self.config.project_id.clone(),
             now_msec: run.now_msec,
+            window_start_msec: run.window_start_msec,
             now,
         }
     }

@@ -114,6 +114,7 @@ impl Session {
         rows.text(Some(&key.app_id));
         rows.long(Some(self.order.0));
         rows.long(Some(self.order.1));
+        rows.long(Some(run.window_start_msec.saturating_neg()));
         rows.long(Some(self.order.2));
         rows.timestamp(run.now_msec);
         rows.end_row();

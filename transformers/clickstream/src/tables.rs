@@ -1,7 +1,8 @@
 //! The four tables: their schemas, how their rows are merged, and their partitions.
 
+use crate::ClickstreamConfig;
 use crate::steps;
-use etl_sdk::{Keep, Merge, PartitionBy, PartitionPart, Pick, Result, Table, TableSchema};
+use etl_sdk::{Carry, Keep, Merge, PartitionBy, PartitionPart, Pick, Result, Table, TableSchema};
 
 /// Places of the tables in [`etl_sdk::Transformer::tables`].
 pub(crate) const EVENT: usize = 0;
@@ -10,14 +11,17 @@ pub(crate) const USER: usize = 2;
 pub(crate) const SESSION: usize = 3;
 
 /// The tables in their order.
-pub(crate) fn tables() -> Result<Vec<Table>> {
+pub(crate) fn tables(config: &ClickstreamConfig) -> Result<Vec<Table>> {
     let event = TableSchema::parse(include_str!("../../../schemas/clickstream/event_v2.json"))?;
     let item = TableSchema::parse(include_str!("../../../schemas/clickstream/item_v2.json"))?;
     let user = TableSchema::parse(include_str!("../../../schemas/clickstream/user_v2.json"))?;
     let session = TableSchema::parse(include_str!("../../../schemas/clickstream/session.json"))?;
     let items = one_row_per(&item, &["event_id", "user_pseudo_id", "item_id"], &["sequence"]);
-    let sessions = one_row_per(&session, &["app_id", "user_pseudo_id", "session_id"], &["rank", "time", "sequence"]);
-    let users = merge_of_users(&user);
+    let sessions = Merge {
+        carry: carry(config.session_days),
+        ..one_row_per(&session, &["app_id", "user_pseudo_id", "session_id"], &["rank", "time", "window", "sequence"])
+    };
+    let users = Merge { carry: carry(config.user_days), ..merge_of_users(&user) };
     let table = |schema, keep, step| Table { schema, keep, partition_by: by_app_and_day(), step };
     Ok(vec![
         table(event, Keep::All, steps::PARSE),
@@ -37,7 +41,13 @@ fn one_row_per(schema: &TableSchema, key: &[&str], order: &[&str]) -> Merge {
             columns: columns.filter(|name| !key.contains(name) && !order.contains(name)).map(str::to_owned).collect(),
             order: owned(order),
         }],
+        carry: None,
     }
+}
+
+/// Rows that go on into later runs until their key was not met for so many days.
+fn carry(days: u32) -> Option<Carry> {
+    (days > 0).then(|| Carry { met: "event_timestamp".to_owned(), stamp: "created_time".to_owned(), days })
 }
 
 /// The `first_` columns come from the user's first event, the properties from the latest one that set them.
@@ -50,17 +60,18 @@ fn merge_of_users(schema: &TableSchema) -> Merge {
             Pick {
                 // process_info is null until the row is completed; it travels with the first event.
                 columns: first
-                    .filter(|name| !matches!(*name, "first_time" | "first_sequence"))
+                    .filter(|name| !matches!(*name, "first_time" | "first_window" | "first_sequence"))
                     .chain(["process_info"])
                     .map(str::to_owned)
                     .collect(),
-                order: owned(&["first_time", "first_sequence"]),
+                order: owned(&["first_time", "first_window", "first_sequence"]),
             },
             Pick {
                 columns: owned(&["user_properties", "user_properties_json_str", "latest_event_name"]),
-                order: owned(&["latest_time", "latest_sequence"]),
+                order: owned(&["latest_time", "latest_window", "latest_sequence"]),
             },
         ],
+        carry: None,
     }
 }
 

@@ -138,6 +138,8 @@ impl Users {
 
 impl User {
     fn write(&self, app_id: &str, pseudo_id: &str, run: &RunFacts, rows: &mut Rows) {
+        // Of equal instants in two windows the later window's counts, as the event processed last does within one.
+        let window = run.window_start_msec.saturating_neg();
         rows.timestamp(self.latest_time);
         rows.text(Some(pseudo_id));
         rows.text(self.id.as_deref());
@@ -167,9 +169,11 @@ impl User {
         rows.text(Some(app_id));
         rows.text(self.first.as_ref().map(|first| &*first.name));
         rows.long(self.first.as_ref().map(|first| first.order.0));
+        rows.long(self.first.as_ref().map(|_| window));
         rows.long(self.first.as_ref().map(|first| first.order.1));
         rows.text(self.latest.as_ref().map(|_| "_profile_set"));
         rows.long(self.latest.as_ref().map(|latest| latest.order.0));
+        rows.long(self.latest.as_ref().map(|_| window));
         rows.long(self.latest.as_ref().map(|latest| latest.order.1));
         rows.timestamp(run.now_msec);
         rows.end_row();

@@ -142,12 +142,15 @@ pub fn assert_same(name: &str, row: &Row, expected: &Value) {
     let helpers = [
         "sequence",
         "rank",
+        "window",
         "time",
         "first_event_name",
         "first_time",
+        "first_window",
         "first_sequence",
         "latest_event_name",
         "latest_time",
+        "latest_window",
         "latest_sequence",
     ];
     for column in helpers {

@@ -1,0 +1,223 @@
+//! The rows of pieces: written by hash of their keys, read by key.
+
+use super::{CARRIED, Kept, Part, REBUILD, damaged, fetch};
+use crate::commit::log::hash;
+use crate::commit::objects::Objects;
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array};
+use arrow::compute::{cast, take_record_batch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use etl_sdk::{Error, Result};
+use hashbrown::HashSet;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use std::sync::Arc;
+use twox_hash::XxHash64;
+
+/// Column of the hashes, before all others.
+const HASH: &str = "key_hash";
+
+/// Rows that all open parts of a piece hold together, about.
+const OPEN_ROWS: u64 = 1 << 20;
+/// Rows of one part.
+const PART_ROWS: std::ops::RangeInclusive<u64> = 4_096..=65_536;
+
+/// Rows of a batch that is read.
+const BATCH_ROWS: usize = 8_192;
+
+/// The bits of the hash that tell the parts of a piece with about so many rows apart.
+pub fn part_bits(rows: u64) -> u32 {
+    (rows / PART_ROWS.end()).checked_ilog2().map_or(0, |bits| bits + 1).min(12)
+}
+
+/// The range that a hash falls into.
+pub fn part_of(hash: u64, bits: u32) -> u64 {
+    if bits == 0 { 0 } else { hash >> (64 - bits) }
+}
+
+/// Hashes of the keys of rows: of the columns `key`, nulls told from empty texts. They are kept in files, so they are the
+/// same on every machine and in every version.
+pub fn key_hashes(batch: &RecordBatch, key: &[usize]) -> Result<Vec<u64>> {
+    let texts = key.iter().map(|column| cast(batch.column(*column), &DataType::Utf8));
+    let texts = texts.collect::<Result<Vec<ArrayRef>, _>>()?;
+    let texts: Vec<&StringArray> = texts.iter().map(AsArray::as_string::<i32>).collect();
+    let mut bytes = Vec::new();
+    let hash = |row: usize| {
+        bytes.clear();
+        for column in &texts {
+            match column.is_valid(row).then(|| column.value(row)) {
+                None => bytes.push(0),
+                Some(text) => {
+                    bytes.push(1);
+                    bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
+                    bytes.extend_from_slice(text.as_bytes());
+                }
+            }
+        }
+        XxHash64::oneshot(0, &bytes)
+    };
+    Ok((0..batch.num_rows()).map(hash).collect())
+}
+
+/// Writes the parts of a piece.
+pub struct PieceWriter<'a> {
+    objects: &'a Objects,
+    /// Path of the parts up to their number.
+    stem: String,
+    schema: SchemaRef,
+    bits: u32,
+    open: Vec<Option<OpenPart>>,
+    most_rows: u64,
+    done: Vec<Part>,
+    rows: u64,
+}
+
+struct OpenPart {
+    writer: ArrowWriter<Vec<u8>>,
+    rows: u64,
+}
+
+impl<'a> PieceWriter<'a> {
+    /// A writer for rows of `schema`, cut by the highest `bits` bits of their hashes. No other piece may have the `stem`.
+    pub fn new(objects: &'a Objects, stem: &str, schema: &SchemaRef, bits: u32) -> Self {
+        let hash = Arc::new(Field::new(HASH, DataType::Int64, false));
+        let fields: Vec<_> = std::iter::once(hash).chain(schema.fields().iter().cloned()).collect();
+        let parts = 1_usize << bits;
+        Self {
+            objects,
+            stem: stem.to_owned(),
+            schema: Arc::new(Schema::new(fields)),
+            bits,
+            open: std::iter::repeat_with(|| None).take(parts).collect(),
+            most_rows: (OPEN_ROWS / parts as u64).clamp(*PART_ROWS.start(), *PART_ROWS.end()),
+            done: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    /// Adds rows with the hashes of their keys.
+    pub fn write(&mut self, batch: &RecordBatch, hashes: &[u64]) -> Result<()> {
+        let numbers: ArrayRef = Arc::new(hashes.iter().map(|hash| *hash as i64).collect::<Int64Array>());
+        let columns = std::iter::once(numbers).chain(batch.columns().iter().cloned()).collect();
+        let whole = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        if self.bits == 0 {
+            return self.add(0, &whole);
+        }
+        for (range, rows) in by_range(hashes, self.bits) {
+            self.add(range, &take_record_batch(&whole, &rows)?)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, range: u64, batch: &RecordBatch) -> Result<()> {
+        let open = &mut self.open[range as usize];
+        let part = match open {
+            Some(part) => part,
+            None => open.insert(OpenPart {
+                writer: ArrowWriter::try_new(Vec::new(), Arc::clone(&self.schema), Some(properties()))
+                    .map_err(|error| Error::internal("write carried rows").source(error))?,
+                rows: 0,
+            }),
+        };
+        part.writer.write(batch).map_err(|error| Error::internal("write carried rows").source(error))?;
+        part.rows += batch.num_rows() as u64;
+        self.rows += batch.num_rows() as u64;
+        if part.rows >= self.most_rows { self.close(range) } else { Ok(()) }
+    }
+
+    fn close(&mut self, range: u64) -> Result<()> {
+        let Some(part) = self.open[range as usize].take() else { return Ok(()) };
+        let file = part.writer.into_inner().map_err(|error| Error::internal("write carried rows").source(error))?;
+        let path = format!("{}-{:05}.parquet", self.stem, self.done.len());
+        let (hash, bytes) = (hash(&file), file.len() as u64);
+        self.objects.put(&path, file)?;
+        self.done.push(Part { kept: Kept { path, hash }, bits: self.bits, range, rows: part.rows, bytes });
+        Ok(())
+    }
+
+    /// Ends all parts. Gives the number of rows, and the parts.
+    pub fn finish(mut self) -> Result<(u64, Vec<Part>)> {
+        for range in 0..self.open.len() as u64 {
+            self.close(range)?;
+        }
+        Ok((self.rows, self.done))
+    }
+}
+
+/// Places of the rows of each range that has any.
+pub fn by_range(hashes: &[u64], bits: u32) -> Vec<(u64, UInt32Array)> {
+    let mut places: Vec<(u64, u32)> =
+        hashes.iter().enumerate().map(|(place, hash)| (part_of(*hash, bits), place as u32)).collect();
+    places.sort_unstable();
+    let ranges = places.chunk_by(|left, right| left.0 == right.0);
+    ranges.map(|rows| (rows[0].0, rows.iter().map(|(_, place)| *place).collect())).collect()
+}
+
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_created_by(concat!("etl-runner ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build()
+}
+
+/// Reads the rows of a part whose hashes are `wanted` and in the given range of two to the power of `bits`, in batches of
+/// `schema` with their hashes. A column that the part does not have yet is null.
+pub fn read_rows(
+    objects: &Objects,
+    part: &Part,
+    schema: &SchemaRef,
+    (bits, range): (u32, u64),
+    wanted: Option<&Arc<HashSet<u64>>>,
+    each: &mut dyn FnMut(RecordBatch, &[u64]) -> Result<()>,
+) -> Result<()> {
+    // One range holds the other: they are cut by the same bits.
+    let common = bits.min(part.bits);
+    if range >> (bits - common) != part.range >> (part.bits - common) {
+        return Ok(());
+    }
+    let failed = |error: parquet::errors::ParquetError| damaged(objects, &part.kept).source(error).hint(REBUILD);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(fetch(objects, &part.kept)?).map_err(failed)?;
+    let wanted = wanted.map(Arc::clone);
+    let is_wanted =
+        move |hash: u64| part_of(hash, bits) == range && wanted.as_ref().is_none_or(|wanted| wanted.contains(&hash));
+    let mask = ProjectionMask::columns(builder.parquet_schema(), [HASH]);
+    let filter = ArrowPredicateFn::new(mask, move |batch| {
+        let hashes = batch.column(0).as_primitive::<Int64Type>();
+        Ok(hashes.values().iter().map(|hash| Some(is_wanted(*hash as u64))).collect())
+    });
+    let reader = builder
+        .with_batch_size(BATCH_ROWS)
+        .with_row_filter(RowFilter::new(vec![Box::new(filter)]))
+        .build()
+        .map_err(failed)?;
+    for batch in reader {
+        let batch = batch.map_err(|error| damaged(objects, &part.kept).source(error).hint(REBUILD))?;
+        let hashes = batch.column(0).as_primitive::<Int64Type>().values().iter().map(|hash| *hash as u64);
+        let hashes: Vec<u64> = hashes.collect();
+        each(fit(&batch, schema, objects, part)?, &hashes)?;
+    }
+    Ok(())
+}
+
+/// The columns of `schema`, by name.
+fn fit(batch: &RecordBatch, schema: &SchemaRef, objects: &Objects, part: &Part) -> Result<RecordBatch> {
+    let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
+        Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+        Some(column) => Err(damaged(objects, &part.kept)
+            .with("column", field.name())
+            .with("type", column.data_type())
+            .with("expected", field.data_type())
+            .hint(REBUILD)),
+        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+    };
+    let columns = schema.fields().iter().map(column).collect::<Result<_>>()?;
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+/// The path that the objects of a run's carried rows begin with.
+pub fn stem(run: &str, token: &str) -> String {
+    format!("{CARRIED}/{run}-{token}")
+}
