@@ -298,3 +298,52 @@ fn windows_that_run_side_by_side_see_each_other() {
         assert_same(seed, &people(&scene), &in_one_run(&batches));
     }
 }
+
+#[test]
+fn an_event_that_comes_again_is_left_out_where_it_is_told_to() {
+    let scene = Scene::in_memory(|job| {
+        job["transformer"]["with"]["freshness_hours"] = json!(1_000);
+        job["transformer"]["with"]["unique_events"] = json!({"look_back_hours": 3});
+    });
+    let events = |ids: &[&str]| -> String {
+        let lines = ids.iter().enumerate().map(|(place, id)| {
+            let event = json!([{
+                "event_type": "click", "event_id": id, "app_id": "shop", "timestamp": START + place as i64,
+                "unique_id": "u", "attributes": {},
+            }]);
+            let mut request = request(json!(event.to_string()));
+            request["ingest_time"] = json!(START + 1);
+            format!("{request}\n")
+        });
+        lines.collect()
+    };
+    let times = |scene: &Scene| -> BTreeMap<String, Vec<i64>> {
+        let mut times: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for row in scene.rows("event_v2") {
+            let id = row["event_id"].as_str().unwrap().to_owned();
+            times.entry(id).or_default().push(row["event_time_msec"].as_i64().unwrap() - START);
+        }
+        times
+    };
+    put(&scene, 0, &events(&["a", "b", "a", "b", "b"]));
+    put(&scene, 1, &events(&["x", "a", "c", "c"]));
+    put(&scene, 6, &events(&["a", "x"]));
+    let first = run(&scene, (0, 1), 0, &[]);
+    assert_eq!(first.filtered("merge event_v2", "same_key"), 3);
+    let second = run(&scene, (1, 2), 1, &[]);
+    assert_eq!((second.filtered("merge event_v2", "known_key"), second.table_rows("event_v2")), (1, 2));
+    run(&scene, (6, 7), 2, &[]);
+    let expected: BTreeMap<String, Vec<i64>> = [
+        ("a", vec![0, 0]), // The last window is too far away to know of the first.
+        ("b", vec![1]),
+        ("c", vec![2]),
+        ("x", vec![0, 1]),
+    ]
+    .map(|(id, times)| (id.to_owned(), times))
+    .into();
+    assert_eq!(times(&scene), expected);
+    // A window that runs again knows itself not.
+    let again = run(&scene, (1, 2), 3, &[]);
+    assert_eq!(again.table_rows("event_v2"), 2);
+    assert_eq!(times(&scene), expected);
+}

@@ -42,17 +42,25 @@ pub struct Merge {
     pub carry: Option<Carry>,
 }
 
-/// How rows of a merged table go on into later runs: a run writes the rows of its keys, merged with what earlier runs
-/// knew of them. Its own partial rows must not depend on other runs, so the columns that order picks tell runs apart.
+/// What of a merged table goes on into later runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Carry {
-    /// A `timestamp` column: when the key was last met. A row where it is null says nothing and is not written.
-    pub met: String,
-    /// A `timestamp` column that tells which of several rows of a key is the latest: the runner sets it to the run's instant,
-    /// or just past that of the last run that committed.
-    pub stamp: String,
-    /// Days after which a key that was not met is forgotten, counted back from the run's instant.
-    pub days: u32,
+pub enum Carry {
+    /// Rows: a run writes the rows of its keys, merged with what earlier runs knew of them. Its own partial rows must not
+    /// depend on other runs, so the columns that order picks tell runs apart.
+    Rows {
+        /// A `timestamp` column: when the key was last met. A row where it is null says nothing and is not written.
+        met: String,
+        /// A `timestamp` column that tells which of several rows of a key is the latest: the runner sets it to the run's
+        /// instant, or just past that of an earlier row.
+        stamp: String,
+        /// Days after which a key that was not met is forgotten, counted back from the run's instant.
+        days: u32,
+    },
+    /// Keys alone: a row whose key the run of a window nearby has written is left out.
+    Keys {
+        /// How far the window may be from the run's own.
+        hours: u32,
+    },
 }
 
 /// Columns that come from one row of the group: the first by `order`.

@@ -10,17 +10,22 @@ use super::merge::merge_sorted;
 use super::pipeline::TablePlan;
 use super::{RowCollector, Sorter, inputs};
 use crate::commit::carried::{
-    CarriedState, FAN, Kept, Part, Piece, PieceWriter, by_range, key_hashes, part_bits, read_rows, stem, take_out,
+    CarriedState, FAN, Kept, Part, Piece, PieceWriter, by_range, each_key, key_hashes, part_bits, read_rows, stem,
+    take_out,
 };
 use crate::commit::{JobState, Objects, token};
 use crate::window::Window;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, new_null_array};
 use arrow::compute::{filter_record_batch, is_not_null, take_record_batch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use chrono::TimeDelta;
 use etl_sdk::{Carry, Error, Keep, Merge, Result};
 use hashbrown::{HashMap, HashSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// How much longer keys are kept than windows look back, so that an older window can be run again.
+const FOR_RE_RUNS: TimeDelta = TimeDelta::days(7);
 
 /// What the merged tables of one run carry.
 pub struct Carrying {
@@ -58,6 +63,8 @@ pub struct Met {
     pub keys: u64,
     /// Keys that no run says anything of any more.
     pub silent: u64,
+    /// Rows whose key another window has.
+    pub known: u64,
 }
 
 /// How the rows of one table are merged and carried.
@@ -65,9 +72,9 @@ struct Rules<'a> {
     table: &'a str,
     schema: SchemaRef,
     merge: &'a Merge,
-    /// Place of [`Carry::met`].
+    /// Place of the column `met` of [`Carry::Rows`].
     met: usize,
-    /// Place of [`Carry::stamp`], and what it is set to at least.
+    /// Place of its column `stamp`, and what it is set to at least.
     stamp: (usize, i64),
     /// A key that was last met before it is forgotten, epoch microseconds.
     oldest: i64,
@@ -155,6 +162,9 @@ impl Carrying {
         sorter: &Sorter,
         each: &mut dyn FnMut(RecordBatch) -> Result<()>,
     ) -> Result<Met> {
+        if let Some((merge, Carry::Keys { hours })) = carry_of(plan) {
+            return self.merge_new_keys(plan, merge, *hours, collectors, sorter, each);
+        }
         let rules = self.rules(plan)?;
         let earlier = self.earlier.get(rules.table).ok_or_else(|| wrong(rules.table))?;
         let replaced = self.keys_of(&rules, &earlier.replaced, sorter)?;
@@ -165,7 +175,7 @@ impl Carrying {
         let rows = collectors.iter().map(RowCollector::rows).sum();
         let bits = part_bits(rows);
         let mut own: Vec<Own> = (0..1_u64 << bits).map(|_| Own::new(sorter, &rules.schema)).collect();
-        let mut writer = PieceWriter::new(&self.objects, &self.stem_of(&rules, ""), &rules.schema, bits);
+        let mut writer = PieceWriter::new(&self.objects, &self.stem_of(rules.table, ""), &rules.schema, bits);
         if rows > 0 {
             for batch in merge_sorted(sorter.sorted(collectors, &rules.merge.key)?, rules.merge, &rules.schema) {
                 let batch = batch?;
@@ -177,11 +187,7 @@ impl Carrying {
                     met.silent += rules.tell(&batch, &Stamps::default(), each)?;
                     continue;
                 }
-                for (range, places) in by_range(&hashes, bits) {
-                    let own = &mut own[range as usize];
-                    own.keys.extend(places.values().iter().map(|place| hashes[*place as usize]));
-                    own.rows.push(take_record_batch(&batch, &places)?)?;
-                }
+                Own::push_all(&mut own, &batch, &hashes, bits)?;
             }
         }
         let (rows, parts) = writer.finish()?;
@@ -204,15 +210,95 @@ impl Carrying {
         Ok(met)
     }
 
+    /// Merges the partial rows of a table whose keys are carried, and leaves out those of keys that windows nearby have.
+    fn merge_new_keys(
+        &self,
+        plan: &TablePlan,
+        merge: &Merge,
+        hours: u32,
+        collectors: Vec<RowCollector>,
+        sorter: &Sorter,
+        each: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<Met> {
+        let table = plan.table.schema.table.as_str();
+        let earlier = self.earlier.get(table).ok_or_else(|| wrong(table))?;
+        let schema = plan.table.schema.working_schema();
+        let key = key_of(&schema, merge)?;
+        let of_key: SchemaRef = Arc::new(schema.project(&key)?);
+        let all: Vec<usize> = (0..key.len()).collect();
+        let near = |piece: &&Piece| {
+            let hours = TimeDelta::hours(i64::from(hours));
+            piece.window.start < self.window.end + hours && piece.window.end + hours > self.window.start
+        };
+        let near: Vec<&Piece> = earlier.stay.iter().filter(near).collect();
+        let bits = part_bits(collectors.iter().map(RowCollector::rows).sum());
+        let mut writer = PieceWriter::new(&self.objects, &self.stem_of(table, ""), &of_key, bits);
+        let mut write = |batch: RecordBatch, hashes: &[u64]| {
+            if self.keep {
+                writer.write(&batch.project(&key)?, hashes)?;
+            }
+            each(batch)
+        };
+        let mut met = Met::default();
+        let mut own: Vec<Own> = (0..1_u64 << bits).map(|_| Own::new(sorter, &schema)).collect();
+        if collectors.iter().any(|collector| collector.rows() > 0) {
+            for batch in merge_sorted(sorter.sorted(collectors, &merge.key)?, merge, &schema) {
+                let batch = batch?;
+                let hashes = key_hashes(&batch, &key)?;
+                if near.is_empty() {
+                    write(batch, &hashes)?;
+                } else {
+                    Own::push_all(&mut own, &batch, &hashes, bits)?;
+                }
+            }
+        }
+        for (range, own) in own.into_iter().enumerate().filter(|(_, own)| own.rows.rows() > 0) {
+            let (wanted, mut known) = (Arc::new(own.keys), HashSet::new());
+            for part in near.iter().flat_map(|piece| &piece.parts) {
+                let range = (bits, range as u64);
+                read_rows(&self.objects, part, &of_key, range, Some(&wanted), &mut |batch, _| {
+                    each_key(&batch, &all, |key| {
+                        known.insert(key.to_vec());
+                    })
+                })?;
+            }
+            for batch in sorter.sorted(vec![own.rows], &merge.key)? {
+                let mut new = Vec::new();
+                let batch = batch?;
+                each_key(&batch, &key, |key| new.push(!known.contains(key)))?;
+                let rows = filter_record_batch(&batch, &BooleanArray::from(new))?;
+                met.known += (batch.num_rows() - rows.num_rows()) as u64;
+                let hashes = key_hashes(&rows, &key)?;
+                write(rows, &hashes)?;
+            }
+        }
+        if self.keep {
+            let piece = self.piece(writer.finish()?);
+            let old = TimeDelta::hours(i64::from(hours)) + FOR_RE_RUNS;
+            let mut pieces: Vec<Piece> = earlier.stay.clone();
+            pieces.retain(|piece| piece.window.end + old > self.window.start);
+            pieces.push(piece);
+            self.leave_as_they_are(table, pieces);
+        }
+        Ok(met)
+    }
+
     /// What a run's own rows are, without those of any other run.
     pub fn contribute(&self, plan: &TablePlan, collectors: Vec<RowCollector>, sorter: &Sorter) -> Result<Piece> {
-        let rules = self.rules(plan)?;
-        let rows = collectors.iter().map(RowCollector::rows).sum();
-        let mut writer = PieceWriter::new(&self.objects, &self.stem_of(&rules, ""), &rules.schema, part_bits(rows));
-        if rows > 0 {
-            for batch in merge_sorted(sorter.sorted(collectors, &rules.merge.key)?, rules.merge, &rules.schema) {
+        let table = plan.table.schema.table.as_str();
+        let (merge, carry) = carry_of(plan).ok_or_else(|| wrong(table))?;
+        let schema = plan.table.schema.working_schema();
+        let key = key_of(&schema, merge)?;
+        let (of_piece, of_rows): (SchemaRef, Vec<usize>) = match carry {
+            Carry::Rows { .. } => (Arc::clone(&schema), (0..schema.fields().len()).collect()),
+            Carry::Keys { .. } => (Arc::new(schema.project(&key)?), key.clone()),
+        };
+        let bits = part_bits(collectors.iter().map(RowCollector::rows).sum());
+        let mut writer = PieceWriter::new(&self.objects, &self.stem_of(table, ""), &of_piece, bits);
+        if collectors.iter().any(|collector| collector.rows() > 0) {
+            for batch in merge_sorted(sorter.sorted(collectors, &merge.key)?, merge, &schema) {
                 let batch = batch?;
-                writer.write(&batch, &key_hashes(&batch, &rules.key)?)?;
+                writer.write(&batch.project(&of_rows)?, &key_hashes(&batch, &key)?)?;
             }
         }
         Ok(self.piece(writer.finish()?))
@@ -220,10 +306,16 @@ impl Carrying {
 
     /// Leaves these pieces of a table. Gives their rows.
     pub fn keep(&self, plan: &TablePlan, pieces: Vec<Piece>, sorter: &Sorter) -> Result<u64> {
-        let rules = self.rules(plan)?;
         let rows = pieces.iter().map(|piece| piece.rows).sum();
-        self.leave(&rules, pieces, sorter)?;
+        match carry_of(plan) {
+            Some((_, Carry::Rows { .. })) => self.leave(&self.rules(plan)?, pieces, sorter)?,
+            _ => self.leave_as_they_are(&plan.table.schema.table, pieces),
+        }
         Ok(rows)
+    }
+
+    fn leave_as_they_are(&self, table: &str, pieces: Vec<Piece>) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), pieces);
     }
 
     fn piece(&self, (rows, parts): (u64, Vec<Part>)) -> Piece {
@@ -251,18 +343,18 @@ impl Carrying {
         }
     }
 
-    fn stem_of(&self, rules: &Rules<'_>, what: &str) -> String {
-        format!("{}-{}{what}", self.stem, rules.table)
+    fn stem_of(&self, table: &str, what: &str) -> String {
+        format!("{}-{table}{what}", self.stem)
     }
 
     fn rules<'p>(&self, plan: &'p TablePlan) -> Result<Rules<'p>> {
         let table = plan.table.schema.table.as_str();
-        let (merge, carry) = carry_of(plan).ok_or_else(|| wrong(table))?;
+        let Some((merge, Carry::Rows { met, stamp, days })) = carry_of(plan) else { return Err(wrong(table)) };
         let schema = plan.table.schema.working_schema();
         let place = |name: &str| schema.index_of(name).map_err(|_| wrong(table).with("column", name));
-        let stamp = (place(&carry.stamp)?, self.stamp);
-        let (met, key) = (place(&carry.met)?, merge.key.iter().map(|name| place(name)).collect::<Result<_>>()?);
-        let days = i64::from(carry.days) * 86_400_000;
+        let stamp = (place(stamp)?, self.stamp);
+        let (met, key) = (place(met)?, key_of(&schema, merge)?);
+        let days = i64::from(*days) * 86_400_000;
         let oldest = self.now_msec.saturating_sub(days).saturating_mul(1_000);
         Ok(Rules { table, schema, merge, met, stamp, oldest, key })
     }
@@ -291,11 +383,11 @@ impl Carrying {
             }
             let Some((full, _)) = levels.into_iter().find(|(_, count)| *count >= FAN) else { break };
             let these: Vec<Piece> = pieces.extract_if(.., |piece| piece.level == full).collect();
-            let stem = self.stem_of(rules, &format!("-{number}"));
+            let stem = self.stem_of(rules.table, &format!("-{number}"));
             let merged = rules.merge_pieces(&self.objects, &these, &stem, sorter)?;
             pieces.push(Piece::of_several(&self.objects, &stem, &these, merged)?);
         }
-        self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(rules.table.to_owned(), pieces);
+        self.leave_as_they_are(rules.table, pieces);
         Ok(())
     }
 }
@@ -313,6 +405,16 @@ struct Own {
 impl Own {
     fn new(sorter: &Sorter, schema: &SchemaRef) -> Self {
         Self { rows: sorter.collector(schema), keys: HashSet::new() }
+    }
+
+    /// Adds rows to the ranges that they belong to.
+    fn push_all(ranges: &mut [Self], batch: &RecordBatch, hashes: &[u64], bits: u32) -> Result<()> {
+        for (range, places) in by_range(hashes, bits) {
+            let own = &mut ranges[range as usize];
+            own.keys.extend(places.values().iter().map(|place| hashes[*place as usize]));
+            own.rows.push(take_record_batch(batch, &places)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -420,6 +522,11 @@ impl Rules<'_> {
         }
         writer.finish()
     }
+}
+
+/// Places of a merge's key columns.
+fn key_of(schema: &SchemaRef, merge: &Merge) -> Result<Vec<usize>> {
+    merge.key.iter().map(|name| Ok(schema.index_of(name)?)).collect()
 }
 
 fn wrong(table: &str) -> Error {

@@ -9,7 +9,7 @@ use arrow::compute::{concat_batches, partition, take, take_record_batch};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
-use etl_sdk::{Error, Merge, Pick, Result};
+use etl_sdk::{Carry, Error, Merge, Pick, Result};
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,7 +31,8 @@ where
 /// Fails naming the column: a column that nothing decides over would be lost in silence.
 pub fn check_merge(merge: &Merge, schema: &SchemaRef) -> Result<()> {
     Fold::new(merge, schema)?;
-    for name in merge.carry.iter().flat_map(|carry| [&carry.met, &carry.stamp]) {
+    let Some(Carry::Rows { met, stamp, .. }) = &merge.carry else { return Ok(()) };
+    for name in [met, stamp] {
         let column = schema.index_of(name).map_err(|_| wrong().with("missing column", name))?;
         if !matches!(schema.field(column).data_type(), DataType::Timestamp(TimeUnit::Microsecond, _)) {
             return Err(wrong_type(

@@ -98,7 +98,8 @@ fn merge_table(
     counts.added += met.taken + met.keys;
     counts.kept += kept;
     out.filter(&step, "says_nothing", met.silent);
-    out.filter(&step, "same_key", read + met.taken + met.keys - kept - met.silent);
+    out.filter(&step, "known_key", met.known);
+    out.filter(&step, "same_key", read + met.taken + met.keys - kept - met.silent - met.known);
     Ok(Merged {
         files: sink.finish()?,
         dead_letters: finish_dead_letters(dead_letters)?,

@@ -10,7 +10,7 @@
 
 mod rows;
 
-pub use rows::{PieceWriter, by_range, key_hashes, part_bits, read_rows, stem};
+pub use rows::{PieceWriter, by_range, each_key, key_hashes, part_bits, read_rows, stem};
 
 use super::log::{hash, to_json};
 use super::objects::Objects;

@@ -40,11 +40,18 @@ pub fn part_of(hash: u64, bits: u32) -> u64 {
 /// Hashes of the keys of rows: of the columns `key`, nulls told from empty texts. They are kept in files, so they are the
 /// same on every machine and in every version.
 pub fn key_hashes(batch: &RecordBatch, key: &[usize]) -> Result<Vec<u64>> {
+    let mut hashes = Vec::with_capacity(batch.num_rows());
+    each_key(batch, key, |key| hashes.push(XxHash64::oneshot(0, key)))?;
+    Ok(hashes)
+}
+
+/// The keys of rows, one after the other, as bytes that no other key has.
+pub fn each_key(batch: &RecordBatch, key: &[usize], mut each: impl FnMut(&[u8])) -> Result<()> {
     let texts = key.iter().map(|column| cast(batch.column(*column), &DataType::Utf8));
     let texts = texts.collect::<Result<Vec<ArrayRef>, _>>()?;
     let texts: Vec<&StringArray> = texts.iter().map(AsArray::as_string::<i32>).collect();
     let mut bytes = Vec::new();
-    let hash = |row: usize| {
+    for row in 0..batch.num_rows() {
         bytes.clear();
         for column in &texts {
             match column.is_valid(row).then(|| column.value(row)) {
@@ -56,9 +63,9 @@ pub fn key_hashes(batch: &RecordBatch, key: &[usize]) -> Result<Vec<u64>> {
                 }
             }
         }
-        XxHash64::oneshot(0, &bytes)
-    };
-    Ok((0..batch.num_rows()).map(hash).collect())
+        each(&bytes);
+    }
+    Ok(())
 }
 
 /// Writes the parts of a piece.

@@ -31,6 +31,10 @@ pub struct ClickstreamConfig {
     /// `false` keeps texts longer than their warehouse column takes. Default: `true`.
     #[serde(default = "yes")]
     pub truncate: bool,
+    /// Keeps the first of several events of an app with one `event_id`. Rows then pass through a sort, which costs about as
+    /// much as reading them. Default: every event is a row, as in the reference. Example: `{look_back_hours: 24}`
+    #[serde(default)]
+    pub unique_events: Option<UniqueEvents>,
     /// Days for which users are carried from run to run: the first visit, the first source and the latest properties of a
     /// user that was not met for so long are forgotten. `0` makes users of one run's events alone. Default: `180`.
     #[serde(default = "default_user_days")]
@@ -45,6 +49,15 @@ pub struct ClickstreamConfig {
     /// Deepest nesting of a payload; a deeper one is a dead letter. Default: `200`.
     #[serde(default = "default_depth")]
     pub depth: u32,
+}
+
+/// Where an event's id must be new.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UniqueEvents {
+    /// Also in the windows up to so many hours before and after the run's. Default: `0`, in the run's window alone.
+    #[serde(default)]
+    pub look_back_hours: u32,
 }
 
 fn default_freshness_hours() -> u32 {

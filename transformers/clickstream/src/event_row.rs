@@ -149,6 +149,7 @@ impl EventRows {
         self.rows.text(event.request.ua.as_deref());
         self.rows.text(event.request.ip.as_deref());
         self.rows.timestamp(run.now_msec);
+        self.rows.long(Some(event.sequence));
         self.rows.end_row();
     }
 

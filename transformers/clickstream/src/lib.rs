@@ -40,7 +40,7 @@ mod users;
 mod values;
 mod worker;
 
-pub use config::ClickstreamConfig;
+pub use config::{ClickstreamConfig, UniqueEvents};
 
 use crate::traffic_source::RuleSet;
 use crate::worker::ClickstreamWorker;

@@ -1,6 +1,6 @@
 //! The four tables: their schemas, how their rows are merged, and their partitions.
 
-use crate::ClickstreamConfig;
+use crate::config::{ClickstreamConfig, UniqueEvents};
 use crate::steps;
 use etl_sdk::{Carry, Keep, Merge, PartitionBy, PartitionPart, Pick, Result, Table, TableSchema};
 
@@ -16,6 +16,13 @@ pub(crate) fn tables(config: &ClickstreamConfig) -> Result<Vec<Table>> {
     let item = TableSchema::parse(include_str!("../../../schemas/clickstream/item_v2.json"))?;
     let user = TableSchema::parse(include_str!("../../../schemas/clickstream/user_v2.json"))?;
     let session = TableSchema::parse(include_str!("../../../schemas/clickstream/session.json"))?;
+    let events = match config.unique_events {
+        None => Keep::All,
+        Some(UniqueEvents { look_back_hours: hours }) => Keep::Merged(Merge {
+            carry: (hours > 0).then_some(Carry::Keys { hours }),
+            ..one_row_per(&event, &["app_id", "event_id"], &["sequence"])
+        }),
+    };
     let items = one_row_per(&item, &["event_id", "user_pseudo_id", "item_id"], &["sequence"]);
     let sessions = Merge {
         carry: carry(config.session_days),
@@ -24,7 +31,7 @@ pub(crate) fn tables(config: &ClickstreamConfig) -> Result<Vec<Table>> {
     let users = Merge { carry: carry(config.user_days), ..merge_of_users(&user) };
     let table = |schema, keep, step| Table { schema, keep, partition_by: by_app_and_day(), step };
     Ok(vec![
-        table(event, Keep::All, steps::PARSE),
+        table(event, events, steps::PARSE),
         table(item, Keep::Merged(items), steps::ITEMS),
         table(user, Keep::Merged(users), steps::USERS),
         table(session, Keep::Merged(sessions), steps::SESSIONS),
@@ -47,7 +54,7 @@ fn one_row_per(schema: &TableSchema, key: &[&str], order: &[&str]) -> Merge {
 
 /// Rows that go on into later runs until their key was not met for so many days.
 fn carry(days: u32) -> Option<Carry> {
-    (days > 0).then(|| Carry { met: "event_timestamp".to_owned(), stamp: "created_time".to_owned(), days })
+    (days > 0).then(|| Carry::Rows { met: "event_timestamp".to_owned(), stamp: "created_time".to_owned(), days })
 }
 
 /// The `first_` columns come from the user's first event, the properties from the latest one that set them.
