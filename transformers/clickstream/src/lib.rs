@@ -23,15 +23,19 @@ mod custom;
 mod event;
 mod event_row;
 mod fields;
+mod gtm;
 mod items;
 pub mod java;
 mod page;
 mod payload;
 mod record;
 mod rows;
+mod sensors;
 mod sessions;
+mod source;
 mod steps;
 mod tables;
+mod third_party;
 mod time;
 mod traffic;
 pub mod traffic_source;
@@ -41,6 +45,7 @@ mod values;
 mod worker;
 
 pub use config::ClickstreamConfig;
+pub use source::{Source, Sources, SourcesByApp};
 
 use crate::traffic_source::RuleSet;
 use crate::worker::ClickstreamWorker;
@@ -79,9 +84,9 @@ fn options_schema() -> Value {
 }
 
 impl Clickstream {
-    /// Checks the options; a list of apps without an app would keep no event at all and is refused.
+    /// Checks the options; a list of apps without an app would keep no event of an SDK at all and is refused.
     pub fn new(config: ClickstreamConfig, rules: RuleSet) -> Result<Self> {
-        if config.app_ids.iter().all(|app| app.trim().is_empty()) {
+        if config.source.any(Source::Sdk) && config.app_ids.iter().all(|app| app.trim().is_empty()) {
             return Err(Error::config("read the options").with("key", "app_ids").hint("list the app ids to keep"));
         }
         Ok(Self { config, tables: tables::tables()?, rules: Arc::new(rules) })
