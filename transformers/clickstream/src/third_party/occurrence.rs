@@ -129,6 +129,9 @@ pub(crate) struct Visit<'a> {
     pub occurrence: &'a Occurrence<'a>,
     pub id: &'a str,
     pub name: &'a str,
+    /// Whether this is an extra row: the reference's copies leave out the size of the screen, and published tables show
+    /// that.
+    pub is_copy: bool,
     /// Order of the event among all of the run: later ones are larger.
     pub sequence: i64,
 }

@@ -78,8 +78,9 @@ fn write_device(visit: &Visit<'_>, rows: &mut Rows) {
         }
         map.end(event.device_ua.is_some());
     }
-    rows.int(event.screen.map(|(width, _)| width));
-    rows.int(event.screen.map(|(_, height)| height));
+    let screen = event.screen.filter(|_| !visit.is_copy);
+    rows.int(screen.map(|(width, _)| width));
+    rows.int(screen.map(|(_, height)| height));
     rows.nulls(2); // device_viewport_
 }
 

@@ -251,6 +251,7 @@ impl Tables {
             occurrence,
             id: &occurrence.id,
             name: &occurrence.name,
+            is_copy: false,
             sequence: self.sequence(),
         };
         let third_party = &mut self.third_party;
@@ -279,7 +280,7 @@ impl Tables {
         for (name, id_end) in occurrence.extras() {
             self.numbers_of_object += 1;
             let id = format!("{}{id_end}", occurrence.id);
-            let extra = Visit { id: &id, name, sequence: self.sequence(), ..main };
+            let extra = Visit { id: &id, name, is_copy: true, sequence: self.sequence(), ..main };
             self.counters.parse.added += 1;
             self.counters.parse.kept += 1;
             let parameters = &self.third_party.parameters;
