@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "a test")]
 
 mod events;
+mod gtm;
 mod people;
 mod reasons;
+mod sensors;
+mod sources;
 
 use etl_sdk::Transformer;
 use etl_sdk::testing::{Outcome, Row, run_at, transform};
