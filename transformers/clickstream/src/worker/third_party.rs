@@ -340,3 +340,6 @@ fn described(defect: &Defect) -> String {
         key => format!("`{key}`: {}", defect.message),
     }
 }
+
+#[cfg(test)]
+mod tests;
