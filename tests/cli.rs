@@ -467,7 +467,7 @@ fn list_names_what_a_job_may_name() {
     exit code 0
     --- stdout
     transformers
-      clickstream  requests of the clickstream SDKs to event, item, user and session rows
+      clickstream  clickstream requests (SDKs, Google Tag Manager, Sensors Analytics) to event, item, user and session rows
     enrichments
       user-agent  browser, operating system and device from the user agent (woothee or uap-core)
       ip-geo      continent, country and city from the IP address (a database in the MMDB format)
@@ -486,7 +486,7 @@ fn a_component_is_explained() {
     insta::assert_snapshot!(call(&["explain", "clickstream"], JOB), @r#"
     exit code 0
     --- stdout
-    clickstream: requests of the clickstream SDKs to event, item, user and session rows (transformer; its options go under `with`)
+    clickstream: clickstream requests (SDKs, Google Tag Manager, Sensors Analytics) to event, item, user and session rows (transformer; its options go under `with`)
 
       project_id  text, required
           Value of the column `project_id`. Example: `acme_web`

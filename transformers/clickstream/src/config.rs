@@ -12,8 +12,8 @@ use std::path::PathBuf;
 pub struct ClickstreamConfig {
     /// Value of the column `project_id`. Example: `acme_web`
     pub project_id: String,
-    /// The apps whose events are kept, compared exactly with the event's `app_id`; events of others are filtered.
-    /// Example: `[shop, blog]`
+    /// The apps of the SDKs whose events are kept, compared exactly with the event's `app_id`; events of others are
+    /// filtered. Example: `[shop, blog]`
     pub app_ids: Vec<String>,
     /// The program that sends the payloads: `sdk` (of the clickstream solution), `gtm` (Google Tag Manager, server side)
     /// or `sensors` (Sensors Analytics); or one by the request's `appId`. Events of `gtm` and `sensors` have the time of

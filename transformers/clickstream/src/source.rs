@@ -24,10 +24,11 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(untagged)]
 pub enum Sources {
-    /// Of all apps.
-    All(Source),
+    // First, so that `explain` shows its keys.
     /// By app.
     ByApp(SourcesByApp),
+    /// Of all apps.
+    All(Source),
 }
 
 /// A source for some apps, and one for the rest.

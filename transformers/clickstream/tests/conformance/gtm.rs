@@ -3,7 +3,7 @@
 //! The converter shows rows before they are completed: without the run's entries in `process_info`, and one user per
 //! event instead of one per run.
 
-use crate::case::{Case, NOW, Rules, Setup, assert_same, conformance, is_there, lines, read};
+use crate::case::{Case, NOW, Rules, Setup, assert_same, assert_same_output, conformance, is_there, lines, read};
 use etl_sdk::testing::Row;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -205,9 +205,17 @@ fn transform_session() {
 
 #[test]
 fn whole_run_of_the_batch_application() {
-    let expected = format!("{BATCH}expected/test_GTM_server_runner_v2_event_v2.json");
-    let Some(case) = run("server-all-with-ss.json", PROJECT, &[&expected]) else { return };
-    assert!(!case.rows("event_v2").is_empty());
+    let files = [("event_v2", "event_v2"), ("session", "session"), ("item_v2", "item_v2"), ("user_v2", "user_v2")]
+        .map(|(table, name)| (table, format!("{BATCH}expected/test_GTM_server_runner_v2_{name}.json")));
+    let expected = files.each_ref().map(|(_, path)| path.as_str());
+    let Some(case) = run("server-all-with-ss.json", PROJECT, &expected) else { return };
+    for (table, path) in &files {
+        let expected = case.expected(path);
+        let key = if *table == "session" { "session_id" } else { "user_pseudo_id" };
+        let key = if *table == "event_v2" { "event_id" } else { key };
+        let row = case.row(table, key, expected[key].as_str().unwrap());
+        assert_same_output(path, row, &expected);
+    }
 }
 
 /// Runs the first line of a file as the parser's tests do.

@@ -9,7 +9,7 @@ use transformer_clickstream::traffic_source::RuleSet;
 use transformer_clickstream::{Clickstream, ClickstreamConfig};
 
 /// Columns of an event that user-agent and ip-geo fill.
-pub fn is_enriched(column: &str) -> bool {
+fn is_enriched(column: &str) -> bool {
     column.starts_with("device_ua") || column.starts_with("geo_") && column != "geo_locale"
 }
 

@@ -1,6 +1,6 @@
 //! The cases of Sensors Analytics: its parser and its transformer.
 
-use crate::case::{Case, NOW, Rules, Setup, conformance, is_there, lines, read};
+use crate::case::{Case, NOW, Rules, Setup, assert_same_output, conformance, is_there, lines, read};
 use serde_json::{Value, json};
 
 /// Runs a file. `None` when it, or an expected file, is absent.
@@ -32,6 +32,8 @@ fn whole_run_of_the_batch_application() {
     let expected = "S/sensordata/expected/test_sensors_data_runner.json";
     let Some(case) = run("S/sensordata/sensors-web-ua.json", &[expected], Rules::Batch) else { return };
     assert_eq!(case.rows("event_v2").len(), 4);
+    let event = case.expected(expected);
+    assert_same_output(expected, case.row("event_v2", "event_id", event["event_id"].as_str().unwrap()), &event);
 }
 
 #[test]

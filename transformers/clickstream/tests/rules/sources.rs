@@ -98,3 +98,59 @@ fn options_that_are_no_source_are_named() {
     assert!(build(none("gtm")).is_ok());
     assert!(build(none("sdk")).unwrap_err().contains("key=app_ids"));
 }
+
+/// The raw batches of `fixtures/clickstream/raw-sources`, file by file: rows, dead letters and what is left out.
+#[test]
+fn the_fixtures_of_all_sources() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/clickstream/raw-sources/year=2026/month=11/day=20");
+    let options = json!({"app_ids": ["shop"], "source": {"apps": {"web-shop": "gtm", "old-app": "sensors"}}});
+    for (file, [events, items, users, sessions], reasons) in [
+        ("hour=05/01-gtm.log", [7, 1, 1, 1], vec![]),
+        ("hour=05/02-sensors.log.gz", [4, 1, 2, 0], vec![]),
+        ("hour=05/03-mixed.log", [10, 3, 3, 2], vec![]),
+        (
+            "hour=06/01-bad-gtm.log",
+            [4, 0, 1, 1],
+            vec![
+                "missing_ingest_time",
+                "not_an_object",
+                "not_an_object",
+                "not_an_object",
+                "not_an_object",
+                "payload_not_json",
+                "wrong_type",
+                "wrong_type",
+                "wrong_type",
+            ],
+        ),
+        (
+            "hour=06/02-bad-sensors.log",
+            [2, 0, 1, 0],
+            vec![
+                "missing_field",
+                "not_an_object",
+                "payload_no_form",
+                "payload_not_base64",
+                "payload_not_gzip",
+                "payload_not_gzip",
+                "payload_not_json",
+                "wrong_type",
+                "wrong_type",
+            ],
+        ),
+    ] {
+        let mut bytes = std::fs::read(folder.join(file)).unwrap();
+        if file.ends_with(".gz") {
+            let mut text = Vec::new();
+            std::io::copy(&mut flate2::read::MultiGzDecoder::new(&bytes[..]), &mut text).unwrap();
+            bytes = text;
+        }
+        let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let outcome = crate::run_lines_at(1_795_200_000_000, options.clone(), &lines);
+        let counts = ["event_v2", "item_v2", "user_v2", "session"].map(|table| outcome.tables[table].len());
+        let mut found: Vec<_> = outcome.rejects.iter().map(|reject| reject.reason).collect();
+        found.sort_unstable();
+        assert_eq!((counts, found), ([events, items, users, sessions], reasons), "{file}");
+    }
+}
