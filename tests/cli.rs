@@ -492,8 +492,20 @@ fn a_component_is_explained() {
           Value of the column `project_id`. Example: `acme_web`
 
       app_ids  list of text, required
-          The apps whose events are kept, compared exactly with the event's `app_id`; events of others
-          are filtered. Example: `[shop, blog]`
+          The apps of the SDKs whose events are kept, compared exactly with the event's `app_id`; events
+          of others are filtered. Example: `[shop, blog]`
+
+      source  section or one of sdk, gtm, sensors
+          The program that sends the payloads: `sdk` (of the clickstream solution), `gtm` (Google Tag
+          Manager, server side) or `sensors` (Sensors Analytics); or one by the request's `appId`.
+          Events of `gtm` and `sensors` have the time of their request and are kept whatever their age
+          and app. Default: `sdk`. Example: `{default: sdk, apps: {web-shop: gtm, old-app: sensors}}`
+
+      source.default  one of sdk, gtm, sensors
+          Source of the apps that are not named. Default: `sdk`.
+
+      source.apps  names, each with one of sdk, gtm, sensors
+          Source by the request's `appId`. Example: `{web-shop: gtm, old-app: sensors}`
 
       freshness_hours  whole number
           Hours an event may be older than its request; older ones are filtered. Events named

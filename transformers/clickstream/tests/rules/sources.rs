@@ -141,7 +141,7 @@ fn the_fixtures_of_all_sources() {
         ),
     ] {
         let mut bytes = std::fs::read(folder.join(file)).unwrap();
-        if file.ends_with(".gz") {
+        if bytes.starts_with(&[0x1f, 0x8b]) {
             let mut text = Vec::new();
             std::io::copy(&mut flate2::read::MultiGzDecoder::new(&bytes[..]), &mut text).unwrap();
             bytes = text;
