@@ -467,7 +467,7 @@ fn list_names_what_a_job_may_name() {
     exit code 0
     --- stdout
     transformers
-      clickstream  requests of the clickstream SDKs to event, item, user and session rows
+      clickstream  clickstream requests (SDKs, Google Tag Manager, Sensors Analytics) to event, item, user and session rows
     enrichments
       user-agent  browser, operating system and device from the user agent (woothee or uap-core)
       ip-geo      continent, country and city from the IP address (a database in the MMDB format)
@@ -486,14 +486,26 @@ fn a_component_is_explained() {
     insta::assert_snapshot!(call(&["explain", "clickstream"], JOB), @r#"
     exit code 0
     --- stdout
-    clickstream: requests of the clickstream SDKs to event, item, user and session rows (transformer; its options go under `with`)
+    clickstream: clickstream requests (SDKs, Google Tag Manager, Sensors Analytics) to event, item, user and session rows (transformer; its options go under `with`)
 
       project_id  text, required
           Value of the column `project_id`. Example: `acme_web`
 
       app_ids  list of text, required
-          The apps whose events are kept, compared exactly with the event's `app_id`; events of others
-          are filtered. Example: `[shop, blog]`
+          The apps of the SDKs whose events are kept, compared exactly with the event's `app_id`; events
+          of others are filtered. Example: `[shop, blog]`
+
+      source  section or one of sdk, gtm, sensors
+          The program that sends the payloads: `sdk` (of the clickstream solution), `gtm` (Google Tag
+          Manager, server side) or `sensors` (Sensors Analytics); or one by the request's `appId`.
+          Events of `gtm` and `sensors` have the time of their request and are kept whatever their age
+          and app. Default: `sdk`. Example: `{default: sdk, apps: {web-shop: gtm, old-app: sensors}}`
+
+      source.default  one of sdk, gtm, sensors
+          Source of the apps that are not named. Default: `sdk`.
+
+      source.apps  names, each with one of sdk, gtm, sensors
+          Source by the request's `appId`. Example: `{web-shop: gtm, old-app: sensors}`
 
       freshness_hours  whole number
           Hours an event may be older than its request; older ones are filtered. Events named

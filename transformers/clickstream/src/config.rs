@@ -1,5 +1,6 @@
 //! Options of the clickstream transformer.
 
+use crate::source::Sources;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -7,12 +8,19 @@ use std::path::PathBuf;
 /// Options of the clickstream transformer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "switches that do not depend on each other")]
 pub struct ClickstreamConfig {
     /// Value of the column `project_id`. Example: `acme_web`
     pub project_id: String,
-    /// The apps whose events are kept, compared exactly with the event's `app_id`; events of others are filtered.
-    /// Example: `[shop, blog]`
+    /// The apps of the SDKs whose events are kept, compared exactly with the event's `app_id`; events of others are
+    /// filtered. Example: `[shop, blog]`
     pub app_ids: Vec<String>,
+    /// The program that sends the payloads: `sdk` (of the clickstream solution), `gtm` (Google Tag Manager, server side)
+    /// or `sensors` (Sensors Analytics); or one by the request's `appId`. Events of `gtm` and `sensors` have the time of
+    /// their request and are kept whatever their age and app. Default: `sdk`.
+    /// Example: `{default: sdk, apps: {web-shop: gtm, old-app: sensors}}`
+    #[serde(default)]
+    pub source: Sources,
     /// Hours an event may be older than its request; older ones are filtered. Events named `_first_open`,
     /// `_first_visit` or `_profile_set` are always kept. Default: `72`.
     #[serde(default = "default_freshness_hours")]
@@ -49,6 +57,16 @@ pub struct ClickstreamConfig {
     /// Deepest nesting of a payload; a deeper one is a dead letter. Default: `200`.
     #[serde(default = "default_depth")]
     pub depth: u32,
+    /// Set by no option yet: see [`ClickstreamConfig::reference`].
+    #[serde(skip)]
+    pub(crate) compat_reference: bool,
+}
+
+impl ClickstreamConfig {
+    /// Whether the reference's behaviour is kept where we do better by default.
+    pub(crate) fn reference(&self) -> bool {
+        self.compat_reference
+    }
 }
 
 /// Where an event's id must be new.

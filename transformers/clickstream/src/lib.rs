@@ -1,4 +1,5 @@
-//! The clickstream transformer: requests of the clickstream SDKs to event, item, user and session rows.
+//! The clickstream transformer: requests of the clickstream SDKs, of Google Tag Manager and of Sensors Analytics to event,
+//! item, user and session rows.
 //!
 //! A record is one request line of the collector: a JSON object whose `data` holds the client's events, as a JSON array
 //! or as Base64 of gzip of one. The rules are those of clickstream-analytics-on-aws 1.2.0, batch application; where
@@ -16,6 +17,10 @@
 //! - Events outside of the years 0 to 9999 are dead letters, because no partition can be named after them.
 //! - Of several items with one id in an event the first is kept, and of equal users and sessions the last one processed;
 //!   there it depends on the engine.
+//! - An element of Google Tag Manager or Sensors Analytics that cannot be read costs itself alone; there its whole request.
+//!   A user of Google Tag Manager may be without an age; there the request is lost. A payload of Sensors Analytics that
+//!   cannot be read is a dead letter, and an event of it without a time has none; there the one vanishes, and the other
+//!   is of 1970.
 //! - Keys that come twice within a nested custom value stay as they are in its JSON; there the last one is kept.
 
 mod config;
@@ -23,15 +28,19 @@ mod custom;
 mod event;
 mod event_row;
 mod fields;
+mod gtm;
 mod items;
 pub mod java;
 mod page;
 mod payload;
 mod record;
 mod rows;
+mod sensors;
 mod sessions;
+mod source;
 mod steps;
 mod tables;
+mod third_party;
 mod time;
 mod traffic;
 pub mod traffic_source;
@@ -41,6 +50,7 @@ mod values;
 mod worker;
 
 pub use config::{ClickstreamConfig, UniqueEvents};
+pub use source::{Source, Sources, SourcesByApp};
 
 use crate::traffic_source::RuleSet;
 use crate::worker::ClickstreamWorker;
@@ -52,7 +62,7 @@ use std::sync::Arc;
 /// The transformer as the registry lists it.
 pub const COMPONENT: Component<dyn Transformer> = Component {
     name: "clickstream",
-    summary: "requests of the clickstream SDKs to event, item, user and session rows",
+    summary: "clickstream requests (SDKs, Google Tag Manager, Sensors Analytics) to event, item, user and session rows",
     build,
     options_schema,
 };
@@ -79,9 +89,9 @@ fn options_schema() -> Value {
 }
 
 impl Clickstream {
-    /// Checks the options; a list of apps without an app would keep no event at all and is refused.
+    /// Checks the options; a list of apps without an app would keep no event of an SDK at all and is refused.
     pub fn new(config: ClickstreamConfig, rules: RuleSet) -> Result<Self> {
-        if config.app_ids.iter().all(|app| app.trim().is_empty()) {
+        if config.source.any(Source::Sdk) && config.app_ids.iter().all(|app| app.trim().is_empty()) {
             return Err(Error::config("read the options").with("key", "app_ids").hint("list the app ids to keep"));
         }
         let tables = tables::tables(&config)?;

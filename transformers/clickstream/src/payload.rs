@@ -1,5 +1,7 @@
 //! The payload of a request: a JSON array as text, or Base64 of gzip of one.
 
+mod form;
+
 use base64_simd::{STANDARD, STANDARD_NO_PAD};
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -32,19 +34,28 @@ impl PayloadDecoder {
         }
         self.decode_base64(data)?;
         self.inflate()?;
-        // Line breaks are removed, as a reader that goes line by line does upstream.
-        if memchr::memchr2(b'\n', b'\r', &self.inflated).is_some() {
-            self.inflated.retain(|byte| !matches!(byte, b'\n' | b'\r'));
-        }
-        if let Err(error) = std::str::from_utf8(&self.inflated) {
-            debug_assert!(error.valid_up_to() < self.inflated.len());
-            self.inflated = String::from_utf8_lossy(&self.inflated).into_owned().into_bytes();
-        }
-        let text = std::str::from_utf8(&self.inflated).unwrap_or_default().trim_matches(|c: char| c <= ' ');
+        let text = self.inflated_text();
         if text.starts_with('[') {
             return Ok(text);
         }
         Err(bad("payload_not_an_array", "the decompressed payload is no JSON array".to_owned()))
+    }
+
+    /// What was inflated, as trimmed text.
+    fn inflated_text(&mut self) -> &str {
+        // Line breaks are removed, as a reader that goes line by line does upstream.
+        if memchr::memchr2(b'\n', b'\r', &self.inflated).is_some() {
+            self.inflated.retain(|byte| !matches!(byte, b'\n' | b'\r'));
+        }
+        self.replace_bad_utf8();
+        std::str::from_utf8(&self.inflated).unwrap_or_default().trim_matches(|c: char| c <= ' ')
+    }
+
+    fn replace_bad_utf8(&mut self) {
+        if let Err(error) = std::str::from_utf8(&self.inflated) {
+            debug_assert!(error.valid_up_to() < self.inflated.len());
+            self.inflated = String::from_utf8_lossy(&self.inflated).into_owned().into_bytes();
+        }
     }
 
     /// Padding may be left out; white space may not be there.

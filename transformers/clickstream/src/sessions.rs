@@ -1,5 +1,7 @@
 //! Sessions: the event that decides each session's row, kept until the task ends, then written as partial rows.
 
+mod third_party;
+
 use crate::event_row::{Event, RunFacts, write_process_info, write_traffic};
 use crate::java;
 use crate::rows::Rows;
@@ -28,6 +30,8 @@ struct Session {
     number: Option<i64>,
     start: Option<i64>,
     traffic: Arc<TrafficSource>,
+    /// Entries of `process_info` beside the event's name.
+    info: Vec<(&'static str, Option<Box<str>>)>,
 }
 
 /// App, user (who may be unknown) and session id.
@@ -57,28 +61,32 @@ impl Sessions {
         if !NAMES.contains(&event.name.as_ref()) {
             return Observed::Ignored;
         }
-        let cut = |id: &str| -> Box<str> {
-            if self.truncate { java::truncate(id, ID_BYTES).as_ref().into() } else { id.into() }
-        };
-        let key = Key {
-            app_id: event.app_id.as_ref().into(),
-            user: event.user_pseudo_id.as_deref().map(cut),
-            session: cut(session_id),
-        };
-        let known = event.traffic.source.as_deref().is_some_and(|source| source != "Direct");
-        let order = (i64::from(!known), event.time(), -event.sequence);
-        if self.held.get(&key).is_some_and(|held| held.order <= order) {
-            return Observed::Merged;
-        }
-        let session = Session {
+        let key = self.key(&event.app_id, event.user_pseudo_id.as_deref(), session_id);
+        let order = order(&event.traffic, event.time(), event.sequence);
+        self.offer(key, order, || Session {
             order,
             event_name: event.name.as_ref().into(),
             user_id: event.user_id.as_deref().map(Into::into),
             number: event.session_number(),
             start: event.session_start(),
             traffic: Arc::clone(&event.traffic),
+            info: Vec::new(),
+        })
+    }
+
+    fn key(&self, app_id: &str, user: Option<&str>, session_id: &str) -> Key {
+        let cut = |id: &str| -> Box<str> {
+            if self.truncate { java::truncate(id, ID_BYTES).as_ref().into() } else { id.into() }
         };
-        match self.held.insert(key, session) {
+        Key { app_id: app_id.into(), user: user.map(cut), session: cut(session_id) }
+    }
+
+    /// Holds the session unless one that comes before it is held.
+    fn offer(&mut self, key: Key, order: (i64, i64, i64), session: impl FnOnce() -> Session) -> Observed {
+        if self.held.get(&key).is_some_and(|held| held.order <= order) {
+            return Observed::Merged;
+        }
+        match self.held.insert(key, session()) {
             None => Observed::New,
             Some(_) => Observed::Merged,
         }
@@ -101,6 +109,11 @@ impl Sessions {
     }
 }
 
+fn order(traffic: &TrafficSource, time: i64, sequence: i64) -> (i64, i64, i64) {
+    let known = traffic.source.as_deref().is_some_and(|source| source != "Direct");
+    (i64::from(!known), time, -sequence)
+}
+
 impl Session {
     fn write(&self, key: &Key, run: &RunFacts, rows: &mut Rows) {
         rows.timestamp(self.order.1);
@@ -110,7 +123,9 @@ impl Session {
         rows.long(self.number);
         rows.long(self.start);
         write_traffic(&self.traffic, rows);
-        write_process_info(&[("event_name", Some(&self.event_name))], run, rows);
+        let mut info = vec![("event_name", Some(&*self.event_name))];
+        info.extend(self.info.iter().map(|(key, value)| (*key, value.as_deref())));
+        write_process_info(&info, run, rows);
         rows.text(Some(&key.app_id));
         rows.long(Some(self.order.0));
         rows.long(Some(self.order.1));

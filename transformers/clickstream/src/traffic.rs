@@ -83,6 +83,17 @@ impl TrafficResolver {
         })
     }
 
+    /// The traffic source of an event whose client says nothing of it, from its page's url and referrer alone; empty for
+    /// apps without rules (spec 5).
+    pub fn resolve_page(&mut self, app_id: &str, page_url: Option<&str>, referrer: Option<&str>) -> Arc<TrafficSource> {
+        let rules = if self.enabled { self.rules.app(app_id) } else { None };
+        let Some(rules) = rules else { return Arc::clone(&self.nothing) };
+        let rules = Arc::clone(rules);
+        self.key.clear();
+        write_key(&mut self.key, 'u', app_id, [page_url, referrer, None, None].into_iter());
+        self.cache.get_or_insert_with(&self.key, || Arc::new(resolve_from_url(&rules, page_url, referrer, None, None)))
+    }
+
     pub fn stats(&self) -> CacheStats {
         self.cache.stats()
     }

@@ -1,5 +1,7 @@
 //! Users: what the events of a task say of each user, kept until the task ends, then written as partial rows.
 
+mod third_party;
+
 use crate::custom::{CustomWriter, UserProperties};
 use crate::event_row::{Event, RunFacts, write_process_info, write_traffic};
 use crate::fields::A;
@@ -29,7 +31,8 @@ struct User {
 #[derive(Debug)]
 struct First {
     order: (i64, i64),
-    name: Box<str>,
+    /// Of an SDK's event; null for those of third parties.
+    name: Option<Box<str>>,
     touch: Option<i64>,
     referrer: Option<Box<str>>,
     traffic: Arc<TrafficSource>,
@@ -40,6 +43,8 @@ struct First {
 #[derive(Debug)]
 struct Latest {
     order: (i64, i64),
+    /// As that of [`First`].
+    name: Option<&'static str>,
     properties: UserProperties,
 }
 
@@ -71,29 +76,14 @@ impl Users {
     /// Takes an event into account. Events without a user have no user row.
     pub fn observe(&mut self, event: &Event<'_>) -> Observed {
         let Some(pseudo_id) = event.user_pseudo_id.as_deref() else { return Observed::Ignored };
-        self.key.clear();
-        self.key.push_str(&event.app_id);
-        self.key.push('\u{1f}');
-        self.key.push_str(pseudo_id);
-        let before = self.held.len();
-        let user = self.held.entry_ref(self.key.as_str()).or_insert_with(|| User {
-            latest_time: i64::MIN,
-            id: None,
-            first: None,
-            latest: None,
-        });
         let time = event.time();
-        user.latest_time = user.latest_time.max(time);
-        if let Some(id) = event.user_id.as_deref()
-            && user.id.as_deref().is_none_or(|held| held < id)
-        {
-            user.id = Some(id.into());
-        }
+        let (user, observed) =
+            User::of(&mut self.held, &mut self.key, &event.app_id, pseudo_id, event.user_id.as_deref(), time);
         let order = (time, -event.sequence);
         if FIRST_NAMES.contains(&event.name.as_ref()) && user.first.as_ref().is_none_or(|first| order < first.order) {
             user.first = Some(Box::new(First {
                 order,
-                name: event.name.as_ref().into(),
+                name: Some(event.name.as_ref().into()),
                 touch: event.first_touch(),
                 referrer: event.page_referrer.as_deref().map(Into::into),
                 traffic: Arc::clone(&event.traffic),
@@ -106,9 +96,9 @@ impl Users {
             && user.latest.as_ref().is_none_or(|latest| order < latest.order)
         {
             let properties = self.custom.user(event.parsed, event.source);
-            user.latest = Some(Box::new(Latest { order, properties }));
+            user.latest = Some(Box::new(Latest { order, name: Some("_profile_set"), properties }));
         }
-        if self.held.len() > before { Observed::New } else { Observed::Merged }
+        observed
     }
 
     /// Whether so many users are held that they should be written out.
@@ -137,6 +127,33 @@ impl Users {
 }
 
 impl User {
+    /// The user held under a key, begun if there is none, with the latest time and greatest id so far.
+    fn of<'held>(
+        held: &'held mut HashMap<String, Self>,
+        key: &mut String,
+        app_id: &str,
+        pseudo_id: &str,
+        user_id: Option<&str>,
+        time: i64,
+    ) -> (&'held mut Self, Observed) {
+        key.clear();
+        key.push_str(app_id);
+        key.push('\u{1f}');
+        key.push_str(pseudo_id);
+        let mut observed = Observed::Merged;
+        let user = held.entry_ref(key.as_str()).or_insert_with(|| {
+            observed = Observed::New;
+            Self { latest_time: i64::MIN, id: None, first: None, latest: None }
+        });
+        user.latest_time = user.latest_time.max(time);
+        if let Some(id) = user_id
+            && user.id.as_deref().is_none_or(|held| held < id)
+        {
+            user.id = Some(id.into());
+        }
+        (user, observed)
+    }
+
     fn write(&self, app_id: &str, pseudo_id: &str, run: &RunFacts, rows: &mut Rows) {
         // Of equal instants in two windows the later window's counts, as the event processed last does within one.
         let window = run.window_start_msec.saturating_neg();
@@ -167,11 +184,11 @@ impl User {
         }
         rows.nulls(1); // process_info: filled once the rows are merged
         rows.text(Some(app_id));
-        rows.text(self.first.as_ref().map(|first| &*first.name));
+        rows.text(self.first.as_ref().and_then(|first| first.name.as_deref()));
         rows.long(self.first.as_ref().map(|first| first.order.0));
         rows.long(self.first.as_ref().map(|_| window));
         rows.long(self.first.as_ref().map(|first| first.order.1));
-        rows.text(self.latest.as_ref().map(|_| "_profile_set"));
+        rows.text(self.latest.as_ref().and_then(|latest| latest.name));
         rows.long(self.latest.as_ref().map(|latest| latest.order.0));
         rows.long(self.latest.as_ref().map(|_| window));
         rows.long(self.latest.as_ref().map(|latest| latest.order.1));
@@ -194,7 +211,10 @@ pub(crate) fn complete(
     let info = place("process_info")?;
     let first = rows.column(place("first_event_name")?).as_string::<i32>();
     let latest = rows.column(place("latest_event_name")?).as_string::<i32>();
-    columns[info] = process_infos(schema, info, first, latest, run)?;
+    let first_times = rows.column(place("first_time")?);
+    // A first event without a name is a third party's: no names of events are told then.
+    let named: Vec<bool> = (0..rows.num_rows()).map(|row| first.is_valid(row) || first_times.is_null(row)).collect();
+    columns[info] = process_infos(schema, info, [first, latest], &named, run)?;
     if truncate {
         for (array, column) in columns.iter_mut().zip(&schema.columns) {
             if let Some(max_bytes) = column.max_bytes {
@@ -208,18 +228,18 @@ pub(crate) fn complete(
 fn process_infos(
     schema: &TableSchema,
     place: usize,
-    first: &StringArray,
-    latest: &StringArray,
+    [first, latest]: [&StringArray; 2],
+    named: &[bool],
     run: &RunFacts,
 ) -> Result<ArrayRef> {
     let column = schema.columns[place].clone();
     let alone = TableSchema { table: schema.table.clone(), description: String::new(), columns: vec![column] };
     let mut rows = Rows::new(&alone, false)?;
-    for row in 0..first.len() {
+    for (row, named) in named.iter().enumerate() {
         let name = |names: &'_ StringArray| names.is_valid(row).then(|| names.value(row).to_owned());
         let entries = [("first_event_name", name(first)), ("latest_event_name", name(latest))];
         let entries = entries.each_ref().map(|(key, value)| (*key, value.as_deref()));
-        write_process_info(&entries, run, &mut rows);
+        write_process_info(if *named { &entries } else { &[] }, run, &mut rows);
         rows.end_row();
     }
     Ok(Arc::clone(rows.finish()?.column(0)))

@@ -1,5 +1,8 @@
 //! One worker: request lines in, rows of the four tables out.
 
+mod third_party;
+
+use self::third_party::ThirdParty;
 use crate::event::{Defect, ParsedEvent};
 use crate::event_row::{Event, EventRows, Request, RunFacts, decode};
 use crate::fields::{A, E};
@@ -9,13 +12,14 @@ use crate::payload::PayloadDecoder;
 use crate::record::{RequestLine, query_parameter};
 use crate::rows::Rows;
 use crate::sessions::Sessions;
+use crate::source::Source;
 use crate::steps::{Counters, FILTER, ITEMS, PARSE, PAYLOAD, VALIDATE, reject_element, reject_record};
 use crate::tables::{EVENT, ITEM, SESSION, USER};
 use crate::time::{Clocks, shift, write_instant};
 use crate::traffic::{PageFacts, TrafficResolver};
 use crate::users::{Observed, Users};
 use crate::{Clickstream, values};
-use etl_sdk::json::{Kind, Reader, unescape};
+use etl_sdk::json::{Kind, Reader, Token, unescape};
 use etl_sdk::{CacheStats, Output, RawRecord, Result, Run, TransformerWorker};
 use hashbrown::HashSet;
 use std::borrow::Cow;
@@ -55,6 +59,7 @@ struct Tables {
     sessions: Sessions,
     pages: Pages,
     traffic: TrafficResolver,
+    third_party: ThirdParty,
     counters: Counters,
     object: u32,
     /// Numbers given to the object's events and items so far.
@@ -77,6 +82,7 @@ impl ClickstreamWorker {
             sessions: Sessions::new(rows(SESSION, config.truncate)?, config.truncate),
             pages: Pages::new(),
             traffic: TrafficResolver::new(Arc::clone(&transformer.rules), config.traffic_source),
+            third_party: ThirdParty::new(config.reference()),
             counters: Counters::default(),
             object: 0,
             numbers_of_object: 0,
@@ -105,26 +111,25 @@ impl ClickstreamWorker {
         if !request.data.is_present() {
             return Err(("missing_data", "the line has no `data`".to_owned()));
         }
-        if values::line_text(request.app_id, line).is_none_or(|app| app.is_empty()) {
+        let Some(app_id) = values::line_text(request.app_id, line).filter(|app| !app.is_empty()) else {
             return Err(("missing_app_id", "the line has no `appId`".to_owned()));
-        }
+        };
         let Some(ingest_time) = request.ingest_time else {
             return Err(("missing_ingest_time", "the line has no `ingest_time` in whole milliseconds".to_owned()));
         };
-        let data = if request.data.kind == Kind::EscapedText {
-            self.data.clear();
-            unescape(request.data.raw(line), &mut self.data);
-            self.data.as_str()
-        } else {
-            request.data.raw(line)
-        };
+        self.ingested.clear();
+        write_instant(ingest_time, &mut self.ingested);
+        match self.tables.transformer.config.source.of(&app_id) {
+            Source::Sdk => {}
+            Source::Gtm => return self.take_gtm(record, line, &request, &app_id, ingest_time, out),
+            Source::Sensors => return self.take_sensors(record, line, &request, &app_id, ingest_time, out),
+        }
+        let data = unescaped(request.data, line, &mut self.data);
         let payload = self.payloads.decode(data).map_err(|bad| (bad.reason, bad.message))?;
         let events = parse_events(payload, self.depth, &mut self.events)
             .map_err(|fault| ("payload_not_json", format!("the payload is not a JSON array: {fault}")))?;
         let uri = values::line_text(request.uri, line);
         let in_uri = |name| uri.as_deref().and_then(|uri| query_parameter(uri, name)?.parse::<i64>().ok());
-        self.ingested.clear();
-        write_instant(ingest_time, &mut self.ingested);
         let request = Request {
             rid: values::line_text(request.rid, line),
             ua: values::line_text(request.ua, line),
@@ -138,6 +143,16 @@ impl ClickstreamWorker {
         };
         Ok(self.tables.take_all(record, &request, payload, &self.events[..events], out))
     }
+}
+
+/// The payload as the line has it.
+fn unescaped<'a>(data: Token, line: &'a str, scratch: &'a mut String) -> &'a str {
+    if data.kind != Kind::EscapedText {
+        return data.raw(line);
+    }
+    scratch.clear();
+    unescape(data.raw(line), scratch);
+    scratch
 }
 
 /// Reads all elements before any becomes a row: a payload that breaks off in the middle is one dead letter, not half a
@@ -374,6 +389,11 @@ impl Tables {
             counter.added += u64::from(observed != Observed::Ignored);
             *merged += u64::from(observed == Observed::Merged);
         }
+        self.hand_over(out)
+    }
+
+    /// Hands over what has grown to a batch, or to as much as is held.
+    fn hand_over(&mut self, out: &mut Output) -> Result<()> {
         if self.events.rows.len() >= BATCH_ROWS {
             out.batch(EVENT, self.events.rows.finish()?);
         }

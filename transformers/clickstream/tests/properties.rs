@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+#[path = "properties/third_party.rs"]
+mod third_party;
+
 use base64_simd::STANDARD;
 use etl_sdk::Transformer;
 use etl_sdk::testing::{Outcome, run_at, transform, transform_elements};
@@ -30,13 +33,16 @@ impl Random {
     }
 }
 
+/// Requests of the app `tags` come from Google Tag Manager, those of `senses` from Sensors Analytics.
 fn transformer() -> Arc<dyn Transformer> {
     let category = r#"[{"url":"google.com","source":"Google","category":"Search","params":["q"]}]"#;
     let channel = r#"[{"id":"r","channel":"Organic Search",
         "condition":{"op::and":[{"field":"traffic_source_category","op":"eq","value":"Search"}]}}]"#;
-    let rules: RuleSet = [("shop".to_owned(), AppRules::parse(category, channel).unwrap())].into_iter().collect();
+    let rules: RuleSet =
+        ["shop", "tags"].map(|app| (app.to_owned(), AppRules::parse(category, channel).unwrap())).into_iter().collect();
     let config: ClickstreamConfig = serde_json::from_value(
-        json!({"project_id": "p", "app_ids": ["shop", "blog"], "time_shift": true, "depth": 40, "payload_bytes": 100_000}),
+        json!({"project_id": "p", "app_ids": ["shop", "blog"], "time_shift": true, "depth": 40, "payload_bytes": 100_000,
+            "source": {"apps": {"tags": "gtm", "senses": "sensors"}}}),
     )
     .unwrap();
     Arc::new(Clickstream::new(config, rules).unwrap())
@@ -113,6 +119,97 @@ fn rows_do_not_depend_on_how_records_are_grouped() {
                 assert_eq!(parts.ledger.get(step), whole.ledger.get(step), "{step}");
             }
             assert!(parts.ledger.unbalanced().is_empty());
+        }
+    }
+}
+
+#[test]
+fn rows_of_third_parties_do_not_depend_on_how_records_are_grouped() {
+    for seed in 0..4 {
+        let records = third_party::payloads(&mut Random(seed), 120);
+        let whole = run(&records, usize::MAX);
+        assert!(whole.tables.values().all(|rows| !rows.is_empty()), "every table has rows");
+        assert_eq!(whole.ledger.unbalanced(), Vec::<&str>::new());
+        assert!(whole.ledger.get("parse").unwrap().added > 0, "there are extra events");
+        for per_task in [1, 3, 50] {
+            let parts = run(&records, per_task);
+            assert_same(&parts, &whole, &format!("seed {seed}, {per_task} records a task"));
+            assert_eq!(parts.rejects, whole.rejects);
+            for step in ["payload", "validate", "filter", "parse", "items"] {
+                assert_eq!(parts.ledger.get(step), whole.ledger.get(step), "{step}");
+            }
+            assert!(parts.ledger.unbalanced().is_empty());
+        }
+    }
+}
+
+#[test]
+fn damage_to_third_parties_is_accounted_for() {
+    let mut random = Random(11);
+    let good = third_party::payloads(&mut random, 40);
+    let (mut rows, mut rejects) = (0, 0);
+    for round in 0..40 {
+        let records: Vec<Vec<u8>> = good.iter().map(|record| third_party::damaged(record, &mut random)).collect();
+        let whole = run(&records, usize::MAX);
+        assert_eq!(whole.ledger.unbalanced(), Vec::<&str>::new(), "round {round}");
+        let parts = run(&records, 7);
+        assert_same(&parts, &whole, &format!("round {round}"));
+        assert_eq!(parts.rejects, whole.rejects, "round {round}");
+        assert!(whole.rejects.iter().all(|reject| reject.address.is_some() && !reject.message.is_empty()));
+        rows += whole.tables["event_v2"].len();
+        rejects += whole.rejects.len();
+    }
+    assert!(rows > 300 && rejects > 300, "the damage spares some and hits some: {rows} rows, {rejects} rejects");
+}
+
+#[test]
+fn the_elements_of_third_parties_one_by_one_are_the_record_at_once() {
+    let tag = |id: usize| match id {
+        2 => json!("no event"),
+        4 => json!({"client_id": "no name"}),
+        _ => json!({"event_name": "page_view", "client_id": format!("c{id}"), "ga_session_id": format!("s{id}"),
+            "items": [{"item_id": "i"}], "x-ga-system_properties": {"fv": "1", "ss": "1"}}),
+    };
+    let sense = |id: usize| match id {
+        2 => json!([]),
+        4 => json!({"distinct_id": "no name"}),
+        _ => json!({"event": "page_view", "distinct_id": format!("d{id}"), "items": [{"$item_id": "i"}],
+            "properties": {"$is_first_time": true, "user": id}}),
+    };
+    let (transformer, run) = (transformer(), run_at("r", NOW));
+    for (app, rows_of_each, element) in [("tags", 3, &tag as &dyn Fn(usize) -> Value), ("senses", 2, &sense)] {
+        let events: Vec<Value> = (0..6).map(element).collect();
+        let line =
+            json!({"appId": app, "ingest_time": NOW, "rid": "r", "data": Value::from(events).to_string()}).to_string();
+        let whole = transform(&transformer, &run, &[line.as_bytes()], 1).unwrap();
+        assert_eq!((whole.tables["event_v2"].len(), whole.rejects.len()), (4 * rows_of_each, 1), "{app}");
+        for parts in
+            [vec![vec![0, 1, 2, 3, 4, 5]], vec![vec![1, 2, 5], vec![0, 3, 4]], (0..6).map(|e| vec![e]).collect()]
+        {
+            let mut rows: Vec<String> = Vec::new();
+            let mut rejects = Vec::new();
+            for only in &parts {
+                let part = transform_elements(&transformer, &run, line.as_bytes(), only).unwrap();
+                assert_eq!(part.ledger.unbalanced(), Vec::<&str>::new());
+                rows.extend(all_rows(&part));
+                rejects.extend(part.rejects);
+            }
+            rows.sort();
+            assert_eq!((rows, rejects.len()), (all_rows(&whole), 1), "{app} {parts:?}");
+            assert_eq!(rejects[0].address.as_ref().unwrap().index, Some(2));
+        }
+        let none = transform_elements(&transformer, &run, line.as_bytes(), &[6]).unwrap();
+        assert_eq!(none.ledger.unbalanced(), Vec::<&str>::new());
+        assert_eq!(all_rows(&none), Vec::<String>::new());
+    }
+}
+
+/// As `assert_eq` of the tables, but an error shows the first row that differs alone.
+fn assert_same(left: &Outcome, right: &Outcome, of: &str) {
+    for (table, rows) in &left.tables {
+        assert_eq!(rows.len(), right.tables[table].len(), "{of}: {table}");
+        for (row, other) in rows.iter().zip(&right.tables[table]) {
+            assert_eq!(row, other, "{of}: {table}");
         }
     }
 }

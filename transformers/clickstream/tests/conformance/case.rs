@@ -49,11 +49,16 @@ pub struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// Runs records, once as one task and once as a task each.
+    /// Runs records of the SDKs, once as one task and once as a task each.
     pub fn run(self, folder: PathBuf, records: &[Vec<u8>]) -> Case {
+        self.run_of("sdk", folder, records)
+    }
+
+    /// Runs records of a source, once as one task and once as a task each.
+    pub fn run_of(self, source: &str, folder: PathBuf, records: &[Vec<u8>]) -> Case {
         let config: ClickstreamConfig = serde_json::from_value(json!({
             "project_id": self.project, "app_ids": self.apps, "time_shift": self.time_shift,
-            "freshness_hours": self.freshness_hours,
+            "freshness_hours": self.freshness_hours, "source": source,
         }))
         .unwrap();
         let transformer: Arc<dyn Transformer> = Arc::new(Clickstream::new(config, self.rules(&folder)).unwrap());
@@ -89,6 +94,15 @@ impl Setup<'_> {
 /// Text of a file of the reference's data.
 pub fn read(folder: &Path, path: &str) -> String {
     std::fs::read_to_string(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Whether a file of the reference's data is there; says so aloud when it is not.
+pub fn is_there(folder: &Path, path: &str) -> bool {
+    let found = folder.join(path).is_file();
+    if !found {
+        eprintln!("SKIPPED: no {path}");
+    }
+    found
 }
 
 /// The lines of a file as records.
@@ -133,6 +147,20 @@ impl Case {
     pub fn expect(&self, row: &Row, expected: &str) {
         assert_same(expected, row, &self.expected(expected));
     }
+}
+
+/// Compares a row with one of the whole batch application's output, without what its enrichments and partitions add.
+pub fn assert_same_output(name: &str, row: &Row, expected: &Value) {
+    let added = |column: &str| {
+        column.starts_with("device_ua")
+            || column.starts_with("geo_") && column != "geo_locale"
+            || column.starts_with("partition_")
+            || matches!(column, "ua" | "ip" | "app_id")
+    };
+    let (mut ours, mut expected) = (row.clone(), expected.clone());
+    ours.retain(|column, _| !added(column));
+    expected.as_object_mut().unwrap().retain(|column, _| !added(column));
+    assert_same(name, &ours, &expected);
 }
 
 /// Compares all columns but those that only help to merge rows.

@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test")]
 
 mod case;
+mod gtm;
 mod parser;
 mod runner;
+mod sensors;
 
 use case::{NOW, Rules, Setup, assert_same, conformance, run};
 use etl_sdk::testing::{Row, run_at};

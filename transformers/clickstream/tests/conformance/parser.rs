@@ -97,7 +97,8 @@ fn printed(msec: i64) -> String {
 }
 
 impl Case {
-    fn expect_parsed(&self, row: &Row, expected: &str) {
+    /// Compares a row with what a parser printed.
+    pub fn expect_parsed(&self, row: &Row, expected: &str) {
         assert_same(expected, &in_parser_words(row), &in_our_words(self.expected(expected)));
     }
 }

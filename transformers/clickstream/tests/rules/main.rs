@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "a test")]
 
 mod events;
+mod gtm;
 mod people;
 mod reasons;
+mod sensors;
+mod sources;
 
 use etl_sdk::Transformer;
 use etl_sdk::testing::{Outcome, Row, run_at, transform};
@@ -19,6 +22,11 @@ const HOUR: i64 = 3_600_000;
 
 /// Runs records as they are.
 fn run_lines(options: Value, lines: &[&[u8]]) -> Outcome {
+    run_lines_at(NOW, options, lines)
+}
+
+/// Runs records at an instant.
+fn run_lines_at(now: i64, options: Value, lines: &[&[u8]]) -> Outcome {
     let mut config =
         json!({"project_id": "p", "app_ids": ["shop", "plain", " "], "depth": 30, "payload_bytes": 10_000});
     config.as_object_mut().unwrap().append(&mut options.as_object().unwrap().clone());
@@ -29,7 +37,7 @@ fn run_lines(options: Value, lines: &[&[u8]]) -> Outcome {
     let rules: RuleSet = [("shop".to_owned(), AppRules::parse(category, channel).unwrap())].into_iter().collect();
     let config: ClickstreamConfig = serde_json::from_value(config).unwrap();
     let transformer: Arc<dyn Transformer> = Arc::new(Clickstream::new(config, rules).unwrap());
-    let outcome = transform(&transformer, &run_at("job", NOW), lines, usize::MAX).unwrap();
+    let outcome = transform(&transformer, &run_at("job", now), lines, usize::MAX).unwrap();
     assert_eq!(outcome.ledger.unbalanced(), Vec::<&str>::new());
     outcome
 }

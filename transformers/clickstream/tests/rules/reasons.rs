@@ -8,21 +8,21 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use std::io::Write;
 
-fn zipped(text: &str) -> String {
+pub fn zipped(text: &str) -> String {
     let mut writer = GzEncoder::new(Vec::new(), Compression::default());
     writer.write_all(text.as_bytes()).unwrap();
     STANDARD.encode_to_string(writer.finish().unwrap())
 }
 
 /// The step and reason of the only dead letter.
-fn dead(outcome: &Outcome) -> (&'static str, &'static str) {
+pub fn dead(outcome: &Outcome) -> (&'static str, &'static str) {
     let [reject] = outcome.rejects.as_slice() else { panic!("{:?}", outcome.rejects) };
     assert!(!reject.message.is_empty());
     assert_eq!(outcome.ledger.get(reject.step).unwrap().dead.get(reject.reason), Some(&1));
     (reject.step, reject.reason)
 }
 
-fn filtered<'a>(outcome: &'a Outcome, step: &str) -> Vec<(&'a str, u64)> {
+pub fn filtered<'a>(outcome: &'a Outcome, step: &str) -> Vec<(&'a str, u64)> {
     assert!(outcome.rejects.is_empty(), "{:?}", outcome.rejects);
     outcome.ledger.get(step).unwrap().filtered.iter().map(|(reason, count)| (reason.as_ref(), *count)).collect()
 }

@@ -1,0 +1,100 @@
+//! The payload of Sensors Analytics: JSON as it is, or a form with Base64 of JSON or of gzip of it.
+
+use super::{BadPayload, PayloadDecoder, bad};
+use crate::java::url_decode;
+
+impl PayloadDecoder {
+    /// The JSON text of a payload, empty when there is none. Of a form (`crc=…&gzip=1&data_list=…`) the first field named
+    /// `data_list` or `data` counts: url-encoded Base64. Bytes between brackets or braces are the text, others are gzip
+    /// of it.
+    pub fn decode_form<'a>(&'a mut self, data: &'a str) -> Result<&'a str, BadPayload> {
+        let trimmed = data.trim_matches(|character: char| character <= ' ');
+        if trimmed.is_empty() || trimmed.starts_with(['[', '{']) {
+            return Ok(trimmed);
+        }
+        let field = |piece: &'a str| piece.strip_prefix("data_list=").or_else(|| piece.strip_prefix("data="));
+        let Some(encoded) = trimmed.split('&').find_map(field) else {
+            let message = "the payload is neither JSON nor a form with `data` or `data_list`".to_owned();
+            return Err(bad("payload_no_form", message));
+        };
+        self.decode_base64(&url_decode(encoded))
+            .map_err(|_| bad("payload_not_base64", "the form's data is no Base64".to_owned()))?;
+        let bytes = &self.compressed;
+        if !matches!((bytes.first(), bytes.last()), (Some(b'['), Some(b']')) | (Some(b'{'), Some(b'}'))) {
+            self.inflate()?;
+            return Ok(self.inflated_text());
+        }
+        if bytes.len() > self.max_bytes {
+            let message = format!("the payload has more than {} bytes after decoding", self.max_bytes);
+            return Err(bad("payload_too_large", message));
+        }
+        std::mem::swap(&mut self.compressed, &mut self.inflated);
+        self.replace_bad_utf8();
+        Ok(std::str::from_utf8(&self.inflated).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64_simd::STANDARD;
+    use flate2::{Compression, GzBuilder};
+    use std::io::Write;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut writer = GzBuilder::new().write(Vec::new(), Compression::default());
+        writer.write_all(text).unwrap();
+        writer.finish().unwrap()
+    }
+
+    fn encoded(bytes: &[u8]) -> String {
+        STANDARD.encode_to_string(bytes).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+    }
+
+    fn decode(data: &str) -> Result<String, &'static str> {
+        PayloadDecoder::new(1_000).decode_form(data).map(str::to_owned).map_err(|bad| bad.reason)
+    }
+
+    #[test]
+    fn json_and_both_kinds_of_form_are_read() {
+        let zipped = encoded(&gzip(b"[{\"a\":\r\n1}]\n"));
+        for (data, text) in [
+            (" {\"a\":1}\n".to_owned(), "{\"a\":1}"),
+            (" \n".to_owned(), ""),
+            (format!("crc=1&gzip=1&data_list={zipped}"), "[{\"a\":1}]"),
+            (format!("data={zipped}&data_list=x&ext=crc%3D-5"), "[{\"a\":1}]"),
+            (format!("data={}", encoded("{\"ü\n\":1}".as_bytes())), "{\"ü\n\":1}"),
+            (format!("data={}", encoded(b"[\"\xe9\"]")), "[\"\u{fffd}\"]"),
+        ] {
+            assert_eq!(decode(&data).as_deref(), Ok(text), "{data}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_a_reason() {
+        let zipped = encoded(&gzip(b"[]"));
+        for (data, reason) in [
+            ("nothing here".to_owned(), "payload_no_form"),
+            ("xdata=W10=".to_owned(), "payload_no_form"),
+            ("data=".to_owned(), "payload_not_gzip"),
+            ("data=W10=!".to_owned(), "payload_not_base64"),
+            (format!("data={}", encoded(b"[1}")), "payload_not_gzip"),
+            (format!("data={}", &zipped[..20]), "payload_not_gzip"),
+            (format!("data={}", encoded(format!("[{}]", " ".repeat(1_000)).as_bytes())), "payload_too_large"),
+            (format!("data={}", encoded(&gzip(&[b'['; 2_000]))), "payload_too_large"),
+        ] {
+            assert_eq!(decode(&data), Err(reason), "{data}");
+        }
+    }
+
+    #[test]
+    fn the_decoder_is_used_again_for_either_kind() {
+        let mut decoder = PayloadDecoder::new(1_000);
+        let plain = format!("data={}", encoded(b"[1]"));
+        let zipped = STANDARD.encode_to_string(gzip(b"[2]"));
+        for _ in 0..2 {
+            assert_eq!(decoder.decode_form(&plain), Ok("[1]"));
+            assert_eq!(decoder.decode(&zipped), Ok("[2]"));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Custom parameters of third parties: keys without a column and typed members, as a map and as one JSON text.
+
+use crate::java::KeyOrder;
+use crate::rows::Rows;
+use crate::values::{self, key_text};
+use etl_sdk::json::Token;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// The custom parameters of an event, in the key order of the reference (Java's `HashMap`). Built once, written for the
+/// event and each of its copies.
+#[derive(Default)]
+pub(crate) struct Parameters {
+    all: KeyOrder,
+    extra: KeyOrder,
+    copied: KeyOrder,
+    scratch: KeyOrder,
+    entries: Vec<(Key, Value)>,
+    /// Texts of [`Value::Json`].
+    objects: String,
+    order: Vec<u32>,
+    json: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Key {
+    Token(Token),
+    Name(&'static str),
+}
+
+/// A parameter's value and type.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    /// Typed by what it is.
+    Any(Token),
+    /// `string`, whatever scalar it is; null when it is missing.
+    Text(Token),
+    /// `number`
+    Number(i64),
+    /// `object`: a place in the JSON texts.
+    Json(Range<usize>),
+}
+
+impl Parameters {
+    pub fn clear(&mut self) {
+        self.all.clear();
+        self.entries.clear();
+        self.objects.clear();
+        self.order.clear();
+        self.json.clear();
+    }
+
+    /// Begins with the map that the reference copies unknown keys into.
+    pub fn begin_with(&mut self, unknown: &[(Token, Token)], source: &str) {
+        self.put_extra(unknown, source);
+        self.extra.copy_into(&mut self.all);
+    }
+
+    /// `putAll` of such a copy.
+    pub fn put_all(&mut self, unknown: &[(Token, Token)], source: &str) {
+        self.put_extra(unknown, source);
+        self.extra.copy_into(&mut self.copied);
+        self.all.put_all(&self.copied);
+    }
+
+    fn put_extra(&mut self, unknown: &[(Token, Token)], source: &str) {
+        self.extra.clear();
+        for (key, value) in unknown {
+            self.extra.put(&key_text(*key, source), self.entries.len() as u32);
+            self.entries.push((Key::Token(*key), Value::Any(*value)));
+        }
+    }
+
+    pub fn put(&mut self, name: &'static str, value: Value) {
+        self.all.put(name, self.entries.len() as u32);
+        self.entries.push((Key::Name(name), value));
+    }
+
+    /// Puts an object that `write` writes as JSON.
+    pub fn put_json(&mut self, name: &'static str, write: impl FnOnce(&mut KeyOrder, &mut String)) {
+        let start = self.objects.len();
+        write(&mut self.scratch, &mut self.objects);
+        self.put(name, Value::Json(start..self.objects.len()));
+    }
+
+    /// Ends the map; [`Parameters::write`] may follow as often as there are rows.
+    pub fn finish(&mut self, source: &str) {
+        self.order.extend(self.all.iter());
+        for &place in &self.order {
+            let (key, value) = &self.entries[place as usize];
+            self.json.push(if self.json.is_empty() { '{' } else { ',' });
+            values::write_string(&key.text(source), &mut self.json);
+            self.json.push(':');
+            match value {
+                Value::Any(token) => values::write_custom_json(*token, source, &mut self.json),
+                Value::Text(token) => match values::text(*token, source) {
+                    Some(text) => values::write_string(&text, &mut self.json),
+                    None => self.json.push_str("null"),
+                },
+                Value::Number(number) => self.json.push_str(&number.to_string()),
+                Value::Json(range) => self.json.push_str(&self.objects[range.clone()]),
+            }
+        }
+        self.json.push('}');
+    }
+
+    /// Fills the two columns.
+    pub fn write(&self, source: &str, rows: &mut Rows) {
+        if self.order.is_empty() {
+            rows.nulls(2);
+            return;
+        }
+        rows.text(Some(&self.json));
+        let Some(map) = rows.map() else { return };
+        for &place in &self.order {
+            let (key, value) = &self.entries[place as usize];
+            let (text, type_name) = match value {
+                Value::Any(token) => (Some(values::custom_text(*token, source)), values::type_name(*token, source)),
+                Value::Text(token) => (values::text(*token, source), "string"),
+                Value::Number(number) => (Some(Cow::Owned(number.to_string())), "number"),
+                Value::Json(range) => (Some(Cow::Borrowed(&self.objects[range.clone()])), "object"),
+            };
+            map.typed_entry(&key.text(source), text.as_deref(), type_name, None);
+        }
+        map.end(true);
+    }
+}
+
+impl Key {
+    fn text<'a>(&self, source: &'a str) -> Cow<'a, str> {
+        match self {
+            Self::Token(token) => key_text(*token, source),
+            Self::Name(name) => Cow::Borrowed(name),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Requests of third parties: their elements one by one to events, items, users and sessions.
+
+use super::{ClickstreamWorker, SEQUENCE_BITS, TIMES, Tables, unescaped};
+use crate::custom::CustomWriter;
+use crate::event::Defect;
+use crate::event_row::Request;
+use crate::record::RequestLine;
+use crate::steps::{ITEMS, PARSE, PAYLOAD, VALIDATE, reject_element, reject_record};
+use crate::third_party::{
+    Element, Elements, Format, ItemWriter, Next, Object, Occurrence, Parameters, PropertiesWriter, Visit,
+    count_elements, write_event,
+};
+use crate::users::Observed;
+use crate::{gtm, sensors, values};
+use etl_sdk::json::{Fault, Kind};
+use etl_sdk::{Output, RawRecord, Result};
+
+/// Reason and message of a request's dead letter.
+type Unreadable = (&'static str, String);
+
+/// Buffers that are used for every element again.
+pub(super) struct ThirdParty {
+    pub reference: bool,
+    element: Object,
+    parameters: Parameters,
+    properties: PropertiesWriter,
+    items: CustomWriter,
+}
+
+impl ThirdParty {
+    pub fn new(reference: bool) -> Self {
+        Self {
+            reference,
+            element: Object::default(),
+            parameters: Parameters::default(),
+            properties: PropertiesWriter::default(),
+            items: CustomWriter::default(),
+        }
+    }
+}
+
+/// What all elements of a request have in common.
+#[derive(Clone, Copy)]
+struct Batch<'a> {
+    format: &'static Format,
+    request: &'a Request<'a>,
+    app_id: &'a str,
+    payload: &'a str,
+    depth: u32,
+}
+
+impl ClickstreamWorker {
+    /// Takes a request of Google Tag Manager: plain JSON.
+    pub(super) fn take_gtm(
+        &mut self,
+        record: &RawRecord<'_>,
+        line: &str,
+        found: &RequestLine,
+        app_id: &str,
+        ingest_time: i64,
+        out: &mut Output,
+    ) -> Result<Result<()>, Unreadable> {
+        let payload = unescaped(found.data, line, &mut self.data).trim_matches(|character: char| character <= ' ');
+        let request = request(found, line, ingest_time, &self.ingested, record);
+        let batch = Batch { format: &gtm::FORMAT, request: &request, app_id, payload, depth: self.depth };
+        self.tables.take_payload(record, &batch, out)
+    }
+
+    /// Takes a request of Sensors Analytics: JSON or a form. The reference leaves out what it cannot read without a
+    /// trace.
+    pub(super) fn take_sensors(
+        &mut self,
+        record: &RawRecord<'_>,
+        line: &str,
+        found: &RequestLine,
+        app_id: &str,
+        ingest_time: i64,
+        out: &mut Output,
+    ) -> Result<Result<()>, Unreadable> {
+        let data = unescaped(found.data, line, &mut self.data);
+        let request = request(found, line, ingest_time, &self.ingested, record);
+        let taken = match self.payloads.decode_form(data) {
+            Ok(payload) => {
+                let batch = Batch { format: &sensors::FORMAT, request: &request, app_id, payload, depth: self.depth };
+                self.tables.take_payload(record, &batch, out)
+            }
+            Err(bad) => Err((bad.reason, bad.message)),
+        };
+        match taken {
+            Err((reason, _)) if self.tables.third_party.reference => {
+                out.filter(PAYLOAD, reason, 1);
+                Ok(Ok(()))
+            }
+            taken => taken,
+        }
+    }
+}
+
+fn request<'a>(
+    found: &RequestLine,
+    line: &'a str,
+    ingest_time: i64,
+    ingested: &'a str,
+    record: &'a RawRecord<'_>,
+) -> Request<'a> {
+    Request {
+        rid: values::line_text(found.rid, line),
+        ua: values::line_text(found.ua, line),
+        ip: values::line_text(found.ip, line),
+        ingest_time,
+        ingested,
+        input_file: &record.object.uri,
+        bundle_sequence_id: None,
+        upload: None,
+        upload_in_uri: None,
+    }
+}
+
+impl Tables {
+    fn take_payload(
+        &mut self,
+        record: &RawRecord<'_>,
+        batch: &Batch<'_>,
+        out: &mut Output,
+    ) -> Result<Result<()>, Unreadable> {
+        let broken = |fault: Fault| ("payload_not_json", format!("the payload is not JSON: {fault}"));
+        let count =
+            if batch.payload.is_empty() { 0 } else { count_elements(batch.payload, batch.depth).map_err(broken)? };
+        if count == 0 {
+            out.filter(PAYLOAD, "empty_payload", 1);
+            return Ok(Ok(()));
+        }
+        let wanted = (0..count).filter(|place| record.wants(*place)).count() as u64;
+        if wanted == 0 {
+            out.filter(PAYLOAD, "no_such_element", 1);
+            return Ok(Ok(()));
+        }
+        // Taken out, so that the tables can be written while it is read.
+        let mut element = std::mem::take(&mut self.third_party.element);
+        let taken = self.take_batch(record, batch, wanted, &mut element, out);
+        self.third_party.element = element;
+        taken.map_err(broken)
+    }
+
+    fn take_batch(
+        &mut self,
+        record: &RawRecord<'_>,
+        batch: &Batch<'_>,
+        wanted: u64,
+        object: &mut Object,
+        out: &mut Output,
+    ) -> Result<Result<()>, Fault> {
+        if self.third_party.reference
+            && let Some((place, defect)) = first_defect(batch, object)?
+        {
+            // In the reference one element that cannot be read takes its whole request with it.
+            reject_record(record, "bad_element", format!("element {place}: {}", described(&defect)), out);
+            return Ok(Ok(()));
+        }
+        self.counters.payload.added += wanted - 1;
+        self.counters.payload.kept += wanted;
+        let mut elements = Elements::new(batch.payload, batch.depth)?;
+        for place in 0.. {
+            self.numbers_of_object += 1;
+            if !record.wants(place) {
+                if elements.skip()? {
+                    continue;
+                }
+                break;
+            }
+            let next = elements.next(batch.format.declared, object)?;
+            if next == Next::End {
+                break;
+            }
+            let too_deep = next == Next::TooDeep;
+            if let Err(error) = self.take_element(record, batch, object, place, too_deep, out) {
+                return Ok(Err(error));
+            }
+        }
+        // The end is no element.
+        self.numbers_of_object -= 1;
+        Ok(Ok(()))
+    }
+
+    fn take_element(
+        &mut self,
+        record: &RawRecord<'_>,
+        batch: &Batch<'_>,
+        object: &Object,
+        place: u32,
+        too_deep: bool,
+        out: &mut Output,
+    ) -> Result<()> {
+        let element = Element {
+            object,
+            source: batch.payload,
+            request: batch.request,
+            place,
+            reference: self.third_party.reference,
+        };
+        let mut reject = |step, defect: &Defect| {
+            let raw = object.token.raw(batch.payload);
+            reject_element(record.address(Some(place)), step, defect.reason, described(defect), raw, out);
+        };
+        self.counters.validate.read += 1;
+        if let Some(defect) = shape_defect(&element, batch, too_deep) {
+            reject(VALIDATE, &defect);
+            return Ok(());
+        }
+        self.counters.validate.kept += 1;
+        // Neither age nor app leaves out an event of a third party.
+        self.counters.filter.read += 1;
+        self.counters.filter.kept += 1;
+        self.counters.parse.read += 1;
+        if object.text(batch.format.name, batch.payload).is_none_or(|name| name.is_empty()) {
+            out.filter(PARSE, "no_event_name", 1);
+            return Ok(());
+        }
+        if !TIMES.contains(&batch.request.ingest_time) {
+            let message = "outside of the years 0 to 9999";
+            reject(PARSE, &Defect { reason: "timestamp_out_of_range", key: "ingest_time".to_owned(), message });
+            return Ok(());
+        }
+        match (batch.format.convert)(&element) {
+            Err(defect) => {
+                reject(PARSE, &defect);
+                Ok(())
+            }
+            Ok(mut event) => {
+                if batch.format.takes_urls_apart {
+                    event.page = event.location.as_deref().map(|url| self.pages.get(url));
+                }
+                let referrer = event.referrer.as_deref();
+                event.traffic = self.traffic.resolve_page(batch.app_id, event.location.as_deref(), referrer);
+                self.write_visits(&element, batch, &event, out)
+            }
+        }
+    }
+
+    /// Writes the main event, its extra ones, its items, and what it says of its user and session.
+    fn write_visits(
+        &mut self,
+        element: &Element<'_>,
+        batch: &Batch<'_>,
+        occurrence: &Occurrence<'_>,
+        out: &mut Output,
+    ) -> Result<()> {
+        let main = Visit {
+            request: batch.request,
+            app_id: batch.app_id,
+            occurrence,
+            id: &occurrence.id,
+            name: &occurrence.name,
+            is_copy: false,
+            sequence: self.sequence(),
+        };
+        let third_party = &mut self.third_party;
+        third_party.parameters.clear();
+        (batch.format.parameters)(element, &mut third_party.parameters);
+        third_party.parameters.finish(element.source);
+        self.counters.parse.kept += 1;
+        write_event(&main, &third_party.parameters, element.source, &self.run, &mut self.events.rows);
+        let mut writer = ItemWriter {
+            visit: main,
+            places: batch.format.items,
+            run: &self.run,
+            custom: &mut third_party.items,
+            rows: &mut self.items.rows,
+        };
+        let items = writer.write(element);
+        self.numbers_of_object += items.read as i64;
+        self.counters.items.added += items.read;
+        self.counters.items.kept += items.read - items.without_id;
+        out.filter(ITEMS, "no_item_id", items.without_id);
+        let properties = &mut third_party.properties;
+        let observed = self.users.observe_visit(&main, || (batch.format.properties)(element, properties));
+        self.counters.users.added += u64::from(observed != Observed::Ignored);
+        self.counters.users_merged += u64::from(observed == Observed::Merged);
+        self.observe_session(&main);
+        for (name, id_end) in occurrence.extras() {
+            self.numbers_of_object += 1;
+            let id = format!("{}{id_end}", occurrence.id);
+            let extra = Visit { id: &id, name, is_copy: true, sequence: self.sequence(), ..main };
+            self.counters.parse.added += 1;
+            self.counters.parse.kept += 1;
+            let parameters = &self.third_party.parameters;
+            write_event(&extra, parameters, element.source, &self.run, &mut self.events.rows);
+            self.observe_session(&extra);
+        }
+        self.hand_over(out)
+    }
+
+    /// The order of the event that was numbered last.
+    fn sequence(&self) -> i64 {
+        i64::from(self.object) << SEQUENCE_BITS | self.numbers_of_object
+    }
+
+    fn observe_session(&mut self, visit: &Visit<'_>) {
+        let observed = self.sessions.observe_visit(visit);
+        self.counters.sessions.added += u64::from(observed != Observed::Ignored);
+        self.counters.sessions_merged += u64::from(observed == Observed::Merged);
+    }
+}
+
+/// Why an element has not the shape of an event.
+fn shape_defect(element: &Element<'_>, batch: &Batch<'_>, too_deep: bool) -> Option<Defect> {
+    let whole = |reason, message| Some(Defect { reason, key: String::new(), message });
+    if too_deep {
+        return whole("too_deep", "the element is nested deeper than the limit");
+    }
+    if element.object.token.kind != Kind::Object {
+        return whole("not_an_object", "the element is no object");
+    }
+    element.object.misfit(batch.format.declared, element.source, batch.depth)
+}
+
+/// The first element that the reference could not convert: elements without a name are passed over before they are.
+fn first_defect(batch: &Batch<'_>, object: &mut Object) -> Result<Option<(u32, Defect)>, Fault> {
+    let mut elements = Elements::new(batch.payload, batch.depth)?;
+    for place in 0.. {
+        let next = elements.next(batch.format.declared, object)?;
+        if next == Next::End {
+            break;
+        }
+        let element = Element { object, source: batch.payload, request: batch.request, place, reference: true };
+        if let Some(defect) = shape_defect(&element, batch, next == Next::TooDeep) {
+            return Ok(Some((place, defect)));
+        }
+        let named = object.text(batch.format.name, batch.payload).is_some_and(|name| !name.is_empty());
+        if named && let Err(defect) = (batch.format.convert)(&element) {
+            return Ok(Some((place, defect)));
+        }
+    }
+    Ok(None)
+}
+
+fn described(defect: &Defect) -> String {
+    match defect.key.as_str() {
+        "" => defect.message.to_owned(),
+        key => format!("`{key}`: {}", defect.message),
+    }
+}
+
+#[cfg(test)]
+mod tests;
