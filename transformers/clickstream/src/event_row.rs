@@ -94,6 +94,28 @@ impl<'a> Event<'a> {
         values::safe_long(self.parsed.attribute(A::SessionNumber), self.source)
     }
 
+    /// What `process_info` says of where the event comes from (spec 2.5).
+    pub fn origin(&self, scratch: &mut String, entry: &mut dyn FnMut(&'static str, Option<&str>)) {
+        entry("rid", self.request.rid.as_deref());
+        entry("ingest_time", Some(self.request.ingested));
+        entry("input_file_name", Some(self.request.input_file));
+        entry("source_ip", self.request.ip.as_deref());
+        let mut printed = |write: &dyn Fn(&mut String), key: &'static str| {
+            scratch.clear();
+            write(scratch);
+            entry(key, Some(scratch));
+        };
+        if let Some(upload) = self.shift.upload {
+            printed(&|out| write_instant(upload, out), "upload_time");
+        }
+        if let Some(reason) = &self.shift.reason {
+            printed(&|out| out.push_str("true"), "event_timestamp_adjusted");
+            printed(&|out| out.push_str(&self.sent_time.to_string()), "event_timestamp_adjusted_from");
+            printed(&|out| out.push_str(&self.time().to_string()), "event_timestamp_adjusted_to");
+            printed(&|out| out.push_str(reason), "event_timestamp_adjusted_reason");
+        }
+    }
+
     fn shifted(&self, msec: Option<i64>) -> Option<i64> {
         msec.map(|msec| msec.saturating_add(self.shift.delta))
     }
@@ -290,24 +312,7 @@ impl EventRows {
 
     fn process_info(&mut self, event: &Event<'_>, run: &RunFacts) {
         let Some(map) = self.rows.map() else { return };
-        map.entry("rid", event.request.rid.as_deref());
-        map.entry("ingest_time", Some(event.request.ingested));
-        map.entry("input_file_name", Some(event.request.input_file));
-        map.entry("source_ip", event.request.ip.as_deref());
-        let mut printed = |write: &dyn Fn(&mut String), key: &str| {
-            self.scratch.clear();
-            write(&mut self.scratch);
-            map.entry(key, Some(&self.scratch));
-        };
-        if let Some(upload) = event.shift.upload {
-            printed(&|out| write_instant(upload, out), "upload_time");
-        }
-        if let Some(reason) = &event.shift.reason {
-            printed(&|out| out.push_str("true"), "event_timestamp_adjusted");
-            printed(&|out| out.push_str(&event.sent_time.to_string()), "event_timestamp_adjusted_from");
-            printed(&|out| out.push_str(&event.time().to_string()), "event_timestamp_adjusted_to");
-            printed(&|out| out.push_str(reason), "event_timestamp_adjusted_reason");
-        }
+        event.origin(&mut self.scratch, &mut |key, value| map.entry(key, value));
         map.entry("process_job_id", Some(&run.job_id));
         map.entry("process_time", Some(&run.now));
         map.end(true);

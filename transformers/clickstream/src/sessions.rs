@@ -30,7 +30,7 @@ struct Session {
     number: Option<i64>,
     start: Option<i64>,
     traffic: Arc<TrafficSource>,
-    /// Entries of `process_info` beside the event's name.
+    /// Entries of `process_info` beside the event's name: those of the event itself.
     info: Vec<(&'static str, Option<Box<str>>)>,
 }
 
@@ -70,7 +70,7 @@ impl Sessions {
             number: event.session_number(),
             start: event.session_start(),
             traffic: Arc::clone(&event.traffic),
-            info: Vec::new(),
+            info: origin(event),
         })
     }
 
@@ -107,6 +107,12 @@ impl Sessions {
     pub fn drain(&mut self, run: &RunFacts, most_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
         self.rows.drain(&mut self.held, most_rows, |rows, key, session| session.write(key, run, rows), emit)
     }
+}
+
+fn origin(event: &Event<'_>) -> Vec<(&'static str, Option<Box<str>>)> {
+    let mut entries = Vec::with_capacity(4);
+    event.origin(&mut String::new(), &mut |key, value| entries.push((key, value.map(Into::into))));
+    entries
 }
 
 fn order(traffic: &TrafficSource, time: i64, sequence: i64) -> (i64, i64, i64) {
