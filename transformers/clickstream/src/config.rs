@@ -1,8 +1,7 @@
 //! Options of the clickstream transformer.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use std::path::PathBuf;
+use serde::{Deserialize, Serialize};
 
 /// Options of the clickstream transformer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -17,10 +16,18 @@ pub struct ClickstreamConfig {
     /// `_first_visit` or `_profile_set` are always kept. Default: `72`.
     #[serde(default = "default_freshness_hours")]
     pub freshness_hours: u32,
-    /// Folder of traffic source rules: `<app>/traffic_source_category_rule_v1.json` and
-    /// `<app>/traffic_source_channel_rule_v1.json`. Apps without rules keep what the client sent.
+    /// Folder or `s3://bucket/prefix` of traffic source rules: `<app>/traffic_source_category_rule_v1.json` and
+    /// `<app>/traffic_source_channel_rule_v1.json`, at any depth. Example: `rules`
     #[serde(default)]
-    pub rules: Option<PathBuf>,
+    pub rules: Option<String>,
+    /// `true` gives apps without rules of their own the rules that come with the program, `false` none: then they keep
+    /// what the client sent. Default: `true`, and `false` with `compat: reference`.
+    #[serde(default)]
+    pub default_rules: Option<bool>,
+    /// Whether the reference's odd results are wanted where better ones are clear; `docs/compatibility.md` has the list.
+    /// Default: `default`.
+    #[serde(default)]
+    pub compat: Compat,
     /// `false` leaves the traffic source columns as the client sent them. Default: `true`.
     #[serde(default = "yes")]
     pub traffic_source: bool,
@@ -37,6 +44,36 @@ pub struct ClickstreamConfig {
     /// Deepest nesting of a payload; a deeper one is a dead letter. Default: `200`.
     #[serde(default = "default_depth")]
     pub depth: u32,
+}
+
+/// Whose results are wanted where the reference's are odd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compat {
+    /// The better ones.
+    #[default]
+    Default,
+    /// Those of clickstream-analytics-on-aws 1.2.0: to compare with its tables, or to go on writing them.
+    Reference,
+}
+
+impl Compat {
+    /// Whether the reference's results are wanted.
+    pub fn is_reference(self) -> bool {
+        self == Self::Reference
+    }
+}
+
+impl ClickstreamConfig {
+    /// Whether the reference's results are wanted where they are odd.
+    pub fn reference(&self) -> bool {
+        self.compat.is_reference()
+    }
+
+    /// Whether apps without rules of their own get those that come with the program.
+    pub fn uses_default_rules(&self) -> bool {
+        self.default_rules.unwrap_or(!self.reference())
+    }
 }
 
 fn default_freshness_hours() -> u32 {
