@@ -1,5 +1,7 @@
 //! Options of the clickstream transformer.
 
+use crate::traffic_source::{AppRules, RuleSet};
+use etl_sdk::{BuildContext, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,15 @@ impl ClickstreamConfig {
     /// Whether the reference's results are wanted where they are odd.
     pub fn reference(&self) -> bool {
         self.compat.is_reference()
+    }
+
+    /// The rules of all apps, read and checked.
+    pub fn load_rules(&self, context: &BuildContext) -> Result<RuleSet> {
+        let own = match &self.rules {
+            Some(place) => RuleSet::read(place, context).map_err(|error| error.with("key", "rules"))?,
+            None => RuleSet::default(),
+        };
+        Ok(if self.uses_default_rules() { own.with_others(AppRules::built_in()?) } else { own })
     }
 
     /// Whether apps without rules of their own get those that come with the program.

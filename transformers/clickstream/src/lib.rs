@@ -19,6 +19,7 @@ mod config;
 mod custom;
 mod event;
 mod event_row;
+mod explain;
 mod fields;
 mod items;
 pub mod java;
@@ -39,6 +40,7 @@ mod values;
 mod worker;
 
 pub use config::{ClickstreamConfig, Compat};
+pub use explain::{ColumnAnswer, TrafficAnswer, explain_traffic_source};
 
 use crate::traffic_source::RuleSet;
 use crate::worker::ClickstreamWorker;
@@ -65,10 +67,7 @@ pub struct Clickstream {
 
 fn build(options: Value, context: &BuildContext) -> Result<Arc<dyn Transformer>> {
     let config: ClickstreamConfig = parse_options(options)?;
-    let rules = match &config.rules {
-        Some(folder) => RuleSet::load(&context.resolve(std::path::Path::new(folder)))?,
-        None => RuleSet::default(),
-    };
+    let rules = config.load_rules(context)?;
     Ok(Arc::new(Clickstream::new(config, rules)?))
 }
 

@@ -3,7 +3,7 @@
 use super::category::Evaluation;
 use super::notes::{Note, Witness};
 use super::utm::{PAID_CLICK, from_parameters};
-use super::{AppRules, Refusal, TrafficSource, UNASSIGNED};
+use super::{AppRules, Refusal, TrafficSource, UNASSIGNED, columns};
 use crate::Compat;
 use crate::java::equals_ignore_case;
 use crate::url::{Url, parse_url};
@@ -78,7 +78,9 @@ pub fn resolve<W: Witness>(
 ) -> Result<TrafficSource, Refusal> {
     let referrer = Referrer::new(visit.page_referrer, compat);
     let latest = Referrer::new(visit.latest_referrer, compat);
-    let mut utm = normalized(utm);
+    let sent = utm;
+    let mut utm = normalized(sent);
+    witness.note(|| void_note(sent, &utm));
     for (name, referrer) in [("latest", &latest), ("page", &referrer)] {
         if utm.source.is_none() {
             witness.note(|| {
@@ -146,6 +148,15 @@ fn complete(found: &mut TrafficSource, from_internal: bool, without_referrers: b
             Note::new("medium", &["medium"], why)
         });
     }
+}
+
+/// Which values count as none.
+fn void_note(sent: &TrafficSource, normalized: &TrafficSource) -> Note {
+    let kept = columns(normalized);
+    let lost = columns(sent).into_iter().zip(kept).take(REPLACED.len()).filter(|(sent, kept)| sent != kept);
+    let lost: Vec<_> = lost.map(|((column, _), _)| column).collect();
+    let why = if lost.is_empty() { "no value counts as none" } else { "empty, Direct or {}: counts as none" };
+    Note::new("void", &lost, why)
 }
 
 /// `… host is example.com`, or that there is none.

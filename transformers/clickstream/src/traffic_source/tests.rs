@@ -134,6 +134,59 @@ fn shipped_rules_parse_and_decide() {
     }
 }
 
+#[test]
+fn the_rules_of_the_program_decide() {
+    let rules = AppRules::built_in().unwrap();
+    for (url, referrer, source, channel) in [
+        ("https://h/", "", "Direct", "Direct"),
+        ("https://h/?gclid=1", "", "Google", "Paid Search"),
+        ("https://h/", "https://www.google.co.uk/search?q=x", "Google", "Organic Search"),
+        ("https://h/?utm_source=Bing&utm_medium=cpc", "", "Bing", "Paid Search"),
+        ("https://h/?utm_source=Google&utm_medium=retargeting", "", "Google", "Paid Search"),
+        ("https://h/", "https://l.facebook.com/l.php?u=x", "Facebook", "Organic Social"),
+        ("https://h/", "https://t.co/abc", "X", "Organic Social"),
+        ("https://h/", "android-app://com.google.android.googlequicksearchbox/", "Google", "Organic Search"),
+        ("https://h/?utm_source=Facebook&utm_medium=paid-social", "", "Facebook", "Paid Social"),
+        ("https://h/?utm_source=a&utm_medium=social", "", "a", "Organic Social"),
+        ("https://h/", "https://m.youtube.com/watch?v=1", "YouTube", "Organic Video"),
+        ("https://h/?utm_source=YouTube&utm_medium=cpv", "", "YouTube", "Paid Video"),
+        ("https://h/", "https://www.amazon.co.uk/s?k=shoes", "Amazon", "Organic Shopping"),
+        ("https://h/?utm_source=a&utm_medium=cpc&utm_campaign=summer-shopping", "", "a", "Paid Shopping"),
+        ("https://h/?utm_source=a&utm_campaign=workshop", "", "a", "Unassigned"),
+        ("https://h/?utm_source=a&utm_medium=cpc", "", "a", "Paid Other"),
+        ("https://h/?utm_source=newsletter", "", "newsletter", "Email"),
+        ("https://h/?utm_source=a&utm_medium=e-mail", "", "a", "Email"),
+        ("https://h/", "https://mail.google.com/", "Gmail", "Email"),
+        ("https://h/", "https://mail.example.com/", "mail.example.com", "Email"),
+        ("https://h/?utm_source=sms", "", "sms", "SMS"),
+        ("https://h/?utm_source=a&utm_medium=podcast", "", "a", "Audio"),
+        ("https://h/?utm_source=a&utm_medium=web-push", "", "a", "Mobile Push Notifications"),
+        ("https://h/", "https://nowhere.example/", "nowhere.example", "Referral"),
+        ("https://h/", "https://intranet.example/", "intranet.example", "Internal"),
+        ("https://h/b", "https://h/a", "Direct", "Internal"),
+    ] {
+        let found = resolve_from_url(&rules, Some(url), Some(referrer), None, None);
+        let found = (found.source.as_deref(), found.channel_group.as_deref());
+        assert_eq!(found, (Some(source), Some(channel)), "{url} from {referrer}");
+    }
+}
+
+#[test]
+fn the_entries_of_the_program_are_one_per_url_and_agree() {
+    let text = include_str!("../../rules/categories.json");
+    let entries: Vec<Value> = serde_json::from_str(text).unwrap();
+    let rules = AppRules::built_in().unwrap();
+    let mut urls: Vec<_> = entries.iter().map(|entry| entry["url"].as_str().unwrap()).collect();
+    assert!(urls.iter().all(|url| url.to_lowercase() == **url && !url.starts_with("www.") && !url.contains('/')));
+    urls.sort_unstable();
+    urls.dedup();
+    assert_eq!(urls.len(), entries.len());
+    for entry in &entries {
+        let of_source = rules.category.category_of_source(entry["source"].as_str().unwrap());
+        assert_eq!(of_source, entry["category"].as_str(), "{entry}");
+    }
+}
+
 /// The keys of `source` that are in `wanted`, in the order they stand there, as a map filled by puts.
 fn source_map(source: &Value, wanted: &[String]) -> KeyOrder {
     let mut order = KeyOrder::new();
