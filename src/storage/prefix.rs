@@ -9,7 +9,7 @@ use std::thread;
 use tokio::runtime::Builder;
 
 /// Reads `s3://` prefixes and `file://` folders, reached as the job's source is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PrefixReader {
     /// How to reach a bucket.
     pub s3: S3Config,
@@ -43,7 +43,12 @@ impl PrefixReader {
         let storage = Storage::open_with(url, &self.s3, Path::new("/"), &self.retry)?;
         let names = on_a_runtime(list(&storage, &mut FolderBudget::new(url)))?;
         let line = |(name, meta): (String, ObjectMeta)| {
-            format!("{name} {} {} {}\n", meta.size, meta.e_tag.unwrap_or_default(), meta.last_modified.timestamp_millis())
+            format!(
+                "{name} {} {} {}\n",
+                meta.size,
+                meta.e_tag.unwrap_or_default(),
+                meta.last_modified.timestamp_millis()
+            )
         };
         Ok(names.into_iter().map(line).collect())
     }

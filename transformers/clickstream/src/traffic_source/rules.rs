@@ -109,6 +109,11 @@ impl RuleSet {
         self.apps.contains_key(app_id)
     }
 
+    /// The apps that have rules of their own, in no order.
+    pub fn apps(&self) -> impl Iterator<Item = &str> {
+        self.apps.keys().map(String::as_str)
+    }
+
     /// Number of apps that have rules of their own.
     pub fn len(&self) -> usize {
         self.apps.len()
