@@ -615,7 +615,36 @@ fn a_traffic_source_is_explained_step_by_step() {
         ],
         JOB,
     );
-    insta::assert_snapshot!(text, @r#""#);
+    insta::assert_snapshot!(text, @r#"
+    exit code 0
+    --- stdout
+    traffic source by the rules that come with the program
+      source         news            step 4
+      medium         social          step 4
+      campaign       -               step 2
+      content        -               step 2
+      term           -               step 2
+      campaign_id    -               step 2
+      clid_platform  -               step 2
+      clid           -               step 2
+      channel_group  Organic Social  step 12
+      category       Unassigned      step 13
+    steps
+       1  client                as the client sent it
+       2  route                 the client sent no source: the urls and the rules decide all ten
+       3  page-url              the page's host h.example
+       4  parameters            utm_source, utm_medium
+       5  void                  no value counts as none
+       6  referrer              the rules see no referrer
+       7  category-of-source    no entry has source news, spelled so
+       8  channel-rule-skipped  rule direct (Direct) does not hold: not source eq ""
+       9  channel-rule-skipped  rule paid-search (Paid Search) does not hold: not category eq search
+      10  channel-rule-skipped  rule organic-search (Organic Search) does not hold: not category eq search
+      11  channel-rule-skipped  rule paid-social (Paid Social) does not hold: not medium match (.*[^a-z])?(cp[acmv]|ppc|retarget(ing)?)([^a-z].*)?|paid.* or clid not_eq ""
+      12  channel-rule          rule organic-social says Organic Social: category eq social or medium in [social, social-network, social-media, social_media, social network, social media, sm]
+      13  unassigned            no category for the source
+    --- stderr
+    "#);
     let referrer = ["--referrer", "https://www.google.com/search?q=hats"];
     let answer =
         json_of(&[&["explain", "traffic-source", "--output", "json", "--job", QUICKSTART], &referrer[..]].concat());

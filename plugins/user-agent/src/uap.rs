@@ -188,7 +188,7 @@ mod tests {
         for (device, expected) in cases {
             assert_eq!(category(device, Compat::Default), expected, "{device}");
             let reference =
-                if device.starts_with("C") && device.to_lowercase().contains("bot") { "Bot" } else { expected };
+                if device.starts_with('C') && device.to_lowercase().contains("bot") { "Bot" } else { expected };
             assert_eq!(category(device, Compat::Reference), reference, "{device}");
         }
     }

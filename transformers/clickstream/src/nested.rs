@@ -179,15 +179,14 @@ fn members(container: &str, is_object: bool) -> Vec<(Option<Cow<'_, str>>, Token
             None
         };
         let Ok(value) = reader.value() else { return found };
-        match key.as_ref().and_then(|key| places.get(key).copied()) {
-            Some(place) => found[place].1 = value,
-            None => {
-                if let Some(key) = &key {
-                    places.insert(key.clone(), found.len());
-                }
-                found.push((key, value));
-            }
+        if let Some(place) = key.as_ref().and_then(|key| places.get(key).copied()) {
+            found[place].1 = value;
+            continue;
         }
+        if let Some(key) = &key {
+            places.insert(key.clone(), found.len());
+        }
+        found.push((key, value));
     }
 }
 

@@ -79,20 +79,17 @@ impl CategoryRules {
         }
         let keys = candidates(referrer, url);
         let hit = keys.iter().enumerate().find_map(|(at, key)| Some((at, self.by_url.get(key.as_ref())?)));
-        Ok(match hit {
-            Some((at, rule)) => {
-                let terms = search_terms(rule, url, compat);
-                witness.note(|| hit_note(rule, &claimed(unfilled, terms.is_some()), &keys[at], &keys[..at]));
-                Evaluation { source: Some(rule.source.clone()), terms, category: Some(rule.category.clone()) }
-            }
-            None => {
-                witness.note(|| {
-                    let why = format!("no entry for {}; the host counts as source", keys.join(", "));
-                    Note::new("category-rule", &claimed(unfilled, false), why)
-                });
-                Evaluation { source: url.host.clone(), terms: None, category: Some(UNASSIGNED.to_owned()) }
-            }
-        })
+        let Some((at, rule)) = hit else {
+            witness.note(|| {
+                let why = format!("no entry for {}; the host counts as source", keys.join(", "));
+                Note::new("category-rule", &claimed(unfilled, false), why)
+            });
+            let category = Some(UNASSIGNED.to_owned());
+            return Ok(Evaluation { source: url.host.clone(), terms: None, category });
+        };
+        let terms = search_terms(rule, url, compat);
+        witness.note(|| hit_note(rule, &claimed(unfilled, terms.is_some()), &keys[at], &keys[..at]));
+        Ok(Evaluation { source: Some(rule.source.clone()), terms, category: Some(rule.category.clone()) })
     }
 }
 

@@ -190,7 +190,9 @@ impl fmt::Display for Condition {
                 }
                 match item {
                     Self::Test { .. } => write!(f, "{item}")?,
-                    Self::All(inner) | Self::Any(inner) if inner.len() == 1 => write!(f, "{item}")?,
+                    Self::All(inner) | Self::Any(inner) if inner.len() == 1 || items.len() == 1 => {
+                        write!(f, "{item}")?;
+                    }
                     Self::All(_) | Self::Any(_) => write!(f, "({item})")?,
                 }
             }

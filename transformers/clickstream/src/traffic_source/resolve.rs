@@ -107,7 +107,10 @@ pub fn resolve<W: Witness>(
     witness.note(|| {
         let internal = [("latest", internal_latest), ("page", internal_referrer)];
         let internal: Vec<_> = internal.into_iter().filter(|(_, internal)| *internal).map(|(name, _)| name).collect();
-        let mut why = host_text(&format!("the rules see {name}:"), host);
+        let mut why = match used {
+            Some(_) => host_text(&format!("the rules see {name}:"), host),
+            None => format!("the rules see {name}"),
+        };
         if !internal.is_empty() {
             why = format!("{why}; from the page's own host: {} referrer", internal.join(" and "));
         }

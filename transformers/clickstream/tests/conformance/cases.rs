@@ -228,7 +228,7 @@ fn every_case_of_the_specification_is_run_or_named() {
                 continue;
             }
             Here(test) => assert!(SUITE.iter().any(|text| is_test(text, test)), "{name}: no test {test}"),
-            There(text, test) => assert!(is_test(text, test), "{name}: no test {test}"),
+            There(suite, test) => assert!(is_test(suite, test), "{name}: no test {test}"),
         }
         assert!(missing.is_empty(), "{name}: no {missing:?}");
         run += 1;
