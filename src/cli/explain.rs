@@ -65,7 +65,7 @@ pub(super) struct TrafficArgs {
     /// A campaign that the client sent, `_utm_campaign`.
     #[arg(long, value_name = "TEXT")]
     utm_campaign: Option<String>,
-    /// Any other attribute of the event, such as _gclid=x or _traffic_source_category=Social; may be repeated.
+    /// Any other attribute of the event, such as `_gclid=x` or `_traffic_source_category=Social`; may be repeated.
     #[arg(long = "attribute", value_name = "KEY=VALUE")]
     attributes: Vec<String>,
     /// The app. Default: the job's first, else the only one that has rules.

@@ -7,6 +7,7 @@ use crate::report::columns::{Align, Columns};
 use crate::storage::PrefixReader;
 use etl_sdk::{BuildContext, Error, RemoteFolders, Result, parse_options};
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use transformer_clickstream::traffic_source::RuleSet;
 use transformer_clickstream::{COMPONENT, ClickstreamConfig, TrafficAnswer, explain_traffic_source};
@@ -74,7 +75,8 @@ fn screen(answer: &TrafficAnswer) -> String {
     };
     let mut text = format!("traffic source {whose}\n");
     if let Some(refused) = &answer.refused {
-        text.push_str(&format!("  the event is a dead letter: {refused}\n"));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  the event is a dead letter: {refused}");
     }
     let mut columns = Columns::new(&[Align::Left, Align::Left, Align::Left]);
     for found in &answer.columns {
