@@ -5,7 +5,7 @@ use crate::cli::Printer;
 use crate::job::load;
 use crate::report::columns::{Align, Columns};
 use crate::storage::PrefixReader;
-use etl_sdk::{BuildContext, Error, RemoteFolders, Result, parse_options};
+use etl_sdk::{BuildContext, Error, ErrorKind, RemoteFolders, Result, parse_options};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -18,7 +18,11 @@ const WIDEST: usize = 60;
 /// Resolves what is asked with the row path's own functions, and prints the ten columns and the steps.
 pub fn run(request: &TrafficRequest, printer: &Printer) -> Result<Outcome> {
     let (config, context) = configuration(request)?;
-    let rules = config.load_rules(&context)?;
+    let rules = config.load_rules(&context).map_err(|error| match error.kind() {
+        // A folder that is named and not there is a wrong command line, or a wrong job file.
+        ErrorKind::NotFound => Error::config("read the traffic source rules").source(error),
+        _ => error,
+    })?;
     let app = app_of(request, &config, &rules)?;
     let attributes: Map<String, Value> =
         request.attributes.iter().map(|(key, value)| (key.clone(), Value::String(value.clone()))).collect();
@@ -45,7 +49,10 @@ fn configuration(request: &TrafficRequest) -> Result<(ClickstreamConfig, BuildCo
         return Ok((config, job.context()));
     }
     let options = json!({
-        "project_id": "", "app_ids": [], "rules": request.rules, "compat": if request.reference { "reference" } else { "default" },
+        "project_id": "", "app_ids": [], "rules": request.rules,
+        "compat": if request.reference { "reference" } else { "default" },
+        // Without any rules there would be nothing to explain.
+        "default_rules": request.rules.is_none().then_some(true),
     });
     let remote = RemoteFolders(Some(Arc::new(PrefixReader::default())));
     Ok((parse_options(options)?, BuildContext { remote, ..BuildContext::new(".") }))
