@@ -7,7 +7,9 @@
 //! `cargo build --release -p etl-bench`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends when something is wrong")]
 
-use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::datatypes::{DataType, SchemaRef};
 use etl_runner::commit::carried::{CarriedState, Piece, PieceWriter, key_hashes, part_bits, stem};
 use etl_runner::commit::{CommitLog, Event, Objects, Runner};
@@ -38,7 +40,8 @@ fn main() {
     if !raw.exists() {
         for (day, events) in DAYS.into_iter().zip(["600000", "1000000"]) {
             let generate = Path::new(BINARY).with_file_name("etl-generate");
-            let done = Command::new(generate).arg(&raw).args(["--events", events, "--users", DEVICES, "--day", day]).output();
+            let done =
+                Command::new(generate).arg(&raw).args(["--events", events, "--users", DEVICES, "--day", day]).output();
             assert!(done.unwrap().status.success());
         }
     }
@@ -48,11 +51,7 @@ fn main() {
     carry(&folder.join("carried"), users);
     println!("{users} users written in {:.1} s", begun.elapsed().as_secs_f64());
     let carried = run(&folder, "carried", DAYS[1], &[]);
-    println!(
-        "CPU with state: {:.2} times that without; peak {:.2} times",
-        carried.0 / alone.0,
-        carried.1 / alone.1
-    );
+    println!("CPU with state: {:.2} times that without; peak {:.2} times", carried.0 / alone.0, carried.1 / alone.1);
 }
 
 /// Runs a day and prints what it took. Gives CPU seconds and the peak of memory in MiB.
@@ -102,7 +101,15 @@ fn carry(output: &Path, users: u64) {
     }
     let (rows, parts) = writer.finish().unwrap();
     let run = Some(format!("bench-{}", window.id()));
-    state.tables.get_mut("user_v2").unwrap().push(Piece { run, level: 0, window, stamp: 0, rows, parts, made_of: None });
+    state.tables.get_mut("user_v2").unwrap().push(Piece {
+        run,
+        level: 0,
+        window,
+        stamp: 0,
+        rows,
+        parts,
+        made_of: None,
+    });
     let carried = state.keep(&objects, &stem).unwrap();
     log.append(Event::Rebuilt { carried, reason: "benchmark".to_owned() }).unwrap();
 }
@@ -114,7 +121,9 @@ fn batch(schema: &SchemaRef, from: u64, to: u64) -> RecordBatch {
     let column = |name: &str, data_type: &DataType| -> ArrayRef {
         match data_type {
             DataType::Utf8 if name == "app_id" => Arc::new(StringArray::from(vec!["shop"; rows])),
-            DataType::Utf8 => Arc::new((from..to).map(|user| Some(format!("{name}-{user:012}"))).collect::<StringArray>()),
+            DataType::Utf8 => {
+                Arc::new((from..to).map(|user| Some(format!("{name}-{user:012}"))).collect::<StringArray>())
+            }
             DataType::Int64 => Arc::new(numbers().collect::<Int64Array>()),
             DataType::Date32 => Arc::new(Date32Array::from_value(20_000, rows)),
             DataType::Timestamp(..) => {

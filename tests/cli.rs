@@ -512,8 +512,18 @@ fn a_component_is_explained() {
           `_first_open`, `_first_visit` or `_profile_set` are always kept. Default: `72`.
 
       rules  text
-          Folder of traffic source rules: `<app>/traffic_source_category_rule_v1.json` and
-          `<app>/traffic_source_channel_rule_v1.json`. Apps without rules keep what the client sent.
+          Folder or `s3://bucket/prefix` of traffic source rules:
+          `<app>/traffic_source_category_rule_v1.json` and `<app>/traffic_source_channel_rule_v1.json`,
+          at any depth. Example: `rules`
+
+      default_rules  true or false
+          `true` gives apps without rules of their own the rules that come with the program, `false`
+          none: then they keep what the client sent. Default: `true`, and `false` with `compat:
+          reference`.
+
+      compat  one of default, reference
+          Whether the reference's odd results are wanted where better ones are clear;
+          `docs/compatibility.md` has the list. Default: `default`.
 
       traffic_source  true or false
           `false` leaves the traffic source columns as the client sent them. Default: `true`.
@@ -601,6 +611,114 @@ fn a_mistake_in_a_components_options_points_into_the_file() {
         // A file that is missing is the fault of the key that names it; a missing parameter is that of the step.
         let near = (line - 2..=line).any(|line| text.contains(&format!("job.yaml:{line}: ")));
         assert!(near, "line {line}: {text}");
+    }
+}
+
+#[test]
+fn a_traffic_source_is_explained_step_by_step() {
+    let text = call(
+        &[
+            "explain",
+            "traffic-source",
+            "--url",
+            "https://h.example/?utm_source=news&utm_medium=social",
+            "--utm-campaign",
+            "x",
+        ],
+        JOB,
+    );
+    insta::assert_snapshot!(text, @r#"
+    exit code 0
+    --- stdout
+    traffic source by the rules that come with the program
+      source         news            step 4
+      medium         social          step 4
+      campaign       -               step 2
+      content        -               step 2
+      term           -               step 2
+      campaign_id    -               step 2
+      clid_platform  -               step 2
+      clid           -               step 2
+      channel_group  Organic Social  step 12
+      category       Unassigned      step 13
+    steps
+       1  client                as the client sent it
+       2  route                 the client sent no source: the urls and the rules decide all ten
+       3  page-url              the page's host h.example
+       4  parameters            utm_source, utm_medium
+       5  void                  no value counts as none
+       6  referrer              the rules see no referrer
+       7  category-of-source    no entry has source news, spelled so
+       8  channel-rule-skipped  rule direct (Direct) does not hold: not source eq ""
+       9  channel-rule-skipped  rule paid-search (Paid Search) does not hold: not category eq search
+      10  channel-rule-skipped  rule organic-search (Organic Search) does not hold: not category eq search
+      11  channel-rule-skipped  rule paid-social (Paid Social) does not hold: not medium match (.*[^a-z])?(cp[acmv]|ppc|retarget(ing)?)([^a-z].*)?|paid.* or clid not_eq ""
+      12  channel-rule          rule organic-social says Organic Social: category eq social or medium in [social, social-network, social-media, social_media, social network, social media, sm]
+      13  unassigned            no category for the source
+    --- stderr
+    "#);
+    let referrer = ["--referrer", "https://www.google.com/search?q=hats"];
+    let answer =
+        json_of(&[&["explain", "traffic-source", "--output", "json", "--job", QUICKSTART], &referrer[..]].concat());
+    let answer = &answer["traffic_source"];
+    assert_eq!((&answer["app"], &answer["rules"]), (&"shop".into(), &"own".into()));
+    let column = |name: &str| answer["columns"].as_array().unwrap().iter().find(|one| one["column"] == name).unwrap();
+    assert_eq!(column("source")["value"], "Google");
+    let step = column("source")["step"].as_u64().unwrap() as usize - 1;
+    assert_eq!(answer["steps"][step]["step"], "category-rule");
+    assert!(answer["steps"][step]["why"].as_str().unwrap().contains("the entry google.com says source Google"));
+    for (arguments, expected) in [
+        (
+            &["--rules", concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/clickstream/rules")][..],
+            "write --app, one of news, shop",
+        ),
+        (&["--attribute", "_gclid"], "write --attribute KEY=VALUE"),
+        (&["--rules", "none"], "folder=./none"),
+        (&["--job", "job.yaml"], "transformer=no-such-transformer"),
+    ] {
+        let text = call(&[&["explain", "traffic-source"], arguments].concat(), JOB);
+        assert!(text.starts_with("exit code 2\n") && text.contains(expected), "{arguments:?}: {text}");
+    }
+    let given_up = call(&["explain", "traffic-source", "--reference", "--url", "https://h/?gclid="], JOB);
+    assert!(given_up.contains("the event is a dead letter: empty_parameter: the parameter `gclid` of a url is empty"));
+}
+
+#[test]
+fn a_wrong_rule_is_named_with_its_file_and_line_of_the_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = folder.path().join("rules/shop");
+    fs::create_dir_all(&app).unwrap();
+    let job = "\
+job: shop
+source: {url: ./raw}
+transformer:
+  name: clickstream
+  with:
+    project_id: p
+    app_ids: [shop]
+    rules: rules
+sink: {url: ./out}
+";
+    fs::write(folder.path().join("job.yaml"), job).unwrap();
+    let channels = r#"[{"id":"r7","channel":"c","condition":{"op::and":[{"field":"traffic_source_medium","op":"like","value":"x"}]}}]"#;
+    for (category, channel, expected) in [
+        ("[]", channels, "rule=r7 field=traffic_source_medium fault=unknown op like"),
+        (r#"[{"url":"a.b","source":"s","category":"c","parm":[]}]"#, "[]", "entry=0 url=a.b"),
+        ("{}", "[]", "parse the category rules"),
+    ] {
+        fs::write(app.join("traffic_source_category_rule_v1.json"), category).unwrap();
+        fs::write(app.join("traffic_source_channel_rule_v1.json"), channel).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_etl-runner"))
+            .args(["check", "job.yaml"])
+            .current_dir(folder.path())
+            .env_clear()
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        for part in [expected, "job.yaml:8: ", "rules/shop/traffic_source_c"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 }
 

@@ -106,7 +106,11 @@ fn same_rows_as_from_a_folder(server: &Server, _: Abilities) {
     let scene = Scene::new();
     let local = vec![format!("--set=sink.url={}", scene.path("local").display())];
     let local = run_in(project(), "jobs/quickstart.yaml", &local, &DAY).done();
-    let settings = [to(server, "source", "quickstart/in/raw/"), to(server, "sink", "quickstart/tables")].concat();
+    let rules = project().join("fixtures/clickstream/rules");
+    server.s3(json!([["upload", "quickstart", "in/rules/", rules]]));
+    let rules = vec!["--set=transformer.with.rules=s3://quickstart/in/rules".to_owned()];
+    let settings =
+        [to(server, "source", "quickstart/in/raw/"), to(server, "sink", "quickstart/tables"), rules].concat();
     let remote = run_in(project(), "jobs/quickstart.yaml", &settings, &DAY).done();
     assert_eq!(remote.report["tables"].as_array().unwrap().len(), 4);
     for table in support::TABLES {

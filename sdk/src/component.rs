@@ -1,6 +1,6 @@
 //! How a transformer or enrichment is named, built and described.
 
-use crate::{Error, Result};
+use crate::{Error, FolderBudget, FolderFile, RemoteFolders, Result, read_local_folder};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
@@ -34,13 +34,35 @@ impl<T: ?Sized> fmt::Debug for Component<T> {
 impl<T: ?Sized> Copy for Component<T> {}
 
 /// What a component may use while it is built.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct BuildContext {
     /// Folder of the job file: relative paths in it are relative to this.
     pub folder: PathBuf,
+    /// Reads folders behind urls; without one there are only those of this machine.
+    pub remote: RemoteFolders,
 }
 
 impl BuildContext {
+    /// For components of a job file in this folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), remote: RemoteFolders::default() }
+    }
+
+    /// The files of a folder or url named in the job file whose path below it is `wanted`, in the order of their paths.
+    ///
+    /// Meant for settings: fails with [`crate::ErrorKind::Limit`] beyond some thousands of files or 64 MiB.
+    pub fn read_folder(&self, place: &str, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<FolderFile>> {
+        match (place.split_once("://"), &self.remote.0) {
+            (None, _) => read_local_folder(&self.resolve(Path::new(place)), wanted),
+            (Some(_), Some(remote)) => {
+                let mut files = remote.read_folder(place, wanted, &mut FolderBudget::new(place))?;
+                files.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+                Ok(files)
+            }
+            (Some(_), None) => Err(Error::config("read a folder behind a url: there is no reader").with("url", place)),
+        }
+    }
+
     /// The path of a file named in the job file.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         self.folder.join(path)

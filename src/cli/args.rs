@@ -1,6 +1,7 @@
 //! The arguments, for clap. Their comments are the help.
 
 use super::dead_letters::{self, DeadLettersArgs};
+use super::explain::{self, ExplainArgs};
 use super::printer::{Color, Output, Printer, ProgressStyle};
 use super::usage;
 use super::windows::{
@@ -69,12 +70,6 @@ Examples:
   etl-runner gc job.yaml --apply
 
 ";
-
-const EXPLAIN_EXAMPLES: &str = "\
-Examples:
-  etl-runner explain source
-  etl-runner explain source.framing
-  etl-runner explain job --output json";
 
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
@@ -159,7 +154,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  etl-runner list\n  etl-runner list --output json")]
     List(ListArgs),
     /// Explain a transformer, an enrichment, or a section or key of the job file.
-    #[command(after_help = EXPLAIN_EXAMPLES)]
+    #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),
     /// Print the JSON Schema of the job file.
     #[command(after_help = SCHEMA_EXAMPLES)]
@@ -349,14 +344,6 @@ pub(super) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ExplainArgs {
-    /// A name that `list` prints, `job`, a section such as `source`, or a key such as `source.framing`.
-    pub(super) name: String,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
     #[command(flatten)]
     output: OutputArgs,
@@ -383,13 +370,13 @@ impl Command {
             Self::Retry(retry) => retry.screen,
             Self::Status(status) => ScreenArgs { output: status.output, ..ScreenArgs::default() },
             Self::State(state) => ScreenArgs { output: state.output(), ..ScreenArgs::default() },
+            Self::Explain(explain) => ScreenArgs { output: explain.output(), ..ScreenArgs::default() },
             Self::Runs(RunsArgs { output, .. })
             | Self::Sql(SqlArgs { output, .. })
             | Self::Check(CheckArgs { output, .. })
             | Self::Recover(CheckArgs { output, .. })
             | Self::Gc(GcArgs { output, .. })
             | Self::List(ListArgs { output })
-            | Self::Explain(ExplainArgs { output, .. })
             | Self::Schema(SchemaArgs { output }) => ScreenArgs { output: *output, ..ScreenArgs::default() },
         };
         Printer::new(screen.output.output, screen.output.color, screen.progress, screen.quiet)

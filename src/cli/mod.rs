@@ -3,6 +3,7 @@
 mod args;
 mod dead_letters;
 mod exit;
+mod explain;
 mod printer;
 mod progress;
 mod windows;
@@ -17,6 +18,7 @@ use args::{Cli, Command};
 use clap::Parser;
 use dead_letters::DeadLettersCommand;
 use etl_sdk::{Error, ErrorKind, Result};
+use explain::ExplainCommand;
 use std::process::ExitCode;
 
 /// Runs the program with the arguments of the process.
@@ -67,7 +69,12 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
         Command::Recover(recover) => commands::recover::run(&recover.into_request(), printer),
         Command::Gc(gc) => commands::gc::run(&gc.into_request(), printer),
         Command::List(_) => commands::list::run(&builtin(), printer),
-        Command::Explain(explain) => commands::explain::run(&explain.name, &builtin(), printer),
+        Command::Explain(explain) => match explain.of {
+            Some(ExplainCommand::TrafficSource(traffic)) => {
+                commands::explain_traffic::run(&traffic.into_request()?, printer)
+            }
+            None => commands::explain::run(&explain.name.unwrap_or_default(), &builtin(), printer),
+        },
         Command::Schema(_) => commands::schema::run(&builtin(), printer),
     }
 }

@@ -4,6 +4,7 @@ pub mod backfill;
 pub mod check;
 pub mod dead_letters;
 pub mod explain;
+pub mod explain_traffic;
 pub mod gc;
 mod job_latest;
 pub mod list;
@@ -21,9 +22,11 @@ pub mod status;
 mod window_requests;
 mod windows;
 
-use etl_sdk::ErrorKind;
+use etl_sdk::{Error, ErrorKind};
 
-pub use request::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
+pub use request::{
+    CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest, TrafficRequest,
+};
 pub use window_requests::{BackfillRequest, RetryRequest, StateAction, StateFormat, StateRequest, StatusRequest};
 
 /// How a command ended, when it did not fail with an error.
@@ -40,4 +43,9 @@ pub enum Outcome {
 /// Looks up a variable of the process, for the job file.
 pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// A command line that is wrong, and what to write instead.
+fn usage(what: &str, hint: String) -> Error {
+    Error::new(ErrorKind::Usage, what).hint(hint)
 }

@@ -112,3 +112,22 @@ pub enum SqlFormat {
     /// One JSON object a line.
     JsonLines,
 }
+
+/// A question about a traffic source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrafficRequest {
+    /// Attributes of the event with their values, such as `_page_url`.
+    pub attributes: Vec<(String, String)>,
+    /// The event's `host_name`.
+    pub host_name: Option<String>,
+    /// The app.
+    pub app: Option<String>,
+    /// Folder or url of rules, when there is no job file.
+    pub rules: Option<String>,
+    /// The job file that has rules and options.
+    pub job_file: Option<PathBuf>,
+    /// `path=value` overrides of the job file, in order.
+    pub overrides: Vec<String>,
+    /// `compat: reference`, when there is no job file.
+    pub reference: bool,
+}

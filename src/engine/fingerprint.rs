@@ -79,6 +79,11 @@ pub fn of_plan(job: &str, name: &str, now_msec: Option<i64>, objects: &[InputObj
 fn hash_named_files(hasher: &mut blake3::Hasher, job: &Job, value: &Value) {
     match value {
         Value::String(text) if !text.is_empty() => {
+            if text.starts_with("s3://") {
+                // What cannot be read fails the build, which comes before any task.
+                hasher.update(job.prefix_reader().stamp(text).unwrap_or_default().as_bytes());
+                return;
+            }
             hash_path(hasher, &job.context().resolve(Path::new(text)), &mut 0);
         }
         Value::Array(values) => values.iter().for_each(|value| hash_named_files(hasher, job, value)),

@@ -3,11 +3,13 @@
 use super::environment::{Environment, substitute};
 use super::yaml::{Node, NodeKind, Place, parse, wrong};
 use super::{JobConfig, overrides, schema, shape};
-use etl_sdk::{BuildContext, Error, ErrorKind, Result};
+use crate::storage::PrefixReader;
+use etl_sdk::{BuildContext, Error, ErrorKind, RemoteFolders, Result};
 use serde_path_to_error::Segment;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Largest job file. A bigger one is some other file.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -67,7 +69,12 @@ pub fn load_text(text: String, path: &Path, overrides: &[String], environment: E
 impl Job {
     /// What components may use while they are built.
     pub fn context(&self) -> BuildContext {
-        BuildContext { folder: self.folder.clone() }
+        BuildContext { folder: self.folder.clone(), remote: RemoteFolders(Some(Arc::new(self.prefix_reader()))) }
+    }
+
+    /// Reads settings behind urls, reached as the source is.
+    pub fn prefix_reader(&self) -> PrefixReader {
+        PrefixReader { s3: self.config.source.s3.clone(), retry: self.config.limits.retry }
     }
 
     /// The file and line of a key, as `jobs/x.yaml:12`: of the deepest part of the path that was written.

@@ -2,11 +2,13 @@
 
 mod config;
 mod error;
+mod prefix;
 pub mod retry;
 mod sdk;
 
 pub use config::S3Config;
 pub use error::store_error;
+pub use prefix::PrefixReader;
 pub use retry::RetryConfig;
 pub use sdk::{sdk_client, sdk_error};
 

@@ -3,7 +3,6 @@ use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use etl_sdk::{BuildContext, EnrichmentWorker, Output, Run};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 fn batch(categories: &[Option<&str>]) -> RecordBatch {
@@ -17,7 +16,7 @@ fn batch(categories: &[Option<&str>]) -> RecordBatch {
 }
 
 fn worker(options: Value, batch: &RecordBatch) -> Box<dyn EnrichmentWorker> {
-    let filter = (COMPONENT.build)(options, &BuildContext { folder: PathBuf::from(".") }).unwrap();
+    let filter = (COMPONENT.build)(options, &BuildContext::new(".")).unwrap();
     assert_eq!(filter.output_schema(&batch.schema()).unwrap(), batch.schema());
     let run = Run { id: "test".into(), now_msec: 0, window_start_msec: 0, window_end_msec: 0 };
     filter.worker(&run, &batch.schema()).unwrap()
@@ -76,7 +75,7 @@ fn column_and_value_can_be_set() {
 
 #[test]
 fn a_table_without_the_column_is_refused() {
-    let filter = (COMPONENT.build)(json!({"column": "nope"}), &BuildContext { folder: PathBuf::new() }).unwrap();
+    let filter = (COMPONENT.build)(json!({"column": "nope"}), &BuildContext::default()).unwrap();
     let error = filter.output_schema(&batch(&[]).schema()).unwrap_err();
     assert!(error.to_string().contains("column=nope"), "{error}");
     assert!(error.hint_text().is_some());
@@ -84,7 +83,7 @@ fn a_table_without_the_column_is_refused() {
 
 #[test]
 fn an_unknown_option_is_named() {
-    let error = (COMPONENT.build)(json!({"colum": "x"}), &BuildContext { folder: PathBuf::new() }).err().unwrap();
+    let error = (COMPONENT.build)(json!({"colum": "x"}), &BuildContext::default()).err().unwrap();
     assert!(error.to_string().contains("colum"), "{error}");
     let schema = (COMPONENT.options_schema)();
     assert_eq!(schema["additionalProperties"], json!(false));

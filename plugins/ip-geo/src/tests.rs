@@ -20,7 +20,7 @@ fn conformance(part: &str) -> Option<PathBuf> {
 }
 
 fn build(options: Value) -> Result<Arc<dyn Enrichment>, Error> {
-    (COMPONENT.build)(options, &BuildContext { folder: PathBuf::from("/") })
+    (COMPONENT.build)(options, &BuildContext::new("/"))
 }
 
 /// A database in the flat layout: an IPv4 one with every key, and a record of the country alone.

@@ -14,6 +14,9 @@ pub struct Options {
     /// The rules of the `uap` engine, a `regexes.yaml` of uap-core, relative to the job file's folder:
     /// `data/regexes-0.15.0.yaml`. Default: the rules built into the program, named in the run report.
     pub regexes: Option<PathBuf>,
+    /// Whether the category follows the reference where it is odd, for `uap`: it takes phones of the brand Cubot for bots.
+    /// Default: `default`.
+    pub compat: Compat,
     /// Text column with the user agent. What is beyond its first 2,048 bytes is not looked at. Default: `ua`.
     pub input: String,
     /// The columns to fill. What they hold is overwritten, with null where nothing is known.
@@ -32,6 +35,17 @@ pub enum EngineName {
     Woothee,
     /// The rules of uap-core, with the results of its Java parser.
     Uap,
+}
+
+/// Whose categories are wanted where the reference's are odd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compat {
+    /// The better ones.
+    #[default]
+    Default,
+    /// Those of clickstream-analytics-on-aws 1.2.0.
+    Reference,
 }
 
 /// Names of the columns to fill; `null` leaves one out. Missing columns are added at the table's end.
@@ -61,6 +75,7 @@ impl Default for Options {
         Self {
             engine: EngineName::default(),
             regexes: None,
+            compat: Compat::default(),
             input: "ua".into(),
             output: OutputColumns::default(),
             cache_entries: 16_384,

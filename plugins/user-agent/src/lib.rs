@@ -11,7 +11,7 @@ mod tests;
 mod uap;
 mod woothee;
 
-pub use config::{EngineName, Options, OutputColumns};
+pub use config::{Compat, EngineName, Options, OutputColumns};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -41,8 +41,10 @@ fn build(options: Value, context: &BuildContext) -> Result<Arc<dyn Enrichment>> 
                 .with("key", "regexes")
                 .hint("only `engine: uap` has regexes"));
         }
-        (EngineName::Uap, None) => Engine::Uap(Arc::new(uap::Uap::built_in())),
-        (EngineName::Uap, Some(path)) => Engine::Uap(Arc::new(uap::Uap::from_file(context.resolve(path))?)),
+        (EngineName::Uap, None) => Engine::Uap(Arc::new(uap::Uap::built_in(options.compat))),
+        (EngineName::Uap, Some(path)) => {
+            Engine::Uap(Arc::new(uap::Uap::from_file(context.resolve(path), options.compat)?))
+        }
     };
     Ok(Arc::new(UserAgent { options, engine }))
 }

@@ -5,7 +5,6 @@ use arrow::array::{Array, ArrayRef, Int64Array, MapArray, RecordBatch, StringArr
 use arrow::datatypes::{DataType, Field, Schema};
 use etl_sdk::{BuildContext, Enrichment, EnrichmentWorker, Error, ErrorKind, Output, Run};
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 16_6_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.6 Mobile/15E148 Safari/604.1";
@@ -14,7 +13,7 @@ const DESKTOP: &str =
 const BOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 
 fn build(options: Value) -> Result<Arc<dyn Enrichment>, Error> {
-    (COMPONENT.build)(options, &BuildContext { folder: PathBuf::from("/") })
+    (COMPONENT.build)(options, &BuildContext::new("/"))
 }
 
 fn batch(texts: &[Option<&str>]) -> RecordBatch {

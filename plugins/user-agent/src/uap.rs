@@ -3,6 +3,7 @@
 //! What no rule knows is `Other`. The category follows the device's name alone (see [`category`]), so a desktop
 //! computer, whose device is `Other`, is in the category `Other` as well.
 
+use crate::config::Compat;
 use crate::details::{Details, DetailsBuilder, Part};
 use etl_sdk::{Error, Fact, Result};
 use serde::Serialize;
@@ -16,6 +17,7 @@ const BUILT_IN_VERSION: &str = include_str!("../../../third_party/uap-core/VERSI
 
 /// The compiled rules, shared by all workers. Each thread that uses a rule adds a search cache to it.
 pub(crate) struct Uap {
+    compat: Compat,
     file: Option<PathBuf>,
     extractor: OnceLock<Extractor<'static>>,
     compiling: Mutex<()>,
@@ -23,16 +25,16 @@ pub(crate) struct Uap {
 
 impl Uap {
     /// The built-in rules. They are compiled when the first user agent comes, so that a run without any does not pay.
-    pub(crate) fn built_in() -> Self {
-        Self { file: None, extractor: OnceLock::new(), compiling: Mutex::new(()) }
+    pub(crate) fn built_in(compat: Compat) -> Self {
+        Self { compat, file: None, extractor: OnceLock::new(), compiling: Mutex::new(()) }
     }
 
     /// Rules from a file, compiled here: a wrong file is found before the run starts.
-    pub(crate) fn from_file(path: PathBuf) -> Result<Self> {
+    pub(crate) fn from_file(path: PathBuf, compat: Compat) -> Result<Self> {
         let text = std::fs::read_to_string(&path).map_err(|error| wrong_file(&path).source(error))?;
         let rules = serde_saphyr::from_str(&text).map_err(|error| wrong_file(&path).source(error))?;
         let extractor = compile(rules).map_err(|error| wrong_file(&path).source(error))?;
-        Ok(Self { file: Some(path), extractor: OnceLock::from(extractor), compiling: Mutex::new(()) })
+        Ok(Self { compat, file: Some(path), extractor: OnceLock::from(extractor), compiling: Mutex::new(()) })
     }
 
     /// What the rules say of a user agent.
@@ -55,7 +57,7 @@ impl Uap {
             None => Os { family: Some(OTHER), ..Os::default() },
         };
         let device = Device { family: device.as_ref().map_or(Some(OTHER), |found| known(&found.device)) };
-        details(&browser, &os, &device)
+        details(&browser, &os, &device, self.compat)
     }
 
     /// What the run report says of the rules.
@@ -123,14 +125,14 @@ fn known(value: &str) -> Option<&str> {
     (!value.is_empty()).then_some(value)
 }
 
-fn details(browser: &Browser<'_>, os: &Os<'_>, device: &Device<'_>) -> Result<Details> {
+fn details(browser: &Browser<'_>, os: &Os<'_>, device: &Device<'_>, compat: Compat) -> Result<Details> {
     let mut details = DetailsBuilder::default();
     details.set(Part::Browser, browser.family);
     details.set_version(Part::BrowserVersion, [browser.major, browser.minor, browser.patch]);
     details.set(Part::Os, os.family);
     details.set_version(Part::OsVersion, [os.major, os.minor, os.patch]);
     details.set(Part::Device, device.family);
-    details.set(Part::DeviceCategory, Some(category(device.family.unwrap_or_default())));
+    details.set(Part::DeviceCategory, Some(category(device.family.unwrap_or_default(), compat)));
     details.set(Part::UserAgentJson, Some(&json(browser)?));
     details.set(Part::OsJson, Some(&json(os)?));
     details.set(Part::DeviceJson, Some(&json(device)?));
@@ -141,8 +143,9 @@ fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::internal("write a user agent as JSON").source(error))
 }
 
-/// The category of a device by its name; the first rule that fits, case ignored.
-fn category(device: &str) -> &'static str {
+/// The category of a device by its name; the first rule that fits, case ignored. The reference takes the brand Cubot,
+/// whose phones begin with its name, for bots.
+fn category(device: &str, compat: Compat) -> &'static str {
     const RULES: [(&str, &[&str]); 4] = [
         ("Bot", &["bot"]),
         ("Mobile", &["mobile", "phone"]),
@@ -153,6 +156,8 @@ fn category(device: &str) -> &'static str {
         return "Bot";
     }
     let device = device.to_lowercase();
+    let brand = if compat == Compat::Default { "cubot" } else { "" };
+    let device = device.strip_prefix(brand).unwrap_or(&device);
     let rule = RULES.iter().find(|(_, words)| words.iter().any(|word| device.contains(word)));
     rule.map_or("Other", |(category, _)| category)
 }
@@ -160,6 +165,7 @@ fn category(device: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::category;
+    use crate::config::Compat;
 
     #[test]
     fn categories_by_name() {
@@ -167,7 +173,9 @@ mod tests {
             ("Spider", "Bot"),
             ("CRAWLER", "Bot"),
             ("Web Spider", "Other"),
-            ("Cubot X18", "Bot"),
+            ("Cubot X18", "Other"),
+            ("CUBOT_PHONE", "Mobile"),
+            ("Robot Cubot", "Bot"),
             ("iPhone", "Mobile"),
             ("Generic Smartphone", "Mobile"),
             ("Generic Tablet", "Tablet"),
@@ -178,7 +186,10 @@ mod tests {
             ("", "Other"),
         ];
         for (device, expected) in cases {
-            assert_eq!(category(device), expected, "{device}");
+            assert_eq!(category(device, Compat::Default), expected, "{device}");
+            let reference =
+                if device.starts_with('C') && device.to_lowercase().contains("bot") { "Bot" } else { expected };
+            assert_eq!(category(device, Compat::Reference), reference, "{device}");
         }
     }
 }

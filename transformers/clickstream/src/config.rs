@@ -1,9 +1,10 @@
 //! Options of the clickstream transformer.
 
 use crate::source::Sources;
+use crate::traffic_source::{AppRules, RuleSet};
+use etl_sdk::{BuildContext, Result};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use std::path::PathBuf;
+use serde::{Deserialize, Serialize};
 
 /// Options of the clickstream transformer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -25,10 +26,18 @@ pub struct ClickstreamConfig {
     /// `_first_visit` or `_profile_set` are always kept. Default: `72`.
     #[serde(default = "default_freshness_hours")]
     pub freshness_hours: u32,
-    /// Folder of traffic source rules: `<app>/traffic_source_category_rule_v1.json` and
-    /// `<app>/traffic_source_channel_rule_v1.json`. Apps without rules keep what the client sent.
+    /// Folder or `s3://bucket/prefix` of traffic source rules: `<app>/traffic_source_category_rule_v1.json` and
+    /// `<app>/traffic_source_channel_rule_v1.json`, at any depth. Example: `rules`
     #[serde(default)]
-    pub rules: Option<PathBuf>,
+    pub rules: Option<String>,
+    /// `true` gives apps without rules of their own the rules that come with the program, `false` none: then they keep
+    /// what the client sent. Default: `true`, and `false` with `compat: reference`.
+    #[serde(default)]
+    pub default_rules: Option<bool>,
+    /// Whether the reference's odd results are wanted where better ones are clear; `docs/compatibility.md` has the list.
+    /// Default: `default`.
+    #[serde(default)]
+    pub compat: Compat,
     /// `false` leaves the traffic source columns as the client sent them. Default: `true`.
     #[serde(default = "yes")]
     pub traffic_source: bool,
@@ -48,25 +57,15 @@ pub struct ClickstreamConfig {
     #[serde(default = "default_user_days")]
     pub user_days: u32,
     /// Days for which sessions are carried from run to run, so that one that spans runs has one source. `0` makes sessions
-    /// of one run's events alone. Default: `7`.
-    #[serde(default = "default_session_days")]
-    pub session_days: u32,
+    /// of one run's events alone. Default: `7`, and `0` with `compat: reference`.
+    #[serde(default)]
+    pub session_days: Option<u32>,
     /// Most bytes of one request's decompressed payload; a larger one is a dead letter. Default: `67108864` (64 MiB).
     #[serde(default = "default_payload_bytes")]
     pub payload_bytes: usize,
     /// Deepest nesting of a payload; a deeper one is a dead letter. Default: `200`.
     #[serde(default = "default_depth")]
     pub depth: u32,
-    /// Set by no option yet: see [`ClickstreamConfig::reference`].
-    #[serde(skip)]
-    pub(crate) compat_reference: bool,
-}
-
-impl ClickstreamConfig {
-    /// Whether the reference's behaviour is kept where we do better by default.
-    pub(crate) fn reference(&self) -> bool {
-        self.compat_reference
-    }
 }
 
 /// Where an event's id must be new.
@@ -78,16 +77,56 @@ pub struct UniqueEvents {
     pub look_back_hours: u32,
 }
 
+/// Whose results are wanted where the reference's are odd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compat {
+    /// The better ones.
+    #[default]
+    Default,
+    /// Those of clickstream-analytics-on-aws 1.2.0: to compare with its tables, or to go on writing them.
+    Reference,
+}
+
+impl Compat {
+    /// Whether the reference's results are wanted.
+    pub fn is_reference(self) -> bool {
+        self == Self::Reference
+    }
+}
+
+impl ClickstreamConfig {
+    /// Whether the reference's results are wanted where they are odd.
+    pub fn reference(&self) -> bool {
+        self.compat.is_reference()
+    }
+
+    /// See [`ClickstreamConfig::session_days`].
+    pub(crate) fn days_of_sessions(&self) -> u32 {
+        self.session_days.unwrap_or(if self.reference() { 0 } else { 7 })
+    }
+
+    /// The rules of all apps, read and checked.
+    pub fn load_rules(&self, context: &BuildContext) -> Result<RuleSet> {
+        let own = match &self.rules {
+            Some(place) => RuleSet::read(place, context).map_err(|error| error.with("key", "rules"))?,
+            None => RuleSet::default(),
+        };
+        Ok(if self.uses_default_rules() { own.with_others(AppRules::built_in()?) } else { own })
+    }
+
+    /// Whether apps without rules of their own get those that come with the program.
+    pub fn uses_default_rules(&self) -> bool {
+        self.default_rules.unwrap_or(!self.reference())
+    }
+}
+
 fn default_freshness_hours() -> u32 {
     72
 }
 
 fn default_user_days() -> u32 {
     180
-}
-
-fn default_session_days() -> u32 {
-    7
 }
 
 fn default_payload_bytes() -> usize {

@@ -1,5 +1,6 @@
 //! Custom parameters: the keys without a column, as a map and as one JSON text.
 
+use crate::Compat;
 use crate::event::{FIRST_NUMBER, KNOWN_USER_KEYS, ParsedEvent, UserProperty};
 use crate::java::KeyOrder;
 use crate::rows::Rows;
@@ -11,6 +12,7 @@ use std::fmt::Write;
 /// Writes custom parameters, in the key order of the reference (a Java `HashMap`), so that the JSON texts are equal.
 #[derive(Default)]
 pub(crate) struct CustomWriter {
+    compat: Compat,
     extra: KeyOrder,
     copied: KeyOrder,
     all: KeyOrder,
@@ -19,6 +21,10 @@ pub(crate) struct CustomWriter {
 }
 
 impl CustomWriter {
+    pub fn new(compat: Compat) -> Self {
+        Self { compat, ..Self::default() }
+    }
+
     /// Fills the two columns of an event: its extra keys overlaid by those of its attributes.
     pub fn event(&mut self, event: &ParsedEvent, source: &str, rows: &mut Rows) {
         self.all.clear();
@@ -57,13 +63,22 @@ impl CustomWriter {
         }
         self.order.clear();
         self.order.extend(self.all.iter());
+        // A text cut anywhere is no JSON: by default entries that do not fit are left out whole. The map has them all.
+        let room = if self.compat.is_reference() { usize::MAX } else { rows.room_of_next() };
         self.json.clear();
+        self.json.push('{');
         for &place in &self.order {
             let (key, value) = entry(place as usize);
-            self.json.push(if self.json.is_empty() { '{' } else { ',' });
+            let start = self.json.len();
+            if start > 1 {
+                self.json.push(',');
+            }
             values::write_string(&key_text(key, source), &mut self.json);
             self.json.push(':');
             values::write_custom_json(value, source, &mut self.json);
+            if self.json.len() >= room {
+                self.json.truncate(start);
+            }
         }
         self.json.push('}');
         rows.text(Some(&self.json));
@@ -96,7 +111,7 @@ impl CustomWriter {
             let Some(property) = known.or_else(|| event.custom_user.get(place - KNOWN_USER_KEYS.len())) else {
                 continue;
             };
-            properties.add(property, known.is_some().then_some(place), source);
+            properties.add(property, known.map(|_| place), source);
         }
         properties.json.push('}');
         properties
@@ -125,7 +140,7 @@ impl UserProperties {
             None => write!(self.json, "null"),
         };
         self.json.push_str(",\"value\":");
-        let (value, type_name) = match known {
+        let (value, type_name) = match known.filter(|_| property.fits) {
             // Numbers may come as text and are numbers all the same; texts may come as numbers and are texts.
             Some(place) if place >= FIRST_NUMBER => {
                 let number = values::safe_long(property.value, source).unwrap_or_default().to_string();

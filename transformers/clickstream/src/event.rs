@@ -22,6 +22,8 @@ pub(crate) struct UserProperty {
     pub value: Token,
     /// The property's `set_timestamp`, epoch milliseconds.
     pub set_time: Option<i64>,
+    /// Whether a property known by name is of its type. What is not is kept as it was sent, like a custom one.
+    pub fits: bool,
 }
 
 /// The user properties that are known by name, in the order they are put into the map.
@@ -54,6 +56,8 @@ pub(crate) struct ParsedEvent {
     pub structural: Option<Defect>,
     /// What a later reader would refuse: judged after the filters.
     pub defect: Option<Defect>,
+    /// A user property known by name that is not of its shape: the reference refuses the event for it.
+    pub user_defect: Option<Defect>,
 }
 
 impl Default for ParsedEvent {
@@ -70,6 +74,7 @@ impl Default for ParsedEvent {
             element: Token::default(),
             structural: None,
             defect: None,
+            user_defect: None,
         }
     }
 }
@@ -151,6 +156,7 @@ impl ParsedEvent {
         self.custom_user.clear();
         self.structural = None;
         self.defect = None;
+        self.user_defect = None;
     }
 
     fn attributes(&mut self, reader: &mut Reader<'_>) -> Result<Token, Fault> {
@@ -184,6 +190,7 @@ impl ParsedEvent {
         let start = reader.offset();
         self.known_user = [None; 4];
         self.custom_user.clear();
+        self.user_defect = None;
         reader.enter()?;
         let mut first = true;
         while let Some(key) = reader.next_key(&mut first)? {
@@ -194,26 +201,13 @@ impl ParsedEvent {
                 self.custom_user.push(found.custom(text));
                 continue;
             };
-            self.judge_known_user(place, &found, text);
-            self.known_user[place] = (!found.is_null).then(|| found.known(text));
+            if let Some(message) = found.misfit(place, text) {
+                let key = KNOWN_USER_KEYS[place].to_owned();
+                self.user_defect.get_or_insert(Defect { reason: "bad_user_property", key, message });
+            }
+            self.known_user[place] = found.known(place, text);
         }
         Ok(reader.container_from(Kind::Object, start))
-    }
-
-    fn judge_known_user(&mut self, place: usize, found: &FoundProperty, text: &str) {
-        let message = match found.stray {
-            Some(message) => message,
-            None if found.is_null => return,
-            None if values::long(found.set_time, text).is_err() => "a set_timestamp that is no number",
-            None if place >= FIRST_NUMBER => match values::safe_long(found.value, text) {
-                Some(age) if place == AGE && i32::try_from(age).is_err() => "no whole number of 32 bits",
-                Some(_) => return,
-                None => "no whole number",
-            },
-            None if matches!(found.value.kind, Kind::Array | Kind::Object) => "an array or object instead of text",
-            None => return,
-        };
-        self.keep_defect("bad_user_property", KNOWN_USER_KEYS[place], message);
     }
 
     fn judge(&mut self, kind: FieldKind, key: Token, token: Token, text: &str) {
@@ -301,19 +295,57 @@ struct FoundProperty {
 }
 
 impl FoundProperty {
-    /// As a property known by name: its value may be null and then stays in the map, as in the reference.
-    fn known(&self, text: &str) -> UserProperty {
-        let value = if self.value.is_present() { self.value } else { Token::default() };
-        UserProperty { key: self.key, value, set_time: values::long(self.set_time, text).unwrap_or_default() }
+    /// What the reference refuses a property known by name for.
+    fn misfit(&self, place: usize, text: &str) -> Option<&'static str> {
+        match self.stray {
+            Some(message) => Some(message),
+            None if self.is_null => None,
+            None if values::long(self.set_time, text).is_err() => Some("a set_timestamp that is no number"),
+            None => misfit_value(place, self.value, text),
+        }
+    }
+
+    /// As a property known by name. A text may be null and then stays in the map, as in the reference; a number that is
+    /// null is left out.
+    fn known(&self, place: usize, text: &str) -> Option<UserProperty> {
+        if self.is_null {
+            return None;
+        }
+        let value = match (self.value.is_present(), self.whole.kind) {
+            (true, _) => self.value,
+            (false, Kind::Object) if place >= FIRST_NUMBER => return None,
+            (false, Kind::Object) => Token::default(),
+            (false, _) => self.whole,
+        };
+        let fits = misfit_value(place, value, text).is_none();
+        Some(UserProperty {
+            key: self.key,
+            value,
+            set_time: values::long(self.set_time, text).unwrap_or_default(),
+            fits,
+        })
     }
 
     /// As any other property: without a value all of it is the value, and was set at no known time.
     fn custom(&self, text: &str) -> UserProperty {
         if self.value.is_present() {
             let set_time = values::number_as_long(self.set_time, text);
-            return UserProperty { key: self.key, value: self.value, set_time };
+            return UserProperty { key: self.key, value: self.value, set_time, fits: false };
         }
-        UserProperty { key: self.key, value: self.whole, set_time: None }
+        UserProperty { key: self.key, value: self.whole, set_time: None, fits: false }
+    }
+}
+
+/// Why a value is not of the type of the property at `place`.
+fn misfit_value(place: usize, value: Token, text: &str) -> Option<&'static str> {
+    if place < FIRST_NUMBER {
+        let holds_more = matches!(value.kind, Kind::Array | Kind::Object);
+        return holds_more.then_some("an array or object instead of text");
+    }
+    match values::safe_long(value, text) {
+        Some(age) if place == AGE && i32::try_from(age).is_err() => Some("no whole number of 32 bits"),
+        Some(_) => None,
+        None => Some("no whole number"),
     }
 }
 

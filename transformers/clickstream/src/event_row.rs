@@ -1,5 +1,6 @@
 //! What the tables need to know of one event, and the event's own row.
 
+use crate::Compat;
 use crate::custom::CustomWriter;
 use crate::event::{FIRST_NUMBER, ParsedEvent};
 use crate::fields::{A, E};
@@ -7,7 +8,7 @@ use crate::java;
 use crate::page::Page;
 use crate::rows::Rows;
 use crate::time::{Shift, write_instant};
-use crate::traffic_source::TrafficSource;
+use crate::traffic_source::{TrafficSource, columns};
 use crate::values;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub(crate) struct Request<'a> {
     pub bundle_sequence_id: Option<i64>,
     pub upload: Option<i64>,
     pub upload_in_uri: Option<i64>,
+    /// Whether the line names its app.
+    pub has_app: bool,
 }
 
 /// One event on its way into the tables.
@@ -150,8 +153,12 @@ pub(crate) struct EventRows {
 }
 
 impl EventRows {
-    pub fn new(rows: Rows) -> Self {
-        Self { rows, custom: CustomWriter::default(), scratch: String::new() }
+    pub fn new(mut rows: Rows, compat: Compat) -> Self {
+        if !compat.is_reference() {
+            // It is read by an enrichment and not written: a text cut short is another browser.
+            rows.never_cut("ua");
+        }
+        Self { rows, custom: CustomWriter::new(compat), scratch: String::new() }
     }
 
     /// One row, a line per column or group of columns, in the order of `schemas/clickstream/event_v2.json`.
@@ -321,19 +328,8 @@ impl EventRows {
 
 /// The ten traffic source columns, in the order all tables have them.
 pub(crate) fn write_traffic(traffic: &TrafficSource, rows: &mut Rows) {
-    for value in [
-        &traffic.source,
-        &traffic.medium,
-        &traffic.campaign,
-        &traffic.content,
-        &traffic.term,
-        &traffic.campaign_id,
-        &traffic.clid_platform,
-        &traffic.clid,
-        &traffic.channel_group,
-        &traffic.category,
-    ] {
-        rows.text(value.as_deref());
+    for (_, value) in columns(traffic) {
+        rows.text(value);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rows of `item_v2`: one per item of an event.
 
+use crate::Compat;
 use crate::custom::CustomWriter;
 use crate::event::Defect;
 use crate::event_row::{Event, RunFacts, write_process_info};
@@ -49,8 +50,8 @@ pub(crate) struct ItemRows {
 }
 
 impl ItemRows {
-    pub fn new(rows: Rows) -> Self {
-        Self { rows, custom: CustomWriter::default(), items: Vec::new(), used: 0 }
+    pub fn new(rows: Rows, compat: Compat) -> Self {
+        Self { rows, custom: CustomWriter::new(compat), items: Vec::new(), used: 0 }
     }
 
     /// Reads the items of an event. A defect makes the whole event a dead letter, as in the reference; no row is

@@ -5,32 +5,27 @@
 //! or as Base64 of gzip of one. The rules are those of clickstream-analytics-on-aws 1.2.0, batch application; where
 //! we do better on purpose, the dead letter's reason or the doc comment says so.
 //!
-//! Where rows differ from the reference's on purpose:
-//! - What vanishes there without a trace (payloads that are no array, lines without `appId`) is a dead letter or counted.
-//!   A null `ingest_time` there ends the job; here it is a dead letter.
-//! - Text after a payload's or a line's JSON value makes it a dead letter; there it is ignored. So do `NaN` and
-//!   `Infinity` without quotes, which there become text.
-//! - Events with `utm_*` or click id parameters that are present but empty, with odd referrers, or of an app without rules
-//!   are kept; there they are corrupt. Results of rules do not depend on the order of events.
+//! Where rows differ from the reference's on purpose, `docs/compatibility.md` says how, and [`Compat`] chooses.
+//! What is the same in both modes and still differs:
+//! - A null `ingest_time` there ends the job; here it is a dead letter.
+//! - `NaN` and `Infinity` without quotes make a line or payload a dead letter; there they become text.
+//! - Results of rules do not depend on the order of events.
 //! - Arrays and objects in place of a number or boolean that may be anything read as null, and the keys after them are
 //!   read; there they are misread.
 //! - Events outside of the years 0 to 9999 are dead letters, because no partition can be named after them.
 //! - Of several items with one id in an event the first is kept, and of equal users and sessions the last one processed;
 //!   there it depends on the engine.
-//! - An element of Google Tag Manager or Sensors Analytics that cannot be read costs itself alone; there its whole request.
-//!   A user of Google Tag Manager may be without an age; there the request is lost. A payload of Sensors Analytics that
-//!   cannot be read is a dead letter, and an event of it without a time has none; there the one vanishes, and the other
-//!   is of 1970.
-//! - Keys that come twice within a nested custom value stay as they are in its JSON; there the last one is kept.
 
 mod config;
 mod custom;
 mod event;
 mod event_row;
+mod explain;
 mod fields;
 mod gtm;
 mod items;
 pub mod java;
+mod nested;
 mod page;
 mod payload;
 mod record;
@@ -49,7 +44,8 @@ mod users;
 mod values;
 mod worker;
 
-pub use config::{ClickstreamConfig, UniqueEvents};
+pub use config::{ClickstreamConfig, Compat, UniqueEvents};
+pub use explain::{ColumnAnswer, TrafficAnswer, explain_traffic_source};
 pub use source::{Source, Sources, SourcesByApp};
 
 use crate::traffic_source::RuleSet;
@@ -77,10 +73,7 @@ pub struct Clickstream {
 
 fn build(options: Value, context: &BuildContext) -> Result<Arc<dyn Transformer>> {
     let config: ClickstreamConfig = parse_options(options)?;
-    let rules = match &config.rules {
-        Some(folder) => RuleSet::load(&context.resolve(folder))?,
-        None => RuleSet::default(),
-    };
+    let rules = config.load_rules(context)?;
     Ok(Arc::new(Clickstream::new(config, rules)?))
 }
 

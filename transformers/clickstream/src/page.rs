@@ -1,7 +1,13 @@
 //! What an event's urls say, parsed once per distinct url.
 
+use crate::event::ParsedEvent;
+use crate::event_row::decode;
+use crate::fields::{A, E};
+use crate::traffic::PageFacts;
 use crate::url::{join_values, parse_url};
+use crate::{Compat, values};
 use etl_sdk::{BoundedCache, CacheStats};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Urls kept per worker; longer ones are parsed each time, so that the cache stays small.
@@ -17,20 +23,64 @@ pub(crate) struct Page {
     pub query: Option<Vec<(String, String)>>,
 }
 
+/// What the attributes of an event say of its page and of what led there.
+pub(crate) struct PageTexts<'a> {
+    /// Decoded.
+    pub referrer: Option<Cow<'a, str>>,
+    /// Decoded.
+    pub latest_referrer: Option<Cow<'a, str>>,
+    pub page: Option<Arc<Page>>,
+    /// `host_name`, else the page's.
+    pub hostname: Option<Cow<'a, str>>,
+    /// As it was sent, else the latest referrer's.
+    pub latest_referrer_host: Option<Cow<'a, str>>,
+}
+
+impl<'a> PageTexts<'a> {
+    pub fn read(event: &ParsedEvent, source: &'a str, pages: &mut Pages) -> Self {
+        let attribute = |key| values::text(event.attribute(key), source);
+        let page = attribute(A::PageUrl).map(|url| pages.get(&url));
+        let page_host = page.as_ref().and_then(|page| page.host.clone());
+        let latest_host = attribute(A::LatestReferrerHost).or_else(|| {
+            let referrer = attribute(A::LatestReferrer)?;
+            pages.get(&referrer).host.clone().map(Cow::Owned)
+        });
+        Self {
+            referrer: decode(attribute(A::PageReferrer)),
+            latest_referrer: decode(attribute(A::LatestReferrer)),
+            page,
+            hostname: values::text(event.event(E::HostName), source).or(page_host.map(Cow::Owned)),
+            latest_referrer_host: latest_host,
+        }
+    }
+
+    pub fn facts(&self) -> PageFacts<'_> {
+        PageFacts {
+            referrer: self.referrer.as_deref(),
+            hostname: self.hostname.as_deref(),
+            latest_referrer: self.latest_referrer.as_deref(),
+            latest_referrer_host: self.latest_referrer_host.as_deref(),
+        }
+    }
+}
+
 /// Parses urls, once per distinct one.
 pub(crate) struct Pages {
     cache: BoundedCache<Arc<Page>>,
+    compat: Compat,
 }
 
 impl Pages {
-    pub fn new() -> Self {
-        Self { cache: BoundedCache::new("url", CACHE_ENTRIES) }
+    pub fn new(compat: Compat) -> Self {
+        Self { cache: BoundedCache::new("url", CACHE_ENTRIES), compat }
     }
 
     pub fn get(&mut self, url: &str) -> Arc<Page> {
+        let compat = self.compat;
         let parse = || {
-            let parsed = parse_url(url);
-            let query: Vec<_> = parsed.query.iter().map(|(key, values)| (key.clone(), join_values(values))).collect();
+            let parsed = parse_url(url, compat);
+            let joined = |values: &[_]| join_values(values, compat);
+            let query: Vec<_> = parsed.query.iter().map(|(key, values)| (key.clone(), joined(values))).collect();
             Arc::new(Page { query: (!query.is_empty()).then_some(query), host: parsed.host, path: parsed.path })
         };
         if url.len() > LONGEST_CACHED { parse() } else { self.cache.get_or_insert_with(url, parse) }

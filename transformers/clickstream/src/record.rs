@@ -1,6 +1,7 @@
 //! The request line: one JSON object per HTTP request, with the client's payload as text in `data`.
 
-use crate::values;
+use crate::url::parse_url;
+use crate::{Compat, values};
 use etl_sdk::json::{Fault, Kind, Reader, Token};
 
 /// The fields of a request line that are read; everything else is skipped. Wrongly typed numbers read as null, and
@@ -22,7 +23,8 @@ pub(crate) struct RequestLine {
 
 impl RequestLine {
     /// Reads one line. `Ok(None)` is a JSON value that is not an object.
-    pub fn parse(line: &str, depth: u32) -> Result<Option<Self>, Fault> {
+    /// The reference passes over what follows the object.
+    pub fn parse(line: &str, depth: u32, compat: Compat) -> Result<Option<Self>, Fault> {
         let mut reader = Reader::new(line, depth);
         if reader.peek() != Some(b'{') {
             reader.value()?;
@@ -48,7 +50,9 @@ impl RequestLine {
                 _ => {}
             }
         }
-        reader.end()?;
+        if !compat.is_reference() {
+            reader.end()?;
+        }
         request.upload_time = request.upload_time.or(upload_timestamp);
         Ok(Some(request))
     }
@@ -58,8 +62,18 @@ fn whole_number(token: Token, line: &str) -> Option<i64> {
     if token.kind == Kind::Number { token.raw(line).parse().ok() } else { None }
 }
 
-/// The first value of a query parameter of a request uri, as written; `None` when the first has no value.
-pub(crate) fn query_parameter<'a>(uri: &'a str, name: &str) -> Option<&'a str> {
+/// The first value of a query parameter of a request uri as a whole number; `None` when it is none.
+pub(crate) fn number_parameter(uri: &str, name: &str, compat: Compat) -> Option<i64> {
+    // Nearly all request uris need no decoding, and each request has one of its own.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/?=&".contains(&byte);
+    if uri.bytes().all(plain) {
+        return query_parameter(uri, name)?.parse().ok();
+    }
+    parse_url(uri, compat).first_value(name)?.parse().ok()
+}
+
+/// The first value of a query parameter, as written; `None` when the first has no value.
+fn query_parameter<'a>(uri: &'a str, name: &str) -> Option<&'a str> {
     let (_, query) = uri.split_once('?')?;
     let query = query.split_once('#').map_or(query, |(query, _)| query);
     let named = |pair: &'a str| pair.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with('='));
@@ -73,11 +87,11 @@ mod tests {
     #[test]
     fn wrongly_typed_fields_are_null_and_the_rest_is_read() {
         let line = r#"{"appId":"a","ingest_time":"5","client_timestamp":"7","data":"[]","extra":{"x":[1]}}"#;
-        let request = RequestLine::parse(line, 10).unwrap().unwrap();
+        let request = RequestLine::parse(line, 10, Compat::Default).unwrap().unwrap();
         assert_eq!(request.app_id.raw(line), "a");
         assert_eq!((request.ingest_time, request.upload_time), (None, None));
-        assert!(RequestLine::parse("\"abc\"", 10).unwrap().is_none());
-        assert!(RequestLine::parse("{\"a\":1", 10).is_err());
+        assert!(RequestLine::parse("\"abc\"", 10, Compat::Default).unwrap().is_none());
+        assert!(RequestLine::parse("{\"a\":1", 10, Compat::Default).is_err());
     }
 
     #[test]
@@ -91,12 +105,26 @@ mod tests {
     }
 
     #[test]
+    fn numbers_in_a_uri_may_be_escaped() {
+        for (uri, value) in [
+            ("/collect?n=12", Some(12)),
+            ("/collect?n=%31%32&n=7", Some(12)),
+            ("https://h.example:80/collect?a=1%202&n=12#n=7", Some(12)),
+            ("/collect?a=b c&n=12", Some(12)),
+            ("/collect?n=1%202", None),
+            ("/collect?n", None),
+        ] {
+            assert_eq!(number_parameter(uri, "n", Compat::Default), value, "{uri}");
+        }
+    }
+
+    #[test]
     fn keys_may_be_escaped_and_the_last_of_a_name_counts() {
         let line = r#"{"\u0061ppId":"a","appId":"b","ingest_time":1,"ingest_time":5.0}"#;
-        let request = RequestLine::parse(line, 10).unwrap().unwrap();
+        let request = RequestLine::parse(line, 10, Compat::Default).unwrap().unwrap();
         assert_eq!((request.app_id.raw(line), request.ingest_time), ("b", None));
         let line = r#"{"appId":"b","\u0061ppId":"a","client_timestamp":null,"upload_timestamp":7}"#;
-        let request = RequestLine::parse(line, 10).unwrap().unwrap();
+        let request = RequestLine::parse(line, 10, Compat::Default).unwrap().unwrap();
         assert_eq!((request.app_id.raw(line), request.upload_time), ("a", Some(7)));
     }
 }

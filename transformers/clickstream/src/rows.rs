@@ -55,6 +55,22 @@ impl Rows {
         Ok(Self { schema: arrow, columns, at: 0, count: 0, misplaced: None })
     }
 
+    /// Never cuts the texts of this column.
+    pub fn never_cut(&mut self, column: &str) {
+        let place = self.schema.fields().iter().position(|field| field.name() == column);
+        if let Some(Column::Text { max_bytes, .. }) = place.and_then(|place| self.columns.get_mut(place)) {
+            *max_bytes = usize::MAX;
+        }
+    }
+
+    /// The longest text that the next column takes without a cut, in bytes.
+    pub fn room_of_next(&self) -> usize {
+        match self.columns.get(self.at) {
+            Some(Column::Text { max_bytes, .. }) => *max_bytes,
+            _ => usize::MAX,
+        }
+    }
+
     /// Rows built since the last [`Rows::finish`].
     pub fn len(&self) -> usize {
         self.count

@@ -25,7 +25,7 @@ pub(crate) fn tables(config: &ClickstreamConfig) -> Result<Vec<Table>> {
     };
     let items = one_row_per(&item, &["event_id", "user_pseudo_id", "item_id"], &["sequence"]);
     let sessions = Merge {
-        carry: carry(config.session_days),
+        carry: carry(config.days_of_sessions()),
         ..one_row_per(&session, &["app_id", "user_pseudo_id", "session_id"], &["rank", "time", "window", "sequence"])
     };
     let users = Merge { carry: carry(config.user_days), ..merge_of_users(&user) };

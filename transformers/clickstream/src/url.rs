@@ -1,14 +1,15 @@
 //! Hosts, paths and query parameters of page and referrer URLs.
 //!
 //! The rules are those of `java.net.URI`, with one second chance: a URL with illegal characters is rewritten and parsed
-//! again. The rewrite escapes more than it must, and some of it twice; the published tables show its results, so it is
-//! kept as it is.
+//! again. By default the rewrite escapes what is illegal and nothing else. That of the reference escapes more than it
+//! must, and some of it twice, which loses hosts with a hyphen or a port.
 
 use std::borrow::Cow;
 
 use hashbrown::HashMap;
 
-use crate::java::{UriFault, UriParts, decode_percent, parse_uri, url_decode};
+use crate::Compat;
+use crate::java::{UriFault, UriParts, decode_percent, is_visible, parse_uri, url_decode};
 
 /// A scheme is looked for in this many UTF-16 units.
 const SCHEME_UNITS: usize = 15;
@@ -45,14 +46,16 @@ pub(crate) fn first_of(values: &[Option<String>]) -> Option<&str> {
     values.first()?.as_deref().filter(|value| !value.is_empty())
 }
 
-/// A parameter's values as the query map shows them: joined by commas, a missing value as the word `null`.
-pub fn join_values(values: &[Option<String>]) -> String {
+/// A parameter's values as the query map shows them: joined by commas. A missing value is left out, and the reference
+/// shows it as the word `null`.
+pub fn join_values(values: &[Option<String>], compat: Compat) -> String {
+    let missing = compat.is_reference().then_some("null");
     let mut joined = String::new();
-    for (at, value) in values.iter().enumerate() {
-        if at > 0 {
+    for value in values.iter().filter_map(|value| value.as_deref().or(missing)) {
+        if !joined.is_empty() {
             joined.push(',');
         }
-        joined.push_str(value.as_deref().unwrap_or("null"));
+        joined.push_str(value);
     }
     joined
 }
@@ -62,7 +65,7 @@ pub fn join_values(values: &[Option<String>]) -> String {
 /// `https://` is put in front of a text without `://` among its first 15 characters. A second `://`, a text that is
 /// only `scheme://`, and an empty text are no exception: they give what the rules give, which is nothing for the last
 /// two.
-pub fn parse_url(text: &str) -> Url {
+pub fn parse_url(text: &str, compat: Compat) -> Url {
     if text.is_empty() {
         return Url::default();
     }
@@ -70,7 +73,10 @@ pub fn parse_url(text: &str) -> Url {
     match parse_uri(&url) {
         Ok(parts) => from_parts(parts),
         Err(UriFault::Structure) => Url::default(),
-        Err(UriFault::Character) => parse_uri(&rewrite(&url)).map(from_parts).unwrap_or_default(),
+        Err(UriFault::Character) => {
+            let rewritten = if compat.is_reference() { rewrite(&url) } else { escape_illegal(&url) };
+            parse_uri(&rewritten).map(from_parts).unwrap_or_default()
+        }
     }
 }
 
@@ -115,7 +121,45 @@ fn parse_query(query: &str) -> Vec<(String, Vec<Option<String>>)> {
     parameters
 }
 
-/// Escapes what a URI may not hold. The escapes' own percent signs are escaped again, and so are characters a URI may
+/// Escapes what a URI may not hold where it stands, and nothing else: a host stays a host, and what is decoded later is
+/// what was written. A percent sign that starts no escape is one itself.
+fn escape_illegal(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let mut out = String::with_capacity(url.len() * 2);
+    out.push_str(scheme);
+    out.push_str("://");
+    out.push_str(&rest[..authority]);
+    let (mut in_path, mut in_fragment) = (true, false);
+    for (at, character) in rest[authority..].char_indices() {
+        let tail = &rest.as_bytes()[authority + at..];
+        let legal = match character {
+            '%' => matches!(tail, [_, high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()),
+            '[' | ']' => !in_path,
+            '#' => !std::mem::replace(&mut in_fragment, true),
+            ' ' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}' => false,
+            other => is_visible(other),
+        };
+        in_path &= !matches!(character, '?' | '#');
+        if legal {
+            out.push(character);
+        } else {
+            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+                push_escape(byte, &mut out);
+            }
+        }
+    }
+    out
+}
+
+fn push_escape(byte: u8, out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.push('%');
+    out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+    out.push(char::from(DIGITS[usize::from(byte & 15)]));
+}
+
+/// The reference's rewrite. The escapes' own percent signs are escaped again, and so are characters a URI may
 /// well hold, so that a host with `-` or `:` is lost.
 fn rewrite(url: &str) -> String {
     let (left, right) = match url.split_once('?') {
@@ -135,15 +179,14 @@ fn rewrite(url: &str) -> String {
 }
 
 fn escape(text: &str, slash_too: bool, out: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for character in text.chars() {
         match character {
             '|' | '<' | '>' | '#' | '{' | '}' | '\\' | '^' | '~' | '[' | ']' | '`' | ';' | '?' | ':' | '@' | '$'
             | '+' | ',' => {
-                let code = character as usize;
                 out.push_str("%25");
-                out.push(char::from(DIGITS[code >> 4]));
-                out.push(char::from(DIGITS[code & 15]));
+                let escape = out.len();
+                push_escape(character as u8, out);
+                out.remove(escape);
             }
             '%' => out.push_str("%25"),
             '-' => out.push_str("%2D"),
@@ -157,6 +200,14 @@ fn escape(text: &str, slash_too: bool, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BOTH: [Compat; 2] = [Compat::Default, Compat::Reference];
+
+    fn parse_url(text: &str) -> Url {
+        let url = super::parse_url(text, Compat::Default);
+        assert_eq!(url, super::parse_url(text, Compat::Reference), "a URL without fault is read in one way");
+        url
+    }
 
     fn host(text: &str) -> Option<String> {
         parse_url(text).host
@@ -205,9 +256,13 @@ mod tests {
     #[test]
     fn a_query_keeps_keys_without_values() {
         let url = parse_url("https://h/?a&b=&=c&a=1&d=x=y");
-        let shown: Vec<_> = url.query.iter().map(|(key, values)| (key.as_str(), join_values(values))).collect();
-        let expected = [("a", "null,1"), ("b", "null"), ("=c", "null"), ("d", "x=y")];
-        assert_eq!(shown, expected.map(|(key, value)| (key, value.to_owned())));
+        for (compat, expected) in BOTH.into_iter().zip([
+            [("a", "1"), ("b", ""), ("=c", ""), ("d", "x=y")],
+            [("a", "null,1"), ("b", "null"), ("=c", "null"), ("d", "x=y")],
+        ]) {
+            let shown = url.query.iter().map(|(key, values)| (key.as_str(), join_values(values, compat)));
+            assert_eq!(shown.collect::<Vec<_>>(), expected.map(|(key, value)| (key, value.to_owned())));
+        }
         assert_eq!(url.first_value("a"), None, "the first value is the one that counts");
         assert_eq!(url.first_value("d"), Some("x=y"));
     }
@@ -240,18 +295,38 @@ mod tests {
 
     #[test]
     fn a_rewrite_rescues_path_and_query() {
-        let url = parse_url("https://www.example.com/keyword/太古 食乜^$@()[- #]%好/");
-        assert_eq!(url.host.as_deref(), Some("www.example.com"));
-        assert_eq!(url.path.as_deref(), Some("/keyword/太古 食乜%5E%24%40()%5B- %23%5D%好/"), "escaped twice");
+        let text = "https://www.example.com/keyword/太古 食乜^$@()[- #]%好/";
+        let [ours, reference] = BOTH.map(|compat| super::parse_url(text, compat));
+        assert_eq!(ours.path.as_deref(), Some("/keyword/太古 食乜^$@()[- "), "then the fragment");
+        assert_eq!(reference.path.as_deref(), Some("/keyword/太古 食乜%5E%24%40()%5B- %23%5D%好/"), "escaped twice");
+        for url in [ours, reference] {
+            assert_eq!(url.host.as_deref(), Some("www.example.com"));
+        }
         let url = parse_url("https://www.example.com/?a={1}&b=x/y-z");
         assert_eq!(url.first_value("a"), Some("{1}"));
         assert_eq!(url.first_value("b"), Some("x/y-z"));
     }
 
     #[test]
-    fn a_rewrite_destroys_hosts_with_hyphens_and_ports() {
-        assert_eq!(host("https://my-host.com/a b"), None);
-        assert_eq!(host("https://host.com:80/a b"), None);
-        assert_eq!(parse_url("https://my-host.com/a b").path.as_deref(), Some("/a b"));
+    fn only_what_is_illegal_is_escaped() {
+        let read = |text: &str| super::parse_url(text, Compat::Default);
+        let url = read("https://my-host.com:8080/a b/[c]?q=100%&x=%41|y&z=[1]#a#b c");
+        assert_eq!(url.host.as_deref(), Some("my-host.com"));
+        assert_eq!(url.path.as_deref(), Some("/a b/[c]"));
+        let query: Vec<_> = url.query.iter().map(|(key, _)| (key.as_str(), url.first_value(key).unwrap())).collect();
+        assert_eq!(query, [("q", "100%"), ("x", "A|y"), ("z", "[1]")]);
+        assert_eq!(read("https://h/a\u{7f}\u{a0}b").path.as_deref(), Some("/a\u{7f}\u{a0}b"));
+        assert_eq!(read("https://ho st/p"), Url::default(), "no escape makes a host of it");
+        let text = "a.com/%zz?utm_source=news letter";
+        assert_eq!(read(text).first_value("utm_source"), Some("news letter"));
+    }
+
+    #[test]
+    fn the_rewrite_of_the_reference_destroys_hosts_with_hyphens_and_ports() {
+        let [ours, reference] = BOTH.map(|compat| super::parse_url("https://my-host.com/a b", compat));
+        assert_eq!((ours.host.as_deref(), reference.host), (Some("my-host.com"), None));
+        let [ours, reference] = BOTH.map(|compat| super::parse_url("https://host.com:80/a b", compat));
+        assert_eq!((ours.host.as_deref(), reference.host), (Some("host.com"), None));
+        assert_eq!((ours.path.as_deref(), reference.path.as_deref()), (Some("/a b"), Some("/a b")));
     }
 }

@@ -1,7 +1,8 @@
 //! JSON values as the columns want them, with the coercions of the reference (Jackson and its "safe" number readers).
 
 use crate::java;
-use etl_sdk::json::{Kind, Reader, Token, unescape};
+use crate::nested::write_container;
+use etl_sdk::json::{Kind, Token, unescape};
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -216,59 +217,10 @@ pub(crate) fn write_string(value: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Writes a container's tokens again, without recursion; `json` has passed a [`Reader`].
-fn write_container(json: &str, out: &mut String) {
-    let mut reader = Reader::new(json, u32::MAX);
-    let mut open: Vec<(bool, bool)> = Vec::new();
-    loop {
-        let step = match open.last_mut() {
-            None => Some(None),
-            Some((true, first)) => {
-                let fresh = *first;
-                reader.next_key(first).ok().flatten().map(|key| Some((fresh, Some(key))))
-            }
-            Some((false, first)) => {
-                let fresh = *first;
-                reader.next_element(first).ok().filter(|more| *more).map(|_| Some((fresh, None)))
-            }
-        };
-        let Some(step) = step else {
-            if let Some((object, _)) = open.pop() {
-                out.push(if object { '}' } else { ']' });
-            }
-            if open.is_empty() {
-                return;
-            }
-            continue;
-        };
-        if let Some((fresh, key)) = step {
-            if !fresh {
-                out.push(',');
-            }
-            if let Some(key) = key {
-                write_string(&text(key, json).unwrap_or_default(), out);
-                out.push(':');
-            }
-        }
-        match reader.peek() {
-            Some(bracket @ (b'{' | b'[')) => {
-                if reader.enter().is_err() {
-                    return;
-                }
-                out.push(char::from(bracket));
-                open.push((bracket == b'{', true));
-            }
-            _ => match reader.value() {
-                Ok(token) => write_json(token, json, out),
-                Err(_) => return,
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use etl_sdk::json::Reader;
 
     fn token(source: &str) -> Token {
         Reader::new(source, 100).value().unwrap()

@@ -4,21 +4,22 @@ mod third_party;
 
 use self::third_party::ThirdParty;
 use crate::event::{Defect, ParsedEvent};
-use crate::event_row::{Event, EventRows, Request, RunFacts, decode};
+use crate::event_row::{Event, EventRows, Request, RunFacts};
 use crate::fields::{A, E};
 use crate::items::ItemRows;
-use crate::page::Pages;
+use crate::page::{PageTexts, Pages};
 use crate::payload::PayloadDecoder;
-use crate::record::{RequestLine, query_parameter};
+use crate::record::{RequestLine, number_parameter};
 use crate::rows::Rows;
 use crate::sessions::Sessions;
 use crate::source::Source;
 use crate::steps::{Counters, FILTER, ITEMS, PARSE, PAYLOAD, VALIDATE, reject_element, reject_record};
 use crate::tables::{EVENT, ITEM, SESSION, USER};
 use crate::time::{Clocks, shift, write_instant};
-use crate::traffic::{PageFacts, TrafficResolver};
+use crate::traffic::TrafficResolver;
+use crate::traffic_source::Refusal;
 use crate::users::{Observed, Users};
-use crate::{Clickstream, values};
+use crate::{Clickstream, Compat, values};
 use etl_sdk::json::{Kind, Reader, Token, unescape};
 use etl_sdk::{CacheStats, Output, RawRecord, Result, Run, TransformerWorker};
 use hashbrown::HashSet;
@@ -48,11 +49,15 @@ pub(crate) struct ClickstreamWorker {
     tables: Tables,
 }
 
+/// Why a record or event is left out that the reference loses without a trace; only with [`Compat::Reference`].
+const VANISHES: &str = "vanishes_in_reference";
+
 /// Everything behind the parsed event.
 struct Tables {
     transformer: Arc<Clickstream>,
     run: RunFacts,
     apps: HashSet<String>,
+    compat: Compat,
     events: EventRows,
     items: ItemRows,
     users: Users,
@@ -75,13 +80,14 @@ impl ClickstreamWorker {
             run: facts,
             // A blank app id is never kept, even when it is listed.
             apps: config.app_ids.iter().filter(|app| !app.trim().is_empty()).cloned().collect(),
-            events: EventRows::new(rows(EVENT, config.truncate)?),
-            items: ItemRows::new(rows(ITEM, config.truncate)?),
+            compat: config.compat,
+            events: EventRows::new(rows(EVENT, config.truncate)?, config.compat),
+            items: ItemRows::new(rows(ITEM, config.truncate)?, config.compat),
             // Users are cut once they are merged, so that what is merged is what was sent.
             users: Users::new(rows(USER, false)?),
             sessions: Sessions::new(rows(SESSION, config.truncate)?, config.truncate),
-            pages: Pages::new(),
-            traffic: TrafficResolver::new(Arc::clone(&transformer.rules), config.traffic_source),
+            pages: Pages::new(config.compat),
+            traffic: TrafficResolver::new(Arc::clone(&transformer.rules), config.traffic_source, config.compat),
             third_party: ThirdParty::new(config.reference()),
             counters: Counters::default(),
             object: 0,
@@ -105,13 +111,16 @@ impl ClickstreamWorker {
         line: &str,
         out: &mut Output,
     ) -> Result<Result<()>, (&'static str, String)> {
-        let request = RequestLine::parse(line, self.depth)
+        let compat = self.tables.compat;
+        let request = RequestLine::parse(line, self.depth, compat)
             .map_err(|fault| ("not_json", format!("the line is not JSON: {fault}")))?
             .ok_or_else(|| ("not_an_object", "the line is JSON but no object".to_owned()))?;
         if !request.data.is_present() {
             return Err(("missing_data", "the line has no `data`".to_owned()));
         }
-        let Some(app_id) = values::line_text(request.app_id, line).filter(|app| !app.is_empty()) else {
+        let app_id = values::line_text(request.app_id, line).filter(|app| !app.is_empty());
+        let has_app = app_id.is_some();
+        if !has_app && !compat.is_reference() {
             return Err(("missing_app_id", "the line has no `appId`".to_owned()));
         };
         let Some(ingest_time) = request.ingest_time else {
@@ -119,17 +128,24 @@ impl ClickstreamWorker {
         };
         self.ingested.clear();
         write_instant(ingest_time, &mut self.ingested);
+        let app_id = app_id.unwrap_or_default();
         match self.tables.transformer.config.source.of(&app_id) {
             Source::Sdk => {}
+            _ if !has_app => return Err(("missing_app_id", "the line has no `appId`".to_owned())),
             Source::Gtm => return self.take_gtm(record, line, &request, &app_id, ingest_time, out),
             Source::Sensors => return self.take_sensors(record, line, &request, &app_id, ingest_time, out),
         }
         let data = unescaped(request.data, line, &mut self.data);
-        let payload = self.payloads.decode(data).map_err(|bad| (bad.reason, bad.message))?;
-        let events = parse_events(payload, self.depth, &mut self.events)
-            .map_err(|fault| ("payload_not_json", format!("the payload is not a JSON array: {fault}")))?;
+        let payload = self.payloads.decode(data).map_err(|bad| {
+            let reason = if compat.is_reference() && vanishes(bad.reason, data) { VANISHES } else { bad.reason };
+            (reason, bad.message)
+        })?;
+        let events = parse_events(payload, self.depth, compat, &mut self.events).map_err(|fault| {
+            let reason = if compat.is_reference() { VANISHES } else { "payload_not_json" };
+            (reason, format!("the payload is not a JSON array: {fault}"))
+        })?;
         let uri = values::line_text(request.uri, line);
-        let in_uri = |name| uri.as_deref().and_then(|uri| query_parameter(uri, name)?.parse::<i64>().ok());
+        let in_uri = |name| uri.as_deref().and_then(|uri| number_parameter(uri, name, compat));
         let request = Request {
             rid: values::line_text(request.rid, line),
             ua: values::line_text(request.ua, line),
@@ -140,6 +156,7 @@ impl ClickstreamWorker {
             bundle_sequence_id: in_uri("event_bundle_sequence_id"),
             upload: request.upload_time,
             upload_in_uri: in_uri("upload_timestamp"),
+            has_app,
         };
         Ok(self.tables.take_all(record, &request, payload, &self.events[..events], out))
     }
@@ -157,7 +174,13 @@ fn unescaped<'a>(data: Token, line: &'a str, scratch: &'a mut String) -> &'a str
 
 /// Reads all elements before any becomes a row: a payload that breaks off in the middle is one dead letter, not half a
 /// request. An element that is nested too deep is one of its own. Returns how many of `events` are in use.
-fn parse_events(payload: &str, depth: u32, events: &mut Vec<ParsedEvent>) -> Result<usize, etl_sdk::json::Fault> {
+/// The reference passes over what follows the array.
+fn parse_events(
+    payload: &str,
+    depth: u32,
+    compat: Compat,
+    events: &mut Vec<ParsedEvent>,
+) -> Result<usize, etl_sdk::json::Fault> {
     let mut reader = Reader::new(payload, depth);
     reader.enter()?;
     let (mut first, mut used) = (true, 0);
@@ -173,8 +196,22 @@ fn parse_events(payload: &str, depth: u32, events: &mut Vec<ParsedEvent>) -> Res
         }
         used += 1;
     }
-    reader.end()?;
+    if !compat.is_reference() {
+        reader.end()?;
+    }
     Ok(used)
+}
+
+/// Whether the reference loses a payload that it cannot decode. It puts it into a text of JSON without escaping it, and
+/// drops the text when that makes it invalid.
+fn vanishes(reason: &str, data: &str) -> bool {
+    match reason {
+        "payload_not_an_array" => true,
+        "payload_not_base64" | "payload_not_gzip" => {
+            data.bytes().any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\'))
+        }
+        _ => false,
+    }
 }
 
 impl TransformerWorker for ClickstreamWorker {
@@ -186,6 +223,10 @@ impl TransformerWorker for ClickstreamWorker {
             .map_or_else(|_| Cow::Owned(String::from_utf8_lossy(record.bytes).into_owned()), Cow::Borrowed);
         match self.take(record, &line, out) {
             Ok(done) => done,
+            Err((VANISHES, _)) => {
+                out.filter(PAYLOAD, VANISHES, 1);
+                Ok(())
+            }
             Err((reason, message)) => {
                 reject_record(record, reason, message, out);
                 Ok(())
@@ -280,13 +321,15 @@ impl Tables {
         let name = text(E::EventName).unwrap_or_default();
         let app_id = text(E::AppId).unwrap_or_default();
         let event_type = values::text(parsed.event_type, source).unwrap_or_default();
-        if let Some(reason) = self.filter(&event_type, &app_id, sent_time, request.ingest_time) {
+        let reason = self.filter(&event_type, &app_id, sent_time, request.ingest_time);
+        if let Some(reason) = reason.or((!request.has_app).then_some(VANISHES)) {
             out.filter(FILTER, reason, 1);
             return Ok(());
         }
         self.counters.filter.kept += 1;
         self.counters.parse.read += 1;
-        if let Some(defect) = &parsed.defect {
+        let user_defect = parsed.user_defect.as_ref().filter(|_| self.compat.is_reference());
+        if let Some(defect) = parsed.defect.as_ref().or(user_defect) {
             reject(PARSE, defect);
             return Ok(());
         }
@@ -332,8 +375,11 @@ impl Tables {
             traffic: Arc::default(),
             sequence: i64::from(self.object) << SEQUENCE_BITS | self.numbers_of_object,
         };
-        if parsed.has_attributes {
-            self.derive(&mut event);
+        if parsed.has_attributes
+            && let Err(refusal) = self.derive(&mut event)
+        {
+            reject_element(address(), PARSE, refusal.reason(), refusal.to_string(), parsed.element.raw(source), out);
+            return Ok(());
         }
         self.write(&event, out)
     }
@@ -354,24 +400,15 @@ impl Tables {
     }
 
     /// What follows from the event's urls.
-    fn derive(&mut self, event: &mut Event<'_>) {
-        let (parsed, source) = (event.parsed, event.source);
-        event.page_referrer = decode(event.attribute(A::PageReferrer));
-        event.latest_referrer = decode(event.attribute(A::LatestReferrer));
-        event.page = event.attribute(A::PageUrl).map(|url| self.pages.get(&url));
-        let page_host = event.page.as_ref().and_then(|page| page.host.clone());
-        event.hostname = event.text(E::HostName).or(page_host.map(Cow::Owned));
-        event.latest_referrer_host = event.attribute(A::LatestReferrerHost).or_else(|| {
-            let referrer = event.attribute(A::LatestReferrer)?;
-            self.pages.get(&referrer).host.clone().map(Cow::Owned)
-        });
-        let page = PageFacts {
-            referrer: event.page_referrer.as_deref(),
-            hostname: event.hostname.as_deref(),
-            latest_referrer: event.latest_referrer.as_deref(),
-            latest_referrer_host: event.latest_referrer_host.as_deref(),
-        };
-        event.traffic = self.traffic.resolve(parsed, source, &event.app_id, page);
+    fn derive(&mut self, event: &mut Event<'_>) -> Result<(), Arc<Refusal>> {
+        let found = PageTexts::read(event.parsed, event.source, &mut self.pages);
+        event.traffic = self.traffic.resolve(event.parsed, event.source, &event.app_id, found.facts())?;
+        event.page_referrer = found.referrer;
+        event.latest_referrer = found.latest_referrer;
+        event.page = found.page;
+        event.hostname = found.hostname;
+        event.latest_referrer_host = found.latest_referrer_host;
+        Ok(())
     }
 
     fn write(&mut self, event: &Event<'_>, out: &mut Output) -> Result<()> {

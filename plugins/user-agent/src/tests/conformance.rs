@@ -1,6 +1,7 @@
 //! uap-core's published cases, and the rows of the reference.
 
 use super::{batch, build, enrich, rows};
+use crate::config::Compat;
 use crate::uap::Uap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -85,7 +86,7 @@ impl Agreement {
 #[test]
 fn browsers_as_published() {
     let Some(folder) = conformance("uap/latest") else { return };
-    let uap = Uap::from_file(folder.join("regexes.yaml")).unwrap();
+    let uap = Uap::from_file(folder.join("regexes.yaml"), Compat::Default).unwrap();
     let mut agreement = Agreement::default();
     for case in cases::<VersionCase>(&folder, "test_ua.yaml") {
         let found = uap.extractor().unwrap().ua.extract(&case.user_agent_string);
@@ -102,7 +103,7 @@ fn browsers_as_published() {
 #[test]
 fn operating_systems_as_published() {
     let Some(folder) = conformance("uap/latest") else { return };
-    let uap = Uap::from_file(folder.join("regexes.yaml")).unwrap();
+    let uap = Uap::from_file(folder.join("regexes.yaml"), Compat::Default).unwrap();
     let mut agreement = Agreement::default();
     for case in cases::<VersionCase>(&folder, "test_os.yaml") {
         let found = uap.extractor().unwrap().os.extract(&case.user_agent_string);
@@ -131,7 +132,7 @@ fn operating_systems_as_published() {
 #[test]
 fn devices_as_published() {
     let Some(folder) = conformance("uap/latest") else { return };
-    let uap = Uap::from_file(folder.join("regexes.yaml")).unwrap();
+    let uap = Uap::from_file(folder.join("regexes.yaml"), Compat::Default).unwrap();
     let mut agreement = Agreement::default();
     for case in cases::<DeviceCase>(&folder, "test_device.yaml") {
         let found = uap.extractor().unwrap().dev.extract(&case.user_agent_string);
@@ -181,5 +182,53 @@ fn the_null_user_agents_of_the_reference_stay_null() {
     assert_eq!(rows.len(), 2);
     for row in rows {
         assert!(row.values().all(Value::is_null), "{row:?}");
+    }
+}
+
+/// The examples of `docs/compatibility.md` that are about this step.
+#[test]
+fn the_document_shows_what_comes_out() {
+    let document = include_str!("../../../../docs/compatibility.md");
+    let blocks = document.split("```json\n").skip(1).map(|block| block.split("\n```").next().unwrap());
+    let examples = blocks.map(|block| serde_json::from_str::<Value>(block).unwrap());
+    let mut run = 0;
+    for example in examples.filter(|example| example.get("user_agent").is_some()) {
+        for compat in ["default", "reference"] {
+            let enrichment = build(json!({ "engine": "uap", "compat": compat })).unwrap();
+            let row = &rows(&enrich(&enrichment, batch(&[example["user_agent"].as_str()])))[0];
+            for (column, value) in example[compat].as_object().unwrap() {
+                assert_eq!(row.get(column), Some(value), "{compat}: {column}");
+            }
+        }
+        run += 1;
+    }
+    assert_eq!(run, 1);
+}
+
+/// Both engines fill the same columns, and agree on what they both know.
+#[test]
+fn woothee_fills_the_columns_that_uap_fills() {
+    let texts = [
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 16_6_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.6 Mobile/15E148 Safari/604.1",
+        "Mozilla/5.0 (Linux; Android 13; Pixel 7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/116.0.0.0 Mobile Safari/537.36",
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/117.0",
+    ]
+    .map(Some);
+    let run = |engine: &str| rows(&enrich(&build(json!({ "engine": engine })).unwrap(), batch(&texts)));
+    let (woothee, uap) = (run("woothee"), run("uap"));
+    for (row, (woothee, uap)) in woothee.iter().zip(&uap).enumerate() {
+        let names = |row: &serde_json::Map<String, Value>| row.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(woothee), names(uap));
+        let same = match row {
+            0 => vec!["device_ua_browser_version", "device_ua_os", "device_ua_os_version", "device_ua_device"],
+            1 => vec!["device_ua_os", "device_ua_os_version"],
+            2 => vec!["device_ua_browser", "device_ua_device", "device_ua_device_category"],
+            _ => vec!["device_ua_browser", "device_ua_browser_version", "device_ua_os"],
+        };
+        for column in same {
+            assert_eq!(woothee[column], uap[column], "{column} of {:?}", texts[row]);
+        }
+        assert_eq!(woothee["device_ua"]["string"], uap["device_ua"]["string"]);
     }
 }

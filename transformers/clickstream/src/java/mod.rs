@@ -15,4 +15,5 @@ pub use key_order::KeyOrder;
 pub use number::double_to_string;
 pub use percent::{decode_percent, url_decode};
 pub use truncate::truncate;
+pub(crate) use uri::is_visible;
 pub use uri::{UriFault, UriParts, parse_uri};

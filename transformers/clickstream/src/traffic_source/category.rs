@@ -7,7 +7,9 @@ use hashbrown::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::UNASSIGNED;
+use super::notes::{Note, Witness};
+use super::{Refusal, UNASSIGNED};
+use crate::Compat;
 use crate::java::{KeyOrder, compare_utf16};
 use crate::url::Url;
 
@@ -62,17 +64,52 @@ impl CategoryRules {
 
     /// Source, search words and category of a referrer, as written and parsed: those of the entry with the longest
     /// matching URL, else `Unassigned` and the referrer's host.
-    pub fn evaluate(&self, referrer: &str, url: &Url) -> Evaluation {
-        let rule = candidates(referrer, url).iter().find_map(|candidate| self.by_url.get(candidate.as_ref()));
-        match rule {
-            Some(rule) => Evaluation {
-                source: Some(rule.source.clone()),
-                terms: search_terms(rule, url),
-                category: Some(rule.category.clone()),
-            },
-            None => Evaluation { source: url.host.clone(), terms: None, category: Some(UNASSIGNED.to_owned()) },
+    ///
+    /// The reference fails for a referrer that is a scheme alone. `unfilled` are the columns that the note is to claim.
+    pub fn evaluate(
+        &self,
+        referrer: &str,
+        url: &Url,
+        unfilled: &[&'static str],
+        compat: Compat,
+        witness: &mut impl Witness,
+    ) -> Result<Evaluation, Refusal> {
+        if compat.is_reference() && is_scheme_alone(referrer) {
+            return Err(Refusal::SchemeAlone);
         }
+        let keys = candidates(referrer, url);
+        let hit = keys.iter().enumerate().find_map(|(at, key)| Some((at, self.by_url.get(key.as_ref())?)));
+        let Some((at, rule)) = hit else {
+            witness.note(|| {
+                let why = format!("no entry for {}; the host counts as source", keys.join(", "));
+                Note::new("category-rule", &claimed(unfilled, false), why)
+            });
+            let category = Some(UNASSIGNED.to_owned());
+            return Ok(Evaluation { source: url.host.clone(), terms: None, category });
+        };
+        let terms = search_terms(rule, url, compat);
+        witness.note(|| hit_note(rule, &claimed(unfilled, terms.is_some()), &keys[at], &keys[..at]));
+        Ok(Evaluation { source: Some(rule.source.clone()), terms, category: Some(rule.category.clone()) })
     }
+}
+
+/// The columns an entry fills: words only when there are some.
+fn claimed(unfilled: &[&'static str], has_terms: bool) -> Vec<&'static str> {
+    unfilled.iter().copied().filter(|column| *column != "term" || has_terms).collect()
+}
+
+fn hit_note(rule: &CategoryRule, claimed: &[&'static str], key: &str, missed: &[Cow<'_, str>]) -> Note {
+    let CategoryRule { source, category, .. } = rule;
+    let mut why = format!("the entry {key} says source {source}, category {category}");
+    if !missed.is_empty() {
+        why = format!("{why}; tried before: {}", missed.join(", "));
+    }
+    Note::new("category-rule", claimed, why)
+}
+
+/// Whether nothing but `://` follows a scheme: Java's `split` then has no second part.
+fn is_scheme_alone(referrer: &str) -> bool {
+    referrer.split_once("://").is_some_and(|(_, rest)| rest.replace("://", "").is_empty())
 }
 
 /// The keys a referrer is looked up by, the longest first. Those of one length stand in Java's hash order.
@@ -121,9 +158,9 @@ fn without_country(host: &str) -> Option<&str> {
     (is_end(country, 2..=2) && is_end(end, 2..=3)).then_some(international)
 }
 
-/// The distinct values of a rule's parameters, sorted and joined by commas. A missing value counts only when it is the
-/// only one, and then reads `null`.
-fn search_terms(rule: &CategoryRule, url: &Url) -> Option<String> {
+/// The distinct values of a rule's parameters, sorted and joined by commas. In the reference a missing value reads
+/// `null` when it is the only one.
+fn search_terms(rule: &CategoryRule, url: &Url, compat: Compat) -> Option<String> {
     let mut missing = false;
     let mut terms: Vec<&str> = Vec::new();
     for value in rule.params.iter().flatten().filter_map(|name| url.values(name)).flatten() {
@@ -133,7 +170,7 @@ fn search_terms(rule: &CategoryRule, url: &Url) -> Option<String> {
         }
     }
     if terms.is_empty() {
-        return missing.then(|| "null".to_owned());
+        return (missing && compat.is_reference()).then(|| "null".to_owned());
     }
     terms.sort_unstable_by(|left, right| compare_utf16(left, right));
     terms.dedup();
@@ -161,7 +198,9 @@ mod tests {
     /// Asserts source, category and search words.
     #[track_caller]
     fn expect(referrer: &str, expected: (Option<&str>, Option<&str>, Option<&str>)) {
-        let Evaluation { source, terms, category } = rules().evaluate(referrer, &parse_url(referrer));
+        let url = parse_url(referrer, Compat::Default);
+        let Evaluation { source, terms, category } =
+            rules().evaluate(referrer, &url, &[], Compat::Default, &mut ()).unwrap();
         assert_eq!((source.as_deref(), category.as_deref(), terms.as_deref()), expected, "{referrer}");
     }
 
@@ -176,7 +215,7 @@ mod tests {
 
     #[test]
     fn keys_are_tried_from_long_to_short() {
-        let url = parse_url("https://www.example.com.hk/shop?x");
+        let url = parse_url("https://www.example.com.hk/shop?x", Compat::Default);
         let keys = candidates("https://www.example.com.hk/shop?x", &url);
         let expected = [
             "www.example.com.hk/shop?x",
@@ -201,10 +240,22 @@ mod tests {
     #[test]
     fn search_words_are_sorted_and_distinct() {
         for (query, terms) in
-            [("?query=b&q=c&q=a&q=b", Some("a,b,c")), ("?q=", Some("null")), ("?q=&query=x", Some("x")), ("?x=1", None)]
+            [("?query=b&q=c&q=a&q=b", Some("a,b,c")), ("?q=", None), ("?q=&query=x", Some("x")), ("?x=1", None)]
         {
             expect(&format!("https://search.example/{query}"), (Some("Example"), Some("Search"), terms));
         }
+    }
+
+    #[test]
+    fn the_reference_shows_missing_words_and_fails_for_a_scheme_alone() {
+        let evaluate = |referrer: &str| {
+            rules().evaluate(referrer, &parse_url(referrer, Compat::Reference), &[], Compat::Reference, &mut ())
+        };
+        assert_eq!(evaluate("https://search.example/?q=").unwrap().terms.as_deref(), Some("null"));
+        for alone in ["https://", "://", "a://://"] {
+            assert_eq!(evaluate(alone), Err(Refusal::SchemeAlone), "{alone}");
+        }
+        assert!(evaluate("https://a/?u=https://b").is_ok() && evaluate("a").is_ok());
     }
 
     #[test]

@@ -1,16 +1,22 @@
 //! The channel rules: conditions over a visit's origin, the first match names its channel.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use etl_sdk::{Error, Result};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::notes::{Note, Witness};
 use super::{TrafficSource, UNASSIGNED};
 
 /// The value that stands for an empty one in a condition.
 const EMPTY_VALUE: &str = "__empty__";
+
+/// What stands around a pattern, so that it must match the whole text.
+const MATCH_START: &str = r"\A(?:";
+const MATCH_END: &str = r")\z";
 
 /// What a condition can ask about; the order is that of [`Facts`].
 const FIELDS: [&str; 11] = [
@@ -38,6 +44,7 @@ pub(super) struct ChannelRules {
 
 #[derive(Debug)]
 struct ChannelRule {
+    id: String,
     channel: String,
     condition: Condition,
 }
@@ -93,7 +100,7 @@ impl ChannelRules {
             let rule: Rule = serde_json::from_value(entry).map_err(|cause| error().with("rule", &id).source(cause))?;
             let condition =
                 rule.condition.compile(true).map_err(|fault| fault.into_error(error().with("rule", &id)))?;
-            rules.push(ChannelRule { channel: rule.channel, condition });
+            rules.push(ChannelRule { id, channel: rule.channel, condition });
         }
         Ok(Self { rules })
     }
@@ -106,6 +113,7 @@ impl ChannelRules {
         category: Option<&str>,
         referrer: Option<&str>,
         referrer_host: Option<&str>,
+        witness: &mut impl Witness,
     ) -> &str {
         let bare_medium = utm.medium.as_deref().map(without_parentheses);
         let facts: Facts<'_> = [
@@ -122,7 +130,22 @@ impl ChannelRules {
             referrer_host,
         ]
         .map(|value| value.map(lower));
-        self.rules.iter().find(|rule| rule.condition.holds(&facts)).map_or(UNASSIGNED, |rule| rule.channel.as_str())
+        for rule in &self.rules {
+            if rule.condition.holds(&facts) {
+                witness.note(|| {
+                    let why = format!("rule {} says {}: {}", rule.id, rule.channel, rule.condition);
+                    Note::new("channel-rule", &["channel_group"], why)
+                });
+                return &rule.channel;
+            }
+            witness.note(|| {
+                let why =
+                    format!("rule {} ({}) does not hold: not {}", rule.id, rule.channel, rule.condition.miss(&facts));
+                Note::new("channel-rule-skipped", &[], why)
+            });
+        }
+        witness.note(|| Note::new("channel-rule", &["channel_group"], "no rule holds"));
+        UNASSIGNED
     }
 }
 
@@ -145,6 +168,62 @@ impl Condition {
             Self::Any(items) => items.iter().any(|item| item.holds(facts)),
             Self::Test { field, test, negated } => test.holds(facts[*field].as_deref()) != *negated,
         }
+    }
+
+    /// The part of a condition that does not hold, as small as it can be said.
+    fn miss(&self, facts: &Facts<'_>) -> &Self {
+        match self {
+            Self::All(items) => items.iter().find(|item| !item.holds(facts)).map_or(self, |item| item.miss(facts)),
+            Self::Any(items) if items.len() == 1 => items[0].miss(facts),
+            Self::Any(_) | Self::Test { .. } => self,
+        }
+    }
+}
+
+/// As a person would write it: `category eq search and (medium match … or clid not_eq "")`.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let group = |f: &mut fmt::Formatter<'_>, items: &[Self], word: &str| {
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    write!(f, " {word} ")?;
+                }
+                match item {
+                    Self::Test { .. } => write!(f, "{item}")?,
+                    Self::All(inner) | Self::Any(inner) if inner.len() == 1 || items.len() == 1 => {
+                        write!(f, "{item}")?;
+                    }
+                    Self::All(_) | Self::Any(_) => write!(f, "({item})")?,
+                }
+            }
+            Ok(())
+        };
+        match self {
+            Self::All(items) if items.is_empty() => f.write_str("always"),
+            Self::Any(items) if items.is_empty() => f.write_str("never"),
+            Self::All(items) => group(f, items, "and"),
+            Self::Any(items) => group(f, items, "or"),
+            Self::Test { field, test, negated } => {
+                let not = if *negated { "not_" } else { "" };
+                write!(f, "{} {not}{test}", FIELDS[*field].trim_start_matches("traffic_source_"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (op, value) = match self {
+            Self::Equal(text) => ("eq", text.as_str()),
+            Self::Contain(text) => ("contain", text.as_str()),
+            Self::StartWith(text) => ("start_with", text.as_str()),
+            Self::EndWith(text) => ("end_with", text.as_str()),
+            Self::Match(pattern) => {
+                ("match", pattern.as_str().trim_start_matches(MATCH_START).trim_end_matches(MATCH_END))
+            }
+            Self::In(texts) => return write!(f, "in [{}]", texts.join(", ")),
+        };
+        if value.is_empty() { write!(f, "{op} \"\"") } else { write!(f, "{op} {value}") }
     }
 }
 
@@ -268,7 +347,7 @@ fn lower_value(text: &str) -> String {
 fn full_match(pattern: &str) -> Result<Regex, regex::Error> {
     // Checked alone first, so that a stray parenthesis cannot pair with those added here.
     RegexBuilder::new(pattern).build()?;
-    RegexBuilder::new(&format!(r"\A(?:{pattern})\z")).crlf(true).build()
+    RegexBuilder::new(&format!("{MATCH_START}{pattern}{MATCH_END}")).crlf(true).build()
 }
 
 #[cfg(test)]
@@ -285,7 +364,7 @@ mod tests {
     fn hits(item: &str, source: Option<&str>) -> bool {
         let rules = rule(&format!(r#"{{"op::and":[{item}]}}"#)).unwrap();
         let utm = TrafficSource { source: source.map(str::to_owned), ..TrafficSource::default() };
-        rules.evaluate(&utm, None, None, None) == "Hit"
+        rules.evaluate(&utm, None, None, None, &mut ()) == "Hit"
     }
 
     #[test]
@@ -329,9 +408,9 @@ mod tests {
         )
         .unwrap();
         let utm = TrafficSource { medium: Some("(CPC)".to_owned()), ..TrafficSource::default() };
-        assert_eq!(rules.evaluate(&utm, Some("Search"), None, None), "Hit", "parentheses do not count");
-        assert_eq!(rules.evaluate(&utm, Some("Social"), None, None), "Unassigned");
-        assert_eq!(rules.evaluate(&utm, None, Some("r"), Some("H")), "Hit");
+        assert_eq!(rules.evaluate(&utm, Some("Search"), None, None, &mut ()), "Hit", "parentheses do not count");
+        assert_eq!(rules.evaluate(&utm, Some("Social"), None, None, &mut ()), "Unassigned");
+        assert_eq!(rules.evaluate(&utm, None, Some("r"), Some("H"), &mut ()), "Hit");
     }
 
     #[test]

@@ -3,13 +3,17 @@
 //!
 //! Everything here is a pure function of its arguments. Results repeat a lot; whoever calls keeps them.
 
+use std::fmt;
+
 mod category;
 mod channel;
+mod notes;
 mod resolve;
 mod rules;
 mod utm;
 
-pub use resolve::{resolve, resolve_from_url};
+pub use notes::{Note, Witness};
+pub use resolve::{Visit, resolve, resolve_from_url};
 pub use rules::{AppRules, RuleSet};
 pub use utm::utm_from_url;
 
@@ -37,6 +41,55 @@ pub struct TrafficSource {
     pub channel_group: Option<String>,
     /// `Search`, `Social`, …; `Unassigned`; or `Direct`.
     pub category: Option<String>,
+}
+
+/// The ten values with the ends of their columns' names, in the order all tables have them.
+pub fn columns(source: &TrafficSource) -> [(&'static str, Option<&str>); 10] {
+    [
+        ("source", &source.source),
+        ("medium", &source.medium),
+        ("campaign", &source.campaign),
+        ("content", &source.content),
+        ("term", &source.term),
+        ("campaign_id", &source.campaign_id),
+        ("clid_platform", &source.clid_platform),
+        ("clid", &source.clid),
+        ("channel_group", &source.channel_group),
+        ("category", &source.category),
+    ]
+    .map(|(column, value)| (column, value.as_deref()))
+}
+
+/// Why the reference gives an event up where the rules cannot go on. By default nothing is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A parameter of a URL is there and has no value.
+    EmptyParameter(String),
+    /// The referrer is `scheme://` and nothing more.
+    SchemeAlone,
+    /// The client sent a source and its app has no rules.
+    NoRules,
+}
+
+impl Refusal {
+    /// Reason code of the dead letter.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::EmptyParameter(_) => "empty_parameter",
+            Self::SchemeAlone => "referrer_without_host",
+            Self::NoRules => "no_rules",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyParameter(name) => write!(f, "the parameter `{name}` of a url is empty"),
+            Self::SchemeAlone => f.write_str("the referrer is a scheme alone"),
+            Self::NoRules => f.write_str("the client sent a source and its app has no rules"),
+        }
+    }
 }
 
 /// Neither a category nor a channel was found.

@@ -1,62 +1,115 @@
 //! What a URL's own parameters say about a visit.
 
-use super::TrafficSource;
+use super::notes::{Note, Witness};
+use super::{Refusal, TrafficSource};
+use crate::Compat;
 use crate::java::KeyOrder;
 use crate::url::{Url, first_of, parse_url};
 
 /// The medium of a visit with a click id and none of its own.
 pub(super) const PAID_CLICK: &str = "(CPC)";
 
+/// The parameters that are a field of their own, by the column they fill.
+const PARAMETERS: [(&str, &str); 7] = [
+    ("source", "utm_source"),
+    ("medium", "utm_medium"),
+    ("campaign", "utm_campaign"),
+    ("content", "utm_content"),
+    ("term", "utm_term"),
+    ("campaign_id", "utm_id"),
+    ("clid_platform", "utm_source_platform"),
+];
+
 /// Reads the `utm_*` parameters and the click id of a URL, with or without a scheme.
 ///
 /// A click id is `gclid`, else the first parameter whose name ends with `clid`, where first is Java's hash order. Only
-/// a parameter's first value counts, and a parameter that is present but empty counts as absent.
+/// a parameter's first value counts. A parameter that is present but empty counts as absent; the reference gives the
+/// event up.
 ///
 /// Channel and category stay empty.
-pub fn utm_from_url(text: &str) -> TrafficSource {
-    from_parameters(&parse_url(text))
+pub fn utm_from_url(text: &str, compat: Compat) -> Result<TrafficSource, Refusal> {
+    from_parameters(&parse_url(text, compat), compat, &mut ())
 }
 
 /// As [`utm_from_url`], of a URL that is already parsed.
-pub(super) fn from_parameters(url: &Url) -> TrafficSource {
-    let value = |name| url.first_value(name).map(str::to_owned);
+pub(super) fn from_parameters(url: &Url, compat: Compat, witness: &mut impl Witness) -> Result<TrafficSource, Refusal> {
+    let mut found = [const { None }; PARAMETERS.len()];
+    for (value, (_, name)) in found.iter_mut().zip(PARAMETERS) {
+        *value = url.first_value(name).map(str::to_owned);
+        if value.is_none() && compat.is_reference() && url.values(name).is_some() {
+            return Err(Refusal::EmptyParameter(name.to_owned()));
+        }
+    }
+    witness.note(|| parameters_note(&found, url));
+    let [source, medium, campaign, content, term, campaign_id, clid_platform] = found;
     let mut utm = TrafficSource {
-        source: value("utm_source"),
-        medium: value("utm_medium"),
-        campaign: value("utm_campaign"),
-        content: value("utm_content"),
-        term: value("utm_term"),
-        campaign_id: value("utm_id"),
-        clid_platform: value("utm_source_platform"),
+        source,
+        medium,
+        campaign,
+        content,
+        term,
+        campaign_id,
+        clid_platform,
         ..TrafficSource::default()
     };
-    let Some((name, click)) = click_id(url) else { return utm };
+    let Some((name, click)) = click_id(url, compat)? else { return Ok(utm) };
+    let mut decided = vec!["clid"];
     if utm.source.is_none() {
         utm.source = Some(if name == "gclid" { "Google" } else { name }.to_owned());
-        utm.medium.get_or_insert_with(|| PAID_CLICK.to_owned());
+        decided.push("source");
+        if utm.medium.is_none() {
+            utm.medium = Some(PAID_CLICK.to_owned());
+            decided.push("medium");
+        }
     }
+    witness.note(|| Note::new("click-id", &decided, format!("the parameter {name} is a click id")));
     utm.clid = Some(click_id_json(name, click));
-    utm
+    Ok(utm)
 }
 
-fn click_id(url: &Url) -> Option<(&str, &str)> {
-    if let Some(value) = url.first_value("gclid") {
-        return Some(("gclid", value));
+fn parameters_note(found: &[Option<String>], url: &Url) -> Note {
+    let with = found.iter().zip(PARAMETERS).filter(|(value, _)| value.is_some());
+    let (decided, mut names): (Vec<_>, Vec<_>) = with.map(|(_, names)| names).unzip();
+    let empty: Vec<_> =
+        PARAMETERS.map(|(_, name)| name).into_iter().filter(|name| url.values(name).is_some()).collect();
+    let empty: Vec<_> = empty.into_iter().filter(|name| !names.contains(name)).collect();
+    if names.is_empty() {
+        names.push("no utm parameter");
     }
-    let value_at = |at: usize| {
-        let (name, values) = url.query.get(at)?;
-        if name.ends_with("clid") { Some((name.as_str(), first_of(values)?)) } else { None }
+    let mut why = names.join(", ");
+    if !empty.is_empty() {
+        why = format!("{why}; empty and so absent: {}", empty.join(", "));
+    }
+    Note::new("parameters", &decided, why)
+}
+
+/// Name and value of the click id.
+fn click_id(url: &Url, compat: Compat) -> Result<Option<(&str, &str)>, Refusal> {
+    if let Some(values) = url.values("gclid") {
+        match first_of(values) {
+            Some(value) => return Ok(Some(("gclid", value))),
+            None if compat.is_reference() => return Err(Refusal::EmptyParameter("gclid".to_owned())),
+            None => {}
+        }
+    }
+    let is_candidate = |(name, values): &&(String, Vec<Option<String>>)| {
+        name.ends_with("clid") && (compat.is_reference() || first_of(values).is_some())
     };
-    let mut found = (0..url.query.len()).filter_map(value_at);
-    let first = found.next()?;
-    if found.next().is_none() {
-        return Some(first);
+    let mut found = url.query.iter().filter(is_candidate);
+    let Some(first) = found.next() else { return Ok(None) };
+    let (name, values) = if found.next().is_none() {
+        first
+    } else {
+        let mut order = KeyOrder::new();
+        for (at, (name, _)) in url.query.iter().enumerate() {
+            order.put(name, at as u32);
+        }
+        order.iter().filter_map(|at| url.query.get(at as usize)).find(is_candidate).unwrap_or(first)
+    };
+    match first_of(values) {
+        Some(value) => Ok(Some((name, value))),
+        None => Err(Refusal::EmptyParameter(name.clone())),
     }
-    let mut order = KeyOrder::new();
-    for (at, (name, _)) in url.query.iter().enumerate() {
-        order.put(name, at as u32);
-    }
-    order.iter().find_map(|at| value_at(at as usize))
 }
 
 /// `{"type":…,"value":…}`
@@ -98,6 +151,10 @@ fn push_escaped(text: &str, out: &mut String) {
 mod tests {
     use super::*;
 
+    fn utm_from_url(text: &str) -> TrafficSource {
+        super::utm_from_url(text, Compat::Default).unwrap()
+    }
+
     #[test]
     fn all_parameters_are_read() {
         let utm = utm_from_url(
@@ -135,6 +192,19 @@ mod tests {
         assert_eq!(utm_from_url("https://h/?utm_source=&gclid=&fbclid&utm_medium"), TrafficSource::default());
         let utm = utm_from_url("https://h/?gclid=&fbclid=1");
         assert_eq!(utm.source.as_deref(), Some("fbclid"));
+    }
+
+    #[test]
+    fn empty_parameters_are_refused_as_the_reference_does() {
+        let refused = |text: &str| super::utm_from_url(text, Compat::Reference).err();
+        let empty = |name: &str| Some(Refusal::EmptyParameter(name.to_owned()));
+        assert_eq!(refused("https://h/?utm_medium=&utm_source=a"), empty("utm_medium"));
+        assert_eq!(refused("https://h/?utm_source&utm_source=a"), empty("utm_source"));
+        assert_eq!(refused("https://h/?gclid=&fbclid=1"), empty("gclid"));
+        assert_eq!(refused("https://h/?fbclid="), empty("fbclid"));
+        assert_eq!(refused("https://h/?gclid=1&fbclid="), None, "only the one that counts is looked at");
+        assert_eq!(refused("https://h/?msclid=1&fbclid="), empty("fbclid"), "the first in hash order");
+        assert_eq!(refused("https://h/?q="), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::third_party::{
     Element, Elements, Format, ItemWriter, Next, Object, Occurrence, Parameters, PropertiesWriter, Visit,
     count_elements, write_event,
 };
+use crate::traffic::Resolved;
 use crate::users::Observed;
 use crate::{gtm, sensors, values};
 use etl_sdk::json::{Fault, Kind};
@@ -113,6 +114,7 @@ fn request<'a>(
         bundle_sequence_id: None,
         upload: None,
         upload_in_uri: None,
+        has_app: true,
     }
 }
 
@@ -151,10 +153,10 @@ impl Tables {
         out: &mut Output,
     ) -> Result<Result<()>, Fault> {
         if self.third_party.reference
-            && let Some((place, defect)) = first_defect(batch, object)?
+            && let Some((place, defect)) = self.first_defect(batch, object)?
         {
             // In the reference one element that cannot be read takes its whole request with it.
-            reject_record(record, "bad_element", format!("element {place}: {}", described(&defect)), out);
+            reject_record(record, "bad_element", format!("element {place}: {defect}"), out);
             return Ok(Ok(()));
         }
         self.counters.payload.added += wanted - 1;
@@ -230,11 +232,46 @@ impl Tables {
                 if batch.format.takes_urls_apart {
                     event.page = event.location.as_deref().map(|url| self.pages.get(url));
                 }
-                let referrer = event.referrer.as_deref();
-                event.traffic = self.traffic.resolve_page(batch.app_id, event.location.as_deref(), referrer);
+                match self.traffic_of(batch, &event) {
+                    Ok(traffic) => event.traffic = traffic,
+                    Err(refusal) => {
+                        let raw = object.token.raw(batch.payload);
+                        let (reason, message) = (refusal.reason(), refusal.to_string());
+                        reject_element(record.address(Some(place)), PARSE, reason, message, raw, out);
+                        return Ok(());
+                    }
+                }
                 self.write_visits(&element, batch, &event, out)
             }
         }
+    }
+
+    /// The first element that the reference could not convert: elements without a name are passed over before they are.
+    fn first_defect(&mut self, batch: &Batch<'_>, object: &mut Object) -> Result<Option<(u32, String)>, Fault> {
+        let mut elements = Elements::new(batch.payload, batch.depth)?;
+        for place in 0.. {
+            let next = elements.next(batch.format.declared, object)?;
+            if next == Next::End {
+                break;
+            }
+            let element = Element { object, source: batch.payload, request: batch.request, place, reference: true };
+            if let Some(defect) = shape_defect(&element, batch, next == Next::TooDeep) {
+                return Ok(Some((place, described(&defect))));
+            }
+            if object.text(batch.format.name, batch.payload).is_none_or(|name| name.is_empty()) {
+                continue;
+            }
+            let converted = (batch.format.convert)(&element).map_err(|defect| described(&defect));
+            let resolved = converted.map(|event| self.traffic_of(batch, &event).map_err(|refusal| refusal.to_string()));
+            if let Err(defect) | Ok(Err(defect)) = resolved {
+                return Ok(Some((place, defect)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn traffic_of(&mut self, batch: &Batch<'_>, event: &Occurrence<'_>) -> Resolved {
+        self.traffic.resolve_page(batch.app_id, event.location.as_deref(), event.referrer.as_deref())
     }
 
     /// Writes the main event, its extra ones, its items, and what it says of its user and session.
@@ -312,26 +349,6 @@ fn shape_defect(element: &Element<'_>, batch: &Batch<'_>, too_deep: bool) -> Opt
         return whole("not_an_object", "the element is no object");
     }
     element.object.misfit(batch.format.declared, element.source, batch.depth)
-}
-
-/// The first element that the reference could not convert: elements without a name are passed over before they are.
-fn first_defect(batch: &Batch<'_>, object: &mut Object) -> Result<Option<(u32, Defect)>, Fault> {
-    let mut elements = Elements::new(batch.payload, batch.depth)?;
-    for place in 0.. {
-        let next = elements.next(batch.format.declared, object)?;
-        if next == Next::End {
-            break;
-        }
-        let element = Element { object, source: batch.payload, request: batch.request, place, reference: true };
-        if let Some(defect) = shape_defect(&element, batch, next == Next::TooDeep) {
-            return Ok(Some((place, defect)));
-        }
-        let named = object.text(batch.format.name, batch.payload).is_some_and(|name| !name.is_empty());
-        if named && let Err(defect) = (batch.format.convert)(&element) {
-            return Ok(Some((place, defect)));
-        }
-    }
-    Ok(None)
 }
 
 fn described(defect: &Defect) -> String {

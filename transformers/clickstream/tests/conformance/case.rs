@@ -49,25 +49,35 @@ pub struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// Runs records of the SDKs, once as one task and once as a task each.
+    /// Runs records of the SDKs in both modes, and as one task and a task each.
     pub fn run(self, folder: PathBuf, records: &[Vec<u8>]) -> Case {
-        self.run_of("sdk", folder, records)
+        let case = self.run_of("sdk", folder, records);
+        // What is better by default shows in none of the reference's own cases.
+        let default = self.outcome(("sdk", "default"), &case.folder, records, usize::MAX);
+        assert_eq!(case.outcome.tables, default.tables, "rows do not depend on the mode");
+        case
     }
 
-    /// Runs records of a source, once as one task and once as a task each.
+    /// Runs records of a source as the reference does, once as one task and once as a task each.
     pub fn run_of(self, source: &str, folder: PathBuf, records: &[Vec<u8>]) -> Case {
-        let config: ClickstreamConfig = serde_json::from_value(json!({
-            "project_id": self.project, "app_ids": self.apps, "time_shift": self.time_shift,
-            "freshness_hours": self.freshness_hours, "source": source,
-        }))
-        .unwrap();
-        let transformer: Arc<dyn Transformer> = Arc::new(Clickstream::new(config, self.rules(&folder)).unwrap());
-        let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-        let outcome = transform(&transformer, &run_at("test-job", self.now), &records, usize::MAX).unwrap();
-        assert_eq!(outcome.ledger.unbalanced(), Vec::<&str>::new());
-        let single = transform(&transformer, &run_at("test-job", self.now), &records, 1).unwrap();
+        let of = (source, "reference");
+        let outcome = self.outcome(of, &folder, records, usize::MAX);
+        let single = self.outcome(of, &folder, records, 1);
         assert_eq!(outcome.tables, single.tables, "rows do not depend on tasks");
         Case { folder, outcome }
+    }
+
+    fn outcome(self, (source, compat): (&str, &str), folder: &Path, records: &[Vec<u8>], task: usize) -> Outcome {
+        let config: ClickstreamConfig = serde_json::from_value(json!({
+            "project_id": self.project, "app_ids": self.apps, "time_shift": self.time_shift,
+            "freshness_hours": self.freshness_hours, "source": source, "compat": compat,
+        }))
+        .unwrap();
+        let transformer: Arc<dyn Transformer> = Arc::new(Clickstream::new(config, self.rules(folder)).unwrap());
+        let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+        let outcome = transform(&transformer, &run_at("test-job", self.now), &records, task).unwrap();
+        assert_eq!(outcome.ledger.unbalanced(), Vec::<&str>::new());
+        outcome
     }
 
     fn rules(self, folder: &Path) -> RuleSet {
@@ -121,6 +131,7 @@ pub fn run(input: &str, apps: &[&str], project: &str) -> Option<Case> {
 /// What came out.
 pub struct Case {
     pub folder: PathBuf,
+    /// With `compat: reference`, as the expected files are.
     pub outcome: Outcome,
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test")]
 
 mod case;
+mod cases;
 mod gtm;
 mod parser;
 mod runner;
@@ -20,9 +21,14 @@ use transformer_clickstream::traffic_source::RuleSet;
 const PROJECT: &str = "test_project_id_01";
 
 #[test]
-fn items() {
+fn event() {
     let Some(case) = run("S/original_data_with_items.json", &["uba-app"], PROJECT) else { return };
     case.expect(&case.rows("event_v2")[0], "S/event_v2/expected/transform_v3_event.json");
+}
+
+#[test]
+fn items() {
+    let Some(case) = run("S/original_data_with_items.json", &["uba-app"], PROJECT) else { return };
     assert_eq!(case.rows("item_v2").len(), 3);
     case.expect(case.row("item_v2", "item_id", "item_id034394ldmf3"), "S/event_v2/expected/transform_v3_item.json");
 }
@@ -52,6 +58,11 @@ fn traffic_source() {
     let Some(case) = run("S/original_data_with_traffic_source_v2.json", &["uba-app"], PROJECT) else { return };
     let event = case.row("event_v2", "event_id", "event_id_xxx1_web_session_start");
     case.expect(event, "S/event_v2/expected/transform_v3_traffic_source_event.json");
+}
+
+#[test]
+fn traffic_source_of_a_user() {
+    let Some(case) = run("S/original_data_with_traffic_source_v2.json", &["uba-app"], PROJECT) else { return };
     let user = case.row("user_v2", "user_pseudo_id", "unique_id_web_1");
     case.expect(user, "S/event_v2/expected/transform_v3_traffic_source_user.json");
 }
@@ -60,6 +71,11 @@ fn traffic_source() {
 fn longest_texts() {
     let Some(case) = run("S/original_data_nozip_item_max_len.json", &["maxLenTestItemUser"], PROJECT) else { return };
     case.expect(&case.rows("event_v2")[0], "S/event_v2/expected/transform_v3_event_max_len2.json");
+}
+
+#[test]
+fn longest_texts_of_an_item() {
+    let Some(case) = run("S/original_data_nozip_item_max_len.json", &["maxLenTestItemUser"], PROJECT) else { return };
     let expected =
         std::fs::read_to_string(case.folder.join("S/event_v2/expected/transform_v3_item_max_len.json")).unwrap();
     let id = serde_json::from_str::<Value>(&expected).unwrap()["item_id"].as_str().unwrap().to_owned();
@@ -129,20 +145,39 @@ fn request_of(event_row: &str) -> Vec<u8> {
     request.to_string().into_bytes()
 }
 
+/// Asserts how many events an input has.
+fn expect_events(input: &str, app: &str, events: usize) {
+    let Some(case) = run(input, &[app], PROJECT) else { return };
+    assert_eq!(case.rows("event_v2").len(), events, "{input}: {:#?}", case.outcome.rejects);
+    assert!(case.outcome.ledger.get("payload").unwrap().read > 0, "{input}");
+}
+
 #[test]
-fn counts_of_the_cleaner() {
-    for (input, app, events) in [
-        ("S/empty_latest_referrer.json", "shop", 88),
-        ("S/original_data_null.json", "uba-app", 0),
-        ("S/original_data_with_error.json", "uba-app", 0),
-        ("S/original_data_with_future_time.json", "test-clean-future", 1),
-        ("S/original_data_event_name_not_filtered.json", "app_id1", 3),
-    ] {
-        let Some(case) = run(input, &[app], PROJECT) else { return };
-        assert_eq!(case.rows("event_v2").len(), events, "{input}: {:#?}", case.outcome.rejects);
-        let records = case.outcome.ledger.get("payload").unwrap().read;
-        assert!(records > 0, "{input}");
-    }
+fn empty_latest_referrer() {
+    expect_events("S/empty_latest_referrer.json", "shop", 88);
+}
+
+/// The reference makes one corrupt record of it; here it is one dead letter.
+#[test]
+fn null_data() {
+    expect_events("S/original_data_null.json", "uba-app", 0);
+    let Some(case) = run("S/original_data_null.json", &["uba-app"], PROJECT) else { return };
+    assert_eq!(case.outcome.rejects.len() as u64, case.outcome.ledger.get("payload").unwrap().read);
+}
+
+#[test]
+fn bad_base64() {
+    expect_events("S/original_data_with_error.json", "uba-app", 0);
+}
+
+#[test]
+fn future_time() {
+    expect_events("S/original_data_with_future_time.json", "test-clean-future", 1);
+}
+
+#[test]
+fn event_name_not_filtered() {
+    expect_events("S/original_data_event_name_not_filtered.json", "app_id1", 3);
 }
 
 #[test]

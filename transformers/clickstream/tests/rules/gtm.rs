@@ -285,7 +285,7 @@ fn traffic_sources_need_rules() {
         &row,
         &json!({"traffic_source_source": "Google", "traffic_source_channel_group": "Organic Search",
             "page_view_hostname": "a.example", "page_view_page_url_path": "/p",
-            "page_view_page_url_query_parameters": {"x": "1", "utm_source": "null"}}),
+            "page_view_page_url_query_parameters": {"x": "1", "utm_source": ""}}),
     );
     let line = |app: &str| request(&json!({"appId": app, "data": json!([gtm(&over)]).to_string()}));
     for (app, options) in

@@ -204,7 +204,10 @@ fn only_some_events_make_a_session() {
     assert_eq!(empty.tables["session"].len(), 1, "an empty id is one");
     let row = session(&[of("_page_view", 0, json!({"attributes": {"_session_id": "s"}}))]);
     let info: Vec<_> = row["process_info"].as_object().unwrap().iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(info, ["event_name", "process_job_id", "process_time"]);
+    assert_eq!(
+        info,
+        ["event_name", "rid", "ingest_time", "input_file_name", "source_ip", "process_job_id", "process_time"]
+    );
 }
 
 #[test]

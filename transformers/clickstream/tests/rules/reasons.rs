@@ -119,7 +119,6 @@ fn elements_that_are_no_events() {
         (json!({"screen_width": 1.0}), "validate", "wrong_type"),
         (json!({"attributes": "text"}), "parse", "wrong_type"),
         (json!({"event_type": {}}), "parse", "wrong_type"),
-        (json!({"user": {"_user_age": {"value": "old"}}}), "parse", "bad_user_property"),
         (json!({"items": [1]}), "parse", "bad_item"),
         (json!({"items": [{"id": "i", "name": {}}]}), "parse", "bad_item"),
         (json!({"timestamp": -70_000_000_000_000_i64, "event_type": "_first_open"}), "parse", "timestamp_out_of_range"),
@@ -127,6 +126,57 @@ fn elements_that_are_no_events() {
         let outcome = run(json!({}), &[event(over.clone())]);
         assert_eq!(dead(&outcome), (step, reason), "{over}");
         assert!(outcome.tables.values().all(Vec::is_empty), "{over}");
+    }
+}
+
+#[test]
+fn what_only_the_reference_gives_up() {
+    for (over, reason) in [
+        (json!({"user": {"_user_age": {"value": "old"}}}), "bad_user_property"),
+        (json!({"attributes": {"_page_url": "https://h/?utm_source="}}), "empty_parameter"),
+        (json!({"attributes": {"_page_referrer": "https://h/?fbclid="}}), "empty_parameter"),
+        (json!({"attributes": {"_page_referrer": "https://"}}), "referrer_without_host"),
+        (json!({"app_id": "plain", "attributes": {"_utm_source": "s"}}), "no_rules"),
+    ] {
+        let outcome = run(json!({"compat": "reference"}), &[event(over.clone())]);
+        assert_eq!(dead(&outcome), ("parse", reason), "{over}");
+        assert!(outcome.tables.values().all(Vec::is_empty), "{over}");
+        let outcome = run(json!({}), &[event(over.clone())]);
+        assert_eq!(outcome.tables["event_v2"].len(), 1, "{over}");
+    }
+    for over in [
+        json!({"attributes": {"_utm_source": "s", "_page_url": "https://h/?utm_source="}}),
+        json!({"app_id": "plain", "attributes": {"_page_url": "https://h/?utm_source="}}),
+        json!({"app_id": "plain", "attributes": {"_utm_source": ""}}),
+        json!({"attributes": {"_utm_source": "s", "_page_referrer": "https://h/?gclid="}}),
+    ] {
+        let outcome = run(json!({"compat": "reference"}), &[event(over.clone())]);
+        assert_eq!(outcome.tables["event_v2"].len(), 1, "{over}");
+    }
+}
+
+#[test]
+fn what_the_reference_loses_is_counted() {
+    let reference = |over: Value| run_lines(json!({"compat": "reference"}), &[&request(&over)]);
+    let one = event(json!({})).to_string();
+    for data in [json!(one), json!(zipped(&one)), json!(zipped(&format!("[{one}"))), json!("[1,]"), json!("a\\b")] {
+        assert_eq!(filtered(&reference(json!({"data": data})), "payload"), [("vanishes_in_reference", 1)], "{data}");
+    }
+    for (data, reason) in [("not base64", "payload_not_base64"), ("", "payload_not_gzip")] {
+        assert_eq!(dead(&reference(json!({"data": data}))), ("payload", reason));
+    }
+    // Only what the checks and filters before would have kept is lost for want of an app.
+    let data = json!([event(json!({})), event(json!({"event_id": null})), event(json!({"app_id": "other"}))]);
+    let outcome = reference(json!({"data": data, "appId": null}));
+    assert_eq!(dead(&outcome), ("validate", "missing_field"));
+    let filtered = &outcome.ledger.get("filter").unwrap().filtered;
+    assert_eq!((filtered["vanishes_in_reference"], filtered["other_app"]), (1, 1));
+    for data in [format!("[{one}] ]"), zipped(&format!("[{one}] text"))] {
+        assert_eq!(
+            reference(json!({"data": data})).tables["event_v2"].len(),
+            1,
+            "what follows the array is passed over"
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use transformer_clickstream::COMPONENT;
 
 fn build(options: Value) -> Result<(), String> {
-    let context = BuildContext { folder: ".".into() };
+    let context = BuildContext::new(".");
     (COMPONENT.build)(options, &context)
         .map(|_| ())
         .map_err(|error| format!("{error}, {:?}", std::error::Error::source(&error)))

@@ -1,5 +1,6 @@
-//! The reference's behaviour, which no option asks for yet, and what is better by default.
+//! The reference's behaviour, and what is better by default.
 
+use crate::Compat;
 use crate::traffic_source::RuleSet;
 use crate::{Clickstream, ClickstreamConfig};
 use etl_sdk::Transformer;
@@ -12,7 +13,7 @@ const NOW: i64 = 1_700_000_000_000;
 fn run(source: &str, reference: bool, data: &Value) -> Outcome {
     let options = json!({"project_id": "p", "app_ids": ["a"], "source": source});
     let mut config: ClickstreamConfig = serde_json::from_value(options).unwrap();
-    config.compat_reference = reference;
+    config.compat = if reference { Compat::Reference } else { Compat::Default };
     let transformer: Arc<dyn Transformer> = Arc::new(Clickstream::new(config, RuleSet::default()).unwrap());
     let line = json!({"appId": "a", "ingest_time": NOW, "rid": "r", "data": data}).to_string();
     let outcome = transform(&transformer, &run_at("job", NOW), &[line.as_bytes()], 1).unwrap();
