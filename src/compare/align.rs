@@ -1,7 +1,7 @@
 //! Brings the columns of both sides together: which are compared, as what, and which are on one side alone.
 
 use super::column::{Kind, SideColumn};
-use super::json::Ignored;
+use super::json::LeftOut;
 use super::report::{ColumnName, Comparison, TypeDifference};
 use super::source::Source;
 use super::{CompareRequest, Side};
@@ -52,11 +52,9 @@ pub(super) struct Aligned {
     pub(super) physical: Physical,
     /// Whether an instant of physical type `Int` counts nanoseconds.
     pub(super) nanos: bool,
-    pub(super) ignored: Ignored,
+    pub(super) left_out: LeftOut,
     /// The type that JSON texts are read like: that of the side which has one.
     pub(super) like: Option<DataType>,
-    /// Whether JSON texts of a text column are taken as they are, nulls included.
-    pub(super) keep_nulls: bool,
     /// The side whose JSON lines never name it: there it is null.
     pub(super) absent: Option<Side>,
 }
@@ -105,7 +103,7 @@ pub(super) fn align(request: &CompareRequest, left: &Source, right: &Source, rep
                 continue;
             }
             let (one, other) = (required(left, right, name, option)?, required(right, left, name, option)?);
-            let column = aligned(one, other, ignored.remove(name).unwrap_or_default(), report);
+            let column = aligned(&one, &other, ignored.remove(name).unwrap_or_default(), report);
             let sorts = matches!(column.physical, Physical::Int | Physical::Double)
                 || matches!(column.meaning, Meaning::Text | Meaning::Instant | Meaning::Date);
             if option == "--latest" && !sorts {
@@ -122,7 +120,7 @@ pub(super) fn align(request: &CompareRequest, left: &Source, right: &Source, rep
     let latest = columns.len() - key;
     let front: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     for column in left.columns.values() {
-        if front.contains(&column.name) || ignored.get(&column.name).is_some_and(Ignored::is_empty) {
+        if front.contains(&column.name) || ignored.get(&column.name).is_some_and(is_whole) {
             continue;
         }
         match right.column(&column.name) {
@@ -134,7 +132,7 @@ pub(super) fn align(request: &CompareRequest, left: &Source, right: &Source, rep
     }
     for column in right.columns.values() {
         let is_known = left.columns.contains_key(&column.name) || front.contains(&column.name);
-        if is_known || ignored.get(&column.name).is_some_and(Ignored::is_empty) {
+        if is_known || ignored.get(&column.name).is_some_and(is_whole) {
             continue;
         }
         match left.column(&column.name) {
@@ -148,6 +146,11 @@ pub(super) fn align(request: &CompareRequest, left: &Source, right: &Source, rep
     Ok(Plan { columns, key, latest })
 }
 
+/// Whether a column is ignored as a whole.
+fn is_whole(ignored: &LeftOut) -> bool {
+    !ignored.has_members()
+}
+
 fn name_of(column: &SideColumn) -> ColumnName {
     ColumnName { column: column.name.clone(), type_name: column.type_name.clone() }
 }
@@ -158,19 +161,19 @@ fn ignored(
     left: &Source,
     right: &Source,
     report: &mut Comparison,
-) -> BTreeMap<String, Ignored> {
-    let mut all: BTreeMap<String, Ignored> = BTreeMap::new();
+) -> BTreeMap<String, LeftOut> {
+    let mut all: BTreeMap<String, LeftOut> = BTreeMap::new();
     let is_column = |name: &str| left.columns.contains_key(name) || right.columns.contains_key(name);
     for path in &request.ignore {
         report.ignored.push(path.clone());
         if is_column(path) {
-            all.insert(path.clone(), Ignored::default());
+            all.insert(path.clone(), LeftOut::default());
             continue;
         }
         let splits = path.match_indices('.').map(|(place, _)| path.split_at(place));
         match splits.into_iter().find(|(column, _)| is_column(column)) {
             // A column that is ignored as a whole stays so.
-            Some((column, _)) if all.get(column).is_some_and(Ignored::is_empty) => {}
+            Some((column, _)) if all.get(column).is_some_and(is_whole) => {}
             Some((column, member)) => all.entry(column.to_owned()).or_default().add(&member[1..]),
             None => report.notes.push(format!("no side has the column `{path}` that is to be ignored")),
         }
@@ -178,13 +181,14 @@ fn ignored(
     all
 }
 
-fn required<'a>(source: &'a Source, other: &'a Source, name: &str, option: &str) -> Result<&'a SideColumn> {
+fn required(source: &Source, other: &Source, name: &str, option: &str) -> Result<SideColumn> {
     if let Some(column) = source.columns.get(name) {
-        return Ok(column);
+        return Ok(column.clone());
     }
     // Without a row there is nothing that could have a column.
     if source.has_no_rows_of_json()
-        && let Some(column) = other.columns.get(name)
+        && (other.columns.contains_key(name) || other.has_no_rows_of_json())
+        && let Some(column) = source.column(name)
     {
         return Ok(column);
     }
@@ -202,8 +206,9 @@ fn required<'a>(source: &'a Source, other: &'a Source, name: &str, option: &str)
         .hint(hint))
 }
 
-fn aligned(left: &SideColumn, right: &SideColumn, ignored: Ignored, report: &mut Comparison) -> Aligned {
-    let (meaning, physical) = if ignored.is_empty() { meaning(left, right) } else { (Meaning::Json, Physical::Text) };
+fn aligned(left: &SideColumn, right: &SideColumn, mut left_out: LeftOut, report: &mut Comparison) -> Aligned {
+    let (meaning, physical) =
+        if left_out.has_members() { (Meaning::Json, Physical::Text) } else { meaning(left, right) };
     if !is_natural(left, right) {
         report.types.push(TypeDifference {
             column: left.name.clone(),
@@ -212,16 +217,15 @@ fn aligned(left: &SideColumn, right: &SideColumn, ignored: Ignored, report: &mut
             compared_as: compared_as(meaning),
         });
     }
+    left_out.nulls = left.json.is_some() || right.json.is_some();
     let nested = |column: &SideColumn| column.data_type.clone().filter(|like| Kind::of(like) == Kind::Nested);
-    let is_text = |column: &SideColumn| column.kind == Kind::Text && column.json.is_none();
     Aligned {
         name: left.name.clone(),
         meaning,
         physical,
         nanos: left.kind == Kind::Instant { nanos: true },
-        ignored,
+        left_out,
         like: nested(left).or_else(|| nested(right)),
-        keep_nulls: is_text(left) && is_text(right),
         absent: if left.json.is_some() && left.kind == Kind::Null {
             Some(Side::Left)
         } else if right.json.is_some() && right.kind == Kind::Null {

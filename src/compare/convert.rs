@@ -83,7 +83,7 @@ fn push_text(values: &mut StringBuilder, text: &str) -> Result<()> {
 
 fn token_text(column: &Aligned, token: Token, line: &str) -> String {
     let raw = token.raw(line);
-    let nested = |raw: &str| json::of_text(raw, column.like.as_ref(), &column.ignored, true);
+    let nested = |raw: &str| json::of_text(raw, column.like.as_ref(), &column.left_out);
     match token.kind {
         JsonKind::Text | JsonKind::EscapedText => {
             let mut scratch = String::new();
@@ -101,7 +101,7 @@ pub(super) fn text_of(column: &Aligned, text: &str) -> String {
         Meaning::Number => value::number(text),
         Meaning::Instant => value::instant(text).map(value::instant_text),
         Meaning::Date => value::date(text),
-        Meaning::Json => json::of_text(text, column.like.as_ref(), &column.ignored, !column.keep_nulls).ok(),
+        Meaning::Json => json::of_text(text, column.like.as_ref(), &column.left_out).ok(),
         Meaning::Int | Meaning::Double | Meaning::Text => None,
     };
     formed.unwrap_or_else(|| text.to_owned())
@@ -185,7 +185,7 @@ fn texts(column: &Aligned, array: &ArrayRef) -> Result<ArrayRef> {
         match kind {
             Kind::Nested => {
                 text.clear();
-                json::of_row(array, row, &column.ignored, &mut text)?;
+                json::of_row(array, row, &column.left_out, &mut text)?;
                 push_text(&mut values, &text)?;
             }
             Kind::Text => push_text(&mut values, &text_of(column, &json::scalar_text(array, row)?))?,

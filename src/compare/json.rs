@@ -14,58 +14,52 @@ use etl_sdk::{Error, Result};
 /// Deepest nesting of a value.
 pub(super) const DEPTH: u32 = 200;
 
-/// Paths of members that are left out, relative to a value.
+/// What is left out of nested values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ignored(Vec<String>);
+pub(super) struct LeftOut {
+    /// Paths of members, relative to a value.
+    paths: Vec<String>,
+    /// Whether entries of maps go whose value is null, as members of structs always do. JSON lines do not have them.
+    pub(super) nulls: bool,
+}
 
-impl Ignored {
+impl LeftOut {
     /// Adds `member.of.it`.
     pub(super) fn add(&mut self, path: &str) {
-        self.0.push(path.to_owned());
+        self.paths.push(path.to_owned());
     }
 
-    /// Whether nothing is left out.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether there are members that are left out.
+    pub(super) fn has_members(&self) -> bool {
+        !self.paths.is_empty()
     }
 
     fn has(&self, member: &str) -> bool {
-        self.0.iter().any(|path| path == member)
+        self.paths.iter().any(|path| path == member)
     }
 
     /// What is left out below a member.
     fn below(&self, member: &str) -> Self {
         let rest = |path: &String| Some(path.strip_prefix(member)?.strip_prefix('.')?.to_owned());
-        Self(self.0.iter().filter_map(rest).collect())
+        Self { paths: self.paths.iter().filter_map(rest).collect(), nulls: self.nulls }
     }
 }
 
-/// The one form of a JSON text. `like` is the type of the other side, when it has one: what is null in a struct is
-/// absent, doubles and instants are taken as such. Without it, `null` members are absent if `drop_nulls`.
+/// The one form of a JSON text. `like` is the type of the other side, when it has one: what is null in a struct is left
+/// out, doubles and instants are taken as such.
 ///
 /// Fails with the place for what is no JSON, or is nested deeper than [`DEPTH`].
-pub(super) fn of_text(
-    text: &str,
-    like: Option<&DataType>,
-    ignored: &Ignored,
-    drop_nulls: bool,
-) -> Result<String, Fault> {
+pub(super) fn of_text(text: &str, like: Option<&DataType>, left_out: &LeftOut) -> Result<String, Fault> {
     let mut reader = Reader::new(text, DEPTH);
     let mut out = String::with_capacity(text.len());
-    read(&mut reader, like, ignored, drop_nulls, &mut out)?;
+    read(&mut reader, like, left_out, &mut out)?;
     reader.end()?;
     Ok(out)
 }
 
-fn read(
-    reader: &mut Reader<'_>,
-    like: Option<&DataType>,
-    ignored: &Ignored,
-    drop_nulls: bool,
-    out: &mut String,
-) -> Result<(), Fault> {
+fn read(reader: &mut Reader<'_>, like: Option<&DataType>, left_out: &LeftOut, out: &mut String) -> Result<(), Fault> {
     match reader.peek() {
-        Some(b'{') => read_object(reader, like, ignored, drop_nulls, out),
+        Some(b'{') => read_object(reader, like, left_out, out),
         Some(b'[') => {
             let like = like.and_then(element_type);
             reader.enter()?;
@@ -75,7 +69,7 @@ fn read(
                 if !out.ends_with('[') {
                     out.push(',');
                 }
-                read(reader, like, ignored, drop_nulls, out)?;
+                read(reader, like, left_out, out)?;
             }
             out.push(']');
             Ok(())
@@ -91,24 +85,19 @@ fn read(
 fn read_object(
     reader: &mut Reader<'_>,
     like: Option<&DataType>,
-    ignored: &Ignored,
-    drop_nulls: bool,
+    left_out: &LeftOut,
     out: &mut String,
 ) -> Result<(), Fault> {
     reader.enter()?;
     let mut members = Vec::new();
     let (mut first, mut scratch) = (true, String::new());
-    let drops = match like {
-        Some(DataType::Struct(_)) => true,
-        Some(DataType::Map(..)) => false,
-        _ => drop_nulls,
-    };
+    let drops = left_out.nulls || matches!(like, Some(DataType::Struct(_)));
     while let Some(key) = reader.next_key(&mut first)? {
         let key = key.decode(reader.text(), &mut scratch).to_owned();
-        let below = ignored.below(&key);
+        let below = left_out.below(&key);
         let mut value = String::new();
-        read(reader, like.and_then(|like| member_type(like, &key)), &below, drop_nulls, &mut value)?;
-        if !(ignored.has(&key) || (drops && value == "null")) {
+        read(reader, like.and_then(|like| member_type(like, &key)), &below, &mut value)?;
+        if !(left_out.has(&key) || (drops && value == "null")) {
             members.push((key, value));
         }
     }
@@ -186,17 +175,17 @@ fn quoted(text: &str, out: &mut String) {
 /// Appends the one form of a row of an array, nested or not.
 ///
 /// Fails for a type that has no text.
-pub(super) fn of_row(array: &dyn Array, row: usize, ignored: &Ignored, out: &mut String) -> Result<()> {
+pub(super) fn of_row(array: &dyn Array, row: usize, left_out: &LeftOut, out: &mut String) -> Result<()> {
     if array.is_null(row) {
         out.push_str("null");
         return Ok(());
     }
     match array.data_type() {
-        DataType::Struct(fields) => return struct_row(array, fields, row, ignored, out),
-        DataType::Map(..) => return map_row(array, row, ignored, out),
-        DataType::List(_) => return list_row::<i32>(array, row, ignored, out),
-        DataType::LargeList(_) => return list_row::<i64>(array, row, ignored, out),
-        DataType::FixedSizeList(..) => return elements(&array.as_fixed_size_list().value(row), ignored, out),
+        DataType::Struct(fields) => return struct_row(array, fields, row, left_out, out),
+        DataType::Map(..) => return map_row(array, row, left_out, out),
+        DataType::List(_) => return list_row::<i32>(array, row, left_out, out),
+        DataType::LargeList(_) => return list_row::<i64>(array, row, left_out, out),
+        DataType::FixedSizeList(..) => return elements(&array.as_fixed_size_list().value(row), left_out, out),
         DataType::Boolean => out.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
         other if other.is_integer() => out.push_str(&plain(array, row)?),
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
@@ -213,47 +202,47 @@ pub(super) fn of_row(array: &dyn Array, row: usize, ignored: &Ignored, out: &mut
     Ok(())
 }
 
-fn struct_row(array: &dyn Array, fields: &Fields, row: usize, ignored: &Ignored, out: &mut String) -> Result<()> {
+fn struct_row(array: &dyn Array, fields: &Fields, row: usize, left_out: &LeftOut, out: &mut String) -> Result<()> {
     let mut members = Vec::with_capacity(fields.len());
     for (field, column) in fields.iter().zip(array.as_struct().columns()) {
-        if column.is_null(row) || ignored.has(field.name()) {
+        if column.is_null(row) || left_out.has(field.name()) {
             continue;
         }
         let mut value = String::new();
-        of_row(column, row, &ignored.below(field.name()), &mut value)?;
+        of_row(column, row, &left_out.below(field.name()), &mut value)?;
         members.push((field.name().clone(), value));
     }
     object(members, out);
     Ok(())
 }
 
-fn map_row(array: &dyn Array, row: usize, ignored: &Ignored, out: &mut String) -> Result<()> {
+fn map_row(array: &dyn Array, row: usize, left_out: &LeftOut, out: &mut String) -> Result<()> {
     let map = array.as_map();
     let mut members = Vec::new();
     for entry in map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize {
         let key = scalar_text(map.keys(), entry)?;
-        if ignored.has(&key) {
+        if left_out.has(&key) || (left_out.nulls && map.values().is_null(entry)) {
             continue;
         }
         let mut value = String::new();
-        of_row(map.values(), entry, &ignored.below(&key), &mut value)?;
+        of_row(map.values(), entry, &left_out.below(&key), &mut value)?;
         members.push((key, value));
     }
     object(members, out);
     Ok(())
 }
 
-fn list_row<O: OffsetSizeTrait>(array: &dyn Array, row: usize, ignored: &Ignored, out: &mut String) -> Result<()> {
-    elements(&array.as_list::<O>().value(row), ignored, out)
+fn list_row<O: OffsetSizeTrait>(array: &dyn Array, row: usize, left_out: &LeftOut, out: &mut String) -> Result<()> {
+    elements(&array.as_list::<O>().value(row), left_out, out)
 }
 
-fn elements(array: &dyn Array, ignored: &Ignored, out: &mut String) -> Result<()> {
+fn elements(array: &dyn Array, left_out: &LeftOut, out: &mut String) -> Result<()> {
     out.push('[');
     for row in 0..array.len() {
         if row > 0 {
             out.push(',');
         }
-        of_row(array, row, ignored, out)?;
+        of_row(array, row, left_out, out)?;
     }
     out.push(']');
     Ok(())
@@ -277,7 +266,7 @@ pub(super) fn scalar_text(array: &dyn Array, row: usize) -> Result<String> {
         }
         DataType::Struct(_) | DataType::Map(..) | DataType::List(_) | DataType::LargeList(_) => {
             let mut text = String::new();
-            of_row(array, row, &Ignored::default(), &mut text)?;
+            of_row(array, row, &LeftOut::default(), &mut text)?;
             text
         }
         _ => plain(array, row)?,
@@ -325,7 +314,7 @@ mod tests {
     use std::sync::Arc;
 
     fn form(text: &str) -> String {
-        of_text(text, None, &Ignored::default(), true).unwrap()
+        of_text(text, None, &LeftOut { nulls: true, ..LeftOut::default() }).unwrap()
     }
 
     #[test]
@@ -333,19 +322,19 @@ mod tests {
         assert_eq!(form(r#"{"b": [1.0, "x"], "a": {"d": null, "c": true}}"#), r#"{"a":{"c":true},"b":[1,"x"]}"#);
         assert_eq!(form("[ ]"), "[]");
         assert_eq!(form(r#""ä\u00e4\n""#), r#""ää\n""#);
-        let kept = of_text(r#"{"a":null}"#, None, &Ignored::default(), false).unwrap();
+        let kept = of_text(r#"{"a":null}"#, None, &LeftOut::default()).unwrap();
         assert_eq!(kept, r#"{"a":null}"#);
-        assert!(of_text("{", None, &Ignored::default(), true).is_err());
-        assert!(of_text(&"[".repeat(100_000), None, &Ignored::default(), true).is_err());
+        assert!(of_text("{", None, &LeftOut::default()).is_err());
+        assert!(of_text(&"[".repeat(100_000), None, &LeftOut::default()).is_err());
     }
 
     #[test]
     fn members_are_ignored_by_path_also_in_lists() {
-        let mut ignored = Ignored::default();
-        ignored.add("a.b");
-        ignored.add("c");
-        ignored.add("with.dot");
-        let form = of_text(r#"{"a":[{"b":1,"x":2},{"b":3}],"c":1,"b":1,"with.dot":5}"#, None, &ignored, true).unwrap();
+        let mut left_out = LeftOut::default();
+        left_out.add("a.b");
+        left_out.add("c");
+        left_out.add("with.dot");
+        let form = of_text(r#"{"a":[{"b":1,"x":2},{"b":3}],"c":1,"b":1,"with.dot":5}"#, None, &left_out).unwrap();
         assert_eq!(form, r#"{"a":[{"x":2},{}],"b":1}"#);
     }
 
@@ -360,10 +349,15 @@ mod tests {
         builder.append(true).unwrap();
         let map = builder.finish();
         let mut text = String::new();
-        of_row(&map, 0, &Ignored::default(), &mut text).unwrap();
+        of_row(&map, 0, &LeftOut::default(), &mut text).unwrap();
         assert_eq!(text, r#"{"a":null,"b":1}"#);
         let read = r#"{"a": null, "b": 1.00}"#;
-        assert_eq!(of_text(read, Some(map.data_type()), &Ignored::default(), true).unwrap(), text);
+        assert_eq!(of_text(read, Some(map.data_type()), &LeftOut::default()).unwrap(), text);
+        let left_out = LeftOut { nulls: true, ..LeftOut::default() };
+        let mut text = String::new();
+        of_row(&map, 0, &left_out, &mut text).unwrap();
+        assert_eq!(text, r#"{"b":1}"#);
+        assert_eq!(of_text(read, Some(map.data_type()), &left_out).unwrap(), text);
     }
 
     #[test]
@@ -375,7 +369,7 @@ mod tests {
         let texts: Vec<String> = (0..2)
             .map(|row| {
                 let mut text = String::new();
-                of_row(&rows, row, &Ignored::default(), &mut text).unwrap();
+                of_row(&rows, row, &LeftOut::default(), &mut text).unwrap();
                 text
             })
             .collect();
