@@ -89,8 +89,8 @@ impl Comparison {
     fn matched(&self) -> String {
         let same = self.matched.rows - self.matched.different;
         format!(
-            "\nmatched  {} rows: {} equal, {} different in {} of {} columns, in {}\n",
-            count(self.matched.rows),
+            "\nmatched  {}: {} equal, {} different in {} of {} columns, in {}\n",
+            rows_text(self.matched.rows),
             count(same),
             count(self.matched.different),
             count(self.columns.len() as u64),
@@ -115,7 +115,7 @@ fn one_side(name: &str, side: &SideReport) -> String {
     let mut out = String::new();
     if side.only.rows > 0 {
         let keys = keys(&side.only.examples);
-        let _ = writeln!(out, "only {name}  {} rows, such as {keys}", count(side.only.rows));
+        let _ = writeln!(out, "only {name}  {}, such as {keys}", rows_text(side.only.rows));
     }
     if side.duplicates.keys > 0 {
         let _ = writeln!(
@@ -130,6 +130,11 @@ fn one_side(name: &str, side: &SideReport) -> String {
         let _ = writeln!(out, "columns only {name}  {}", names(&side.only_columns));
     }
     out
+}
+
+/// `1 row`, `2,000 rows`
+fn rows_text(rows: u64) -> String {
+    format!("{} {}", count(rows), if rows == 1 { "row" } else { "rows" })
 }
 
 fn names(columns: &[ColumnName]) -> String {
