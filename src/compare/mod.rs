@@ -31,7 +31,7 @@ pub use report::{
 use crate::engine::{RowCollector, Sorter};
 use crate::job::{ByteSize, LimitsConfig};
 use crate::report::Progress;
-use crate::stop::Stop;
+use crate::stop::{Stop, StopReason};
 use crate::storage::{S3Config, Storage};
 use align::Plan;
 use cells::{Cells, Tolerance};
@@ -157,6 +157,8 @@ fn runtime() -> Result<Runtime> {
 }
 
 fn run(request: &CompareRequest, runtime: &Handle, progress: &Progress, stop: &Stop) -> Result<Comparison> {
+    // A side that fails ends the other one.
+    let stop = &stop.child();
     let limits =
         LimitsConfig { memory: request.memory, spill_folder: request.spill_folder.clone(), ..LimitsConfig::default() };
     let sorter = Sorter::new(&limits, runtime.clone())?.with_stop(stop).split(2);
@@ -165,7 +167,7 @@ fn run(request: &CompareRequest, runtime: &Handle, progress: &Progress, stop: &S
         let storage = Storage::open(url, &request.s3, Path::new("."))?;
         Source::open(side, storage, runtime, stop, progress)
     };
-    let (left, right) = both(|| open(Side::Left, &request.left), || open(Side::Right, &request.right))?;
+    let (left, right) = both(stop, || open(Side::Left, &request.left), || open(Side::Right, &request.right))?;
     let mut report = Comparison {
         schema_version: SCHEMA_VERSION,
         key: request.key.clone(),
@@ -178,7 +180,7 @@ fn run(request: &CompareRequest, runtime: &Handle, progress: &Progress, stop: &S
     progress.set_total((left.files.len() + right.files.len()) as u64, left.bytes() + right.bytes());
     progress.set_phase("read");
     let collect = |source: &Source| source.collect(&plan, &sorter, runtime, stop, progress);
-    let (left_rows, right_rows) = both(|| collect(&left), || collect(&right))?;
+    let (left_rows, right_rows) = both(stop, || collect(&left), || collect(&right))?;
 
     progress.set_phase("compare");
     describe(&mut report.left, &left, left_rows.rows());
@@ -195,13 +197,26 @@ fn run(request: &CompareRequest, runtime: &Handle, progress: &Progress, stop: &S
     Ok(report)
 }
 
-/// Does two things side by side.
-fn both<T: Send>(left: impl FnOnce() -> Result<T> + Send, right: impl FnOnce() -> Result<T> + Send) -> Result<(T, T)> {
+/// Does two things side by side; the first failure ends both and is the one that is told.
+fn both<T: Send>(
+    stop: &Stop,
+    left: impl FnOnce() -> Result<T> + Send,
+    right: impl FnOnce() -> Result<T> + Send,
+) -> Result<(T, T)> {
+    let told = |result: Result<T>| {
+        result.inspect_err(|_| {
+            stop.set(StopReason::WorkerFailed);
+        })
+    };
     std::thread::scope(|scope| {
-        let other = scope.spawn(right);
-        let one = left();
+        let other = scope.spawn(|| told(right()));
+        let one = told(left());
         let other = other.join().unwrap_or_else(|_| Err(Error::internal("a reading thread panicked")));
-        Ok((one?, other?))
+        match (one, other) {
+            (Ok(one), Ok(other)) => Ok((one, other)),
+            (Err(one), Err(other)) if one.kind() == ErrorKind::Stopped => Err(other),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        }
     })
 }
 
