@@ -8,6 +8,7 @@ pub mod backfill;
 pub mod cli;
 pub mod commands;
 pub mod commit;
+pub mod compare;
 pub mod dead_letter;
 pub mod engine;
 pub mod job;

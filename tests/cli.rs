@@ -57,6 +57,7 @@ fn help_shows_examples_and_exit_codes() {
       runs          Show the runs of a job, the newest first, or the whole report of one
       sql           Ask the tables of a job in SQL: its runs, their ledgers, files and dead letters, and
                     what they wrote
+      compare       Compare two outputs by key, column by column, and explain how they differ
       dead-letters  Look at dead letters, replay or drop them
       check         Check a job file and all that it names, offline
       recover       Publish what killed runs have committed, as every command that writes does first
@@ -258,8 +259,8 @@ fn run_help_names_each_option() {
 #[test]
 fn every_subcommand_has_an_example() {
     for command in [
-        "run", "plan", "backfill", "status", "retry", "state", "runs", "sql", "recover", "gc", "check", "list",
-        "explain", "schema",
+        "run", "plan", "backfill", "status", "retry", "state", "runs", "sql", "compare", "recover", "gc", "check",
+        "list", "explain", "schema",
     ] {
         let text = call(&[command, "--help"], JOB);
         assert!(text.starts_with("exit code 0\n"), "{text}");

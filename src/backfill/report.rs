@@ -268,7 +268,7 @@ impl BatchReport {
             Outcome::Done => "done",
             Outcome::Partly => "partly",
             Outcome::Stopped(ErrorKind::Stopped) => "stopped",
-            Outcome::Stopped(_) => "failed",
+            Outcome::Stopped(_) | Outcome::Different => "failed",
         };
         report
     }

@@ -1,5 +1,6 @@
 //! The arguments, for clap. Their comments are the help.
 
+use super::compare::{self, CompareArgs};
 use super::dead_letters::{self, DeadLettersArgs};
 use super::explain::{self, ExplainArgs};
 use super::printer::{Color, Output, Printer, ProgressStyle};
@@ -138,6 +139,9 @@ pub(super) enum Command {
     /// Ask the tables of a job in SQL: its runs, their ledgers, files and dead letters, and what they wrote.
     #[command(after_help = [SQL_EXAMPLES, EXIT_CODES].concat())]
     Sql(SqlArgs),
+    /// Compare two outputs by key, column by column, and explain how they differ.
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(CompareArgs),
     /// Look at dead letters, replay or drop them.
     #[command(after_help = dead_letters::EXAMPLES)]
     DeadLetters(DeadLettersArgs),
@@ -365,6 +369,7 @@ impl Command {
         let screen = match self {
             Self::Run(run) => run.options.screen,
             Self::Plan(plan) => plan.screen,
+            Self::Compare(compare) => compare.screen,
             Self::DeadLetters(letters) => letters.command.screen(),
             Self::Backfill(backfill) => backfill.screen,
             Self::Retry(retry) => retry.screen,

@@ -20,10 +20,12 @@ pub fn code_of(kind: ErrorKind) -> u8 {
     }
 }
 
-/// The exit code of a command that came to its end: 0, 5 when it is partly done, or that of the error in its report.
+/// The exit code of a command that came to its end: 0, 1 when what was compared differs, 5 when it is partly done, or that
+/// of the error in its report.
 pub fn code_of_outcome(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Done => 0,
+        Outcome::Different => 1,
         Outcome::Partly => 5,
         Outcome::Stopped(kind) => code_of(kind),
     }
@@ -49,6 +51,7 @@ mod tests {
             assert_eq!(code_of(kind), code, "{kind:?}");
             assert_eq!(code_of_outcome(Outcome::Stopped(kind)), code, "{kind:?}");
         }
-        assert_eq!((code_of_outcome(Outcome::Done), code_of_outcome(Outcome::Partly)), (0, 5));
+        let codes = [Outcome::Done, Outcome::Different, Outcome::Partly].map(code_of_outcome);
+        assert_eq!(codes, [0, 1, 5]);
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: arguments in, a plain request to `commands`, an exit code out.
 
 mod args;
+mod compare;
 mod dead_letters;
 mod exit;
 mod explain;
@@ -59,6 +60,7 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
         Command::State(state) => commands::state::run(&state.into_request(), printer),
         Command::Runs(runs) => commands::runs::run(&runs.into_request(), printer),
         Command::Sql(sql) => commands::sql::run(&sql.into_request(), &builtin(), printer),
+        Command::Compare(compare) => commands::compare::run(&compare.into_request()?, printer),
         Command::DeadLetters(letters) => match letters.command {
             DeadLettersCommand::List(list) => commands::dead_letters::list(&list.into_request(), printer),
             DeadLettersCommand::Show(show) => commands::dead_letters::show(&show.into_request(), printer),

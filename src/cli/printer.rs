@@ -158,7 +158,7 @@ impl Printer {
         let tone = match outcome {
             Outcome::Done => Tone::Good,
             Outcome::Partly | Outcome::Stopped(ErrorKind::Stopped | ErrorKind::Held) => Tone::Notice,
-            Outcome::Stopped(_) => Tone::Bad,
+            Outcome::Different | Outcome::Stopped(_) => Tone::Bad,
         };
         self.result(&format!("{}\n", self.painted(text, tone)))
     }

@@ -2,6 +2,7 @@
 
 pub mod backfill;
 pub mod check;
+pub mod compare;
 pub mod dead_letters;
 pub mod explain;
 pub mod explain_traffic;
@@ -34,6 +35,8 @@ pub use window_requests::{BackfillRequest, RetryRequest, StateAction, StateForma
 pub enum Outcome {
     /// All was done; there may have been nothing to do.
     Done,
+    /// Two outputs were compared, and they differ.
+    Different,
     /// Something is done and something is not; the report says what.
     Partly,
     /// Stopped by an error of this kind, which the printed report already has.

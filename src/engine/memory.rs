@@ -126,6 +126,11 @@ fn used_memory(root: &Path) -> Option<u64> {
     Some((kib("RssAnon")? + kib("RssShmem").unwrap_or(0)) << 10)
 }
 
+/// What the container of the process may take, if anything bounds it.
+pub fn container() -> Option<u64> {
+    container_limit(Path::new("/"))
+}
+
 /// The least memory limit of the cgroups that the process is in, of version 2 or 1.
 fn container_limit(root: &Path) -> Option<u64> {
     let own = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();

@@ -122,7 +122,7 @@ impl ClickstreamWorker {
         let has_app = app_id.is_some();
         if !has_app && !compat.is_reference() {
             return Err(("missing_app_id", "the line has no `appId`".to_owned()));
-        };
+        }
         let Some(ingest_time) = request.ingest_time else {
             return Err(("missing_ingest_time", "the line has no `ingest_time` in whole milliseconds".to_owned()));
         };

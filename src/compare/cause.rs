@@ -1,0 +1,325 @@
+//! Guesses why two values differ.
+
+use super::{json, value};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Why two values may differ. A guess: it says what the values look like, not what happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// One is a prefix of the other.
+    Truncation,
+    /// Instants that are whole quarters of an hour apart, 14 hours at most; dates that are one day apart.
+    TimeZone,
+    /// One instant is the other without its fraction, or with less of it.
+    SubSecond,
+    /// The same instant, written in another way.
+    TimeFormat,
+    /// Null on one side; an empty text, object or array on the other.
+    NullVsEmpty,
+    /// Null on one side and a value on the other.
+    Missing,
+    /// The same number, written in another way: `1.0` and `1`.
+    NumberFormat,
+    /// Numbers that differ by less than a millionth.
+    Rounding,
+    /// The same JSON: only the order of keys, white space or forms of numbers differ.
+    KeyOrder,
+    /// Upper and lower case.
+    Case,
+    /// White space.
+    WhiteSpace,
+    /// One is the other with `%20` or `+` in place of characters.
+    UrlEncoding,
+    /// None of these.
+    Unknown,
+}
+
+const SECOND: i128 = 1_000_000_000;
+const QUARTER: i128 = 900 * SECOND;
+const DAY: i128 = 86_400 * SECOND;
+
+/// Furthest zone from UTC.
+const FURTHEST: i128 = 14 * 3_600 * SECOND;
+
+/// Relative difference that rounding may make.
+const ROUNDED: f64 = 1e-6;
+
+/// Integers between these are taken for milliseconds since 1970: from 1973 to 2286.
+const MILLISECONDS: std::ops::Range<i64> = 100_000_000_000..10_000_000_000_000;
+
+impl Cause {
+    /// For a person.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Truncation => "truncation",
+            Self::TimeZone => "time zone",
+            Self::SubSecond => "sub-second truncation",
+            Self::TimeFormat => "time format",
+            Self::NullVsEmpty => "null vs empty",
+            Self::Missing => "null on one side",
+            Self::NumberFormat => "number format",
+            Self::Rounding => "rounding",
+            Self::KeyOrder => "key order",
+            Self::Case => "case",
+            Self::WhiteSpace => "white space",
+            Self::UrlEncoding => "url encoding",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Of values of which one may be null; `None` when both are there.
+    pub(super) fn of_nulls(left: Option<&str>, right: Option<&str>) -> Option<Self> {
+        match (left, right) {
+            (Some(_), Some(_)) => None,
+            (None, None) => Some(Self::Unknown),
+            (Some(value), None) | (None, Some(value)) => Some(match value.trim() {
+                "" | "{}" | "[]" | "null" => Self::NullVsEmpty,
+                _ => Self::Missing,
+            }),
+        }
+    }
+
+    /// Of instants, in nanoseconds since 1970.
+    pub(super) fn of_instants(left: i128, right: i128) -> Self {
+        let apart = (left - right).abs();
+        if apart == 0 {
+            return Self::TimeFormat;
+        }
+        let cut = |unit: i128| apart < unit && (left % unit == 0 || right % unit == 0);
+        if [SECOND, SECOND / 1_000, SECOND / 1_000_000].into_iter().any(cut) {
+            return Self::SubSecond;
+        }
+        if apart % QUARTER == 0 && apart <= FURTHEST { Self::TimeZone } else { Self::Unknown }
+    }
+
+    /// Of dates, in days since 1970.
+    pub(super) fn of_dates(left: i64, right: i64) -> Self {
+        if left.abs_diff(right) == 1 { Self::TimeZone } else { Self::Unknown }
+    }
+
+    /// Of integers, which may be milliseconds since 1970.
+    pub(super) fn of_integers(left: i64, right: i64) -> Self {
+        if MILLISECONDS.contains(&left) && MILLISECONDS.contains(&right) {
+            return Self::of_instants(i128::from(left) * 1_000_000, i128::from(right) * 1_000_000);
+        }
+        Self::Unknown
+    }
+
+    /// Of doubles.
+    pub(super) fn of_doubles(left: f64, right: f64) -> Self {
+        if value::is_near(left, right, ROUNDED) { Self::Rounding } else { Self::Unknown }
+    }
+
+    /// Of two texts that differ.
+    pub(super) fn of_texts(left: &str, right: &str) -> Self {
+        if left.is_empty() || right.is_empty() {
+            let other = if left.is_empty() { right } else { left };
+            return if other.trim().is_empty() { Self::WhiteSpace } else { Self::Unknown };
+        }
+        if left.split_whitespace().eq(right.split_whitespace()) {
+            return Self::WhiteSpace;
+        }
+        if let (Some(one), Some(other)) = (value::number(left), value::number(right)) {
+            return match (one.parse(), other.parse()) {
+                _ if one == other => Self::NumberFormat,
+                (Ok(one), Ok(other)) => Self::of_doubles(one, other),
+                _ => Self::Unknown,
+            };
+        }
+        if let (Some(one), Some(other)) = (value::instant(left), value::instant(right)) {
+            let are_dates = left.len() == 10 && right.len() == 10;
+            return match (are_dates, Self::of_instants(one, other)) {
+                (true, _) if (one - other).abs() == DAY => Self::TimeZone,
+                (true, _) => Self::Unknown,
+                (false, cause) => cause,
+            };
+        }
+        if is_json(left) && is_json(right) && same_json(left, right) {
+            return Self::KeyOrder;
+        }
+        if left.to_lowercase() == right.to_lowercase() {
+            return Self::Case;
+        }
+        if is_url_encoding(left, right) {
+            return Self::UrlEncoding;
+        }
+        if left.starts_with(right) || right.starts_with(left) { Self::Truncation } else { Self::Unknown }
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    text.starts_with(['{', '['])
+}
+
+fn same_json(left: &str, right: &str) -> bool {
+    let form = |text| json::of_text(text, None, &json::LeftOut::default());
+    matches!((form(left), form(right)), (Ok(one), Ok(other)) if one == other)
+}
+
+fn is_url_encoding(left: &str, right: &str) -> bool {
+    if ![left, right].iter().any(|text| text.contains(['%', '+'])) {
+        return false;
+    }
+    let (one, other) = (url_decoded(left), url_decoded(right));
+    one == other || one == right.as_bytes() || other == left.as_bytes()
+}
+
+fn url_decoded(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let digit = |place: usize| bytes.get(place).and_then(|byte| char::from(*byte).to_digit(16));
+    let (mut out, mut place) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(&byte) = bytes.get(place) {
+        match (byte, digit(place + 1), digit(place + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                place += 3;
+            }
+            (b'+', _, _) => {
+                out.push(b' ');
+                place += 1;
+            }
+            _ => {
+                out.push(byte);
+                place += 1;
+            }
+        }
+    }
+    out
+}
+
+/// A member of a nested value that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    /// Names on the way to it, as `--ignore` takes them below the column; empty for the value itself.
+    pub(super) path: String,
+    pub(super) cause: Cause,
+}
+
+/// The members in which two nested values differ, both in the form of [`json::of_text`]. Numbers within `tolerance` do
+/// not. `None` when one of them is no JSON.
+pub(super) fn members(left: &str, right: &str, tolerance: f64) -> Option<Vec<Member>> {
+    let (left, right): (Value, Value) = (serde_json::from_str(left).ok()?, serde_json::from_str(right).ok()?);
+    let mut found = Vec::new();
+    differences(Some(&left), Some(&right), tolerance, &mut String::new(), &mut found);
+    Some(found)
+}
+
+fn differences(
+    left: Option<&Value>,
+    right: Option<&Value>,
+    tolerance: f64,
+    path: &mut String,
+    found: &mut Vec<Member>,
+) {
+    match (left, right) {
+        (Some(Value::Object(one)), Some(Value::Object(other))) => {
+            let only_right = other.keys().filter(|name| !one.contains_key(*name));
+            for name in one.keys().chain(only_right) {
+                let length = path.len();
+                if length > 0 {
+                    path.push('.');
+                }
+                path.push_str(name);
+                differences(one.get(name), other.get(name), tolerance, path, found);
+                path.truncate(length);
+            }
+        }
+        (Some(Value::Array(one)), Some(Value::Array(other))) => {
+            for place in 0..one.len().max(other.len()) {
+                differences(one.get(place), other.get(place), tolerance, path, found);
+            }
+        }
+        (Some(Value::Number(one)), Some(Value::Number(other))) if tolerance > 0.0 && near(one, other, tolerance) => {}
+        (one, other) if one == other => {}
+        (one, other) => {
+            let (one, other) = (one.and_then(text_of), other.and_then(text_of));
+            let cause = Cause::of_nulls(one.as_deref(), other.as_deref()).unwrap_or_else(|| {
+                Cause::of_texts(one.as_deref().unwrap_or_default(), other.as_deref().unwrap_or_default())
+            });
+            found.push(Member { path: path.clone(), cause });
+        }
+    }
+}
+
+fn near(left: &serde_json::Number, right: &serde_json::Number, tolerance: f64) -> bool {
+    matches!((left.as_f64(), right.as_f64()), (Some(one), Some(other)) if value::is_near(one, other, tolerance))
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_tell_their_cause() {
+        for (left, right, cause) in [
+            ("a long title", "a long ti", Cause::Truncation),
+            ("ab", "ac", Cause::Unknown),
+            ("", "x", Cause::Unknown),
+            ("1.0", "1", Cause::NumberFormat),
+            ("1e3", "1000.0", Cause::NumberFormat),
+            ("0.1", "0.10000001", Cause::Rounding),
+            ("10", "100", Cause::Unknown),
+            ("Google", "google", Cause::Case),
+            ("a b", " a  b ", Cause::WhiteSpace),
+            ("", "  ", Cause::WhiteSpace),
+            ("a b/ä", "a%20b%2F%C3%A4", Cause::UrlEncoding),
+            ("a b", "a+b", Cause::UrlEncoding),
+            ("100%", "100 %25", Cause::Unknown),
+            (r#"{"a":1,"b":2}"#, r#"{"b": 2, "a": 1.0}"#, Cause::KeyOrder),
+            (r#"{"a":1}"#, r#"{"a":2}"#, Cause::Unknown),
+            ("2026-11-20T05:00:00Z", "2026-11-20 05:00:00", Cause::TimeFormat),
+            ("2026-11-20T05:00:00Z", "2026-11-20T13:00:00Z", Cause::TimeZone),
+            ("2026-11-20T05:00:00.250Z", "2026-11-20T05:00:00Z", Cause::SubSecond),
+            ("2026-11-20", "2026-11-21", Cause::TimeZone),
+            ("2026-11-20", "2026-11-22", Cause::Unknown),
+        ] {
+            assert_eq!(Cause::of_texts(left, right), cause, "{left} {right}");
+            assert_eq!(Cause::of_texts(right, left), cause, "{right} {left}");
+        }
+    }
+
+    #[test]
+    fn nulls_tell_their_cause() {
+        assert_eq!(Cause::of_nulls(None, Some("")), Some(Cause::NullVsEmpty));
+        assert_eq!(Cause::of_nulls(Some("{}"), None), Some(Cause::NullVsEmpty));
+        assert_eq!(Cause::of_nulls(Some("0"), None), Some(Cause::Missing));
+        assert_eq!(Cause::of_nulls(Some("a"), Some("b")), None);
+    }
+
+    #[test]
+    fn instants_and_numbers_tell_their_cause() {
+        let hour = 3_600 * SECOND;
+        assert_eq!(Cause::of_instants(0, 8 * hour), Cause::TimeZone);
+        assert_eq!(Cause::of_instants(SECOND, 5 * hour + 2_700 * SECOND + SECOND), Cause::TimeZone);
+        assert_eq!(Cause::of_instants(0, 15 * hour), Cause::Unknown);
+        assert_eq!(Cause::of_instants(0, hour + 1), Cause::Unknown);
+        assert_eq!(Cause::of_instants(7 * SECOND, 7 * SECOND + 999_999_999), Cause::SubSecond);
+        assert_eq!(Cause::of_instants(1_234_000_000, 1_234_567_000), Cause::SubSecond);
+        assert_eq!(Cause::of_integers(1_795_150_000_000, 1_795_150_000_000 + 3_600_000), Cause::TimeZone);
+        assert_eq!(Cause::of_integers(1_795_150_000_000, 1_795_150_000_250), Cause::SubSecond);
+        assert_eq!(Cause::of_integers(1, 900_001), Cause::Unknown);
+        assert_eq!(Cause::of_dates(5, 4), Cause::TimeZone);
+        assert_eq!(Cause::of_doubles(0.1 + 0.2, 0.3), Cause::Rounding);
+    }
+
+    #[test]
+    fn nested_values_tell_their_members() {
+        let (left, right) =
+            (r#"{"a":{"b":1,"c":"X"},"l":[{"p":1.5},{"p":2}]}"#, r#"{"a":{"b":1,"c":"x"},"l":[{"p":1.5}]}"#);
+        let found = members(left, right, 0.0).unwrap();
+        let paths: Vec<(&str, Cause)> = found.iter().map(|member| (member.path.as_str(), member.cause)).collect();
+        assert_eq!(paths, [("a.c", Cause::Case), ("l", Cause::Missing)]);
+        assert_eq!(members(r#"{"a":1.0001}"#, r#"{"a":1}"#, 0.01).unwrap(), []);
+        assert_eq!(members("x", "y", 0.0), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! What a side knows of its columns: a kind that decides how values are compared, and a name of the type for people.
+
+use arrow::datatypes::{DataType, TimeUnit};
+use etl_sdk::json::Kind as JsonKind;
+
+/// What kind of values a column has. Types of one kind are compared without a loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// No value at all.
+    Null,
+    /// True or false.
+    Bool,
+    /// Integers of at most 64 bits with a sign.
+    Int,
+    /// Decimals, and integers that need more.
+    Number,
+    /// Floats.
+    Double,
+    /// Instants, to the microsecond or to the nanosecond.
+    Instant {
+        /// Whether there may be something behind the microsecond.
+        nanos: bool,
+    },
+    /// Calendar dates.
+    Date,
+    /// Texts.
+    Text,
+    /// Bytes.
+    Bytes,
+    /// Structs, maps and lists.
+    Nested,
+    /// What is only compared as the text it is written as.
+    Other,
+}
+
+/// A column of one side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SideColumn {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    /// The type in the catalog's words; of JSON lines, what was found in them.
+    pub(super) type_name: String,
+    /// The Arrow type of a Parquet column.
+    pub(super) data_type: Option<DataType>,
+    /// The kinds of JSON values, of a column of JSON lines.
+    pub(super) json: Option<JsonKinds>,
+}
+
+impl Kind {
+    /// The kind of an Arrow type.
+    pub(super) fn of(data_type: &DataType) -> Self {
+        use DataType as T;
+        match data_type {
+            T::Null => Self::Null,
+            T::Boolean => Self::Bool,
+            T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 => Self::Int,
+            T::UInt64 | T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..) => Self::Number,
+            T::Float16 | T::Float32 | T::Float64 => Self::Double,
+            T::Timestamp(unit, _) => Self::Instant { nanos: *unit == TimeUnit::Nanosecond },
+            T::Date32 | T::Date64 => Self::Date,
+            T::Utf8 | T::LargeUtf8 | T::Utf8View => Self::Text,
+            T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_) => Self::Bytes,
+            T::Dictionary(_, value) => Self::of(value),
+            T::RunEndEncoded(_, values) => Self::of(values.data_type()),
+            T::Struct(_) | T::Map(..) | T::List(_) | T::LargeList(_) | T::FixedSizeList(..) => Self::Nested,
+            _ => Self::Other,
+        }
+    }
+
+    /// The kind of a column of two kinds.
+    pub(super) fn with(self, other: Self) -> Self {
+        match (self, other) {
+            (one, two) if one == two => one,
+            (Self::Null, other) | (other, Self::Null) => other,
+            (Self::Instant { .. }, Self::Instant { .. }) => Self::Instant { nanos: true },
+            (Self::Int | Self::Number | Self::Double, Self::Int | Self::Number | Self::Double) => Self::Number,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// The name of an Arrow type in the words of catalogs: `bigint`, `timestamp(us, UTC)`, `map<string,bigint>`.
+pub(super) fn type_name(data_type: &DataType) -> String {
+    use DataType as T;
+    match data_type {
+        T::Int8 => "tinyint".to_owned(),
+        T::Int16 => "smallint".to_owned(),
+        T::Int32 => "int".to_owned(),
+        T::Int64 => "bigint".to_owned(),
+        T::Float32 => "float".to_owned(),
+        T::Float64 => "double".to_owned(),
+        T::Utf8 | T::LargeUtf8 | T::Utf8View => "string".to_owned(),
+        T::Binary | T::LargeBinary | T::BinaryView => "binary".to_owned(),
+        T::Date32 | T::Date64 => "date".to_owned(),
+        T::Timestamp(unit, zone) => {
+            let unit = match unit {
+                TimeUnit::Second => "s",
+                TimeUnit::Millisecond => "ms",
+                TimeUnit::Microsecond => "us",
+                TimeUnit::Nanosecond => "ns",
+            };
+            match zone {
+                Some(zone) => format!("timestamp({unit}, {zone})"),
+                None => format!("timestamp({unit})"),
+            }
+        }
+        T::Decimal32(precision, scale)
+        | T::Decimal64(precision, scale)
+        | T::Decimal128(precision, scale)
+        | T::Decimal256(precision, scale) => format!("decimal({precision},{scale})"),
+        T::Dictionary(_, value) => type_name(value),
+        T::RunEndEncoded(_, values) => type_name(values.data_type()),
+        T::List(element) | T::LargeList(element) | T::FixedSizeList(element, _) => {
+            format!("array<{}>", type_name(element.data_type()))
+        }
+        T::Map(entries, _) => match entries.data_type() {
+            T::Struct(members) if members.len() == 2 => {
+                format!("map<{},{}>", type_name(members[0].data_type()), type_name(members[1].data_type()))
+            }
+            _ => "map".to_owned(),
+        },
+        T::Struct(members) => {
+            let member =
+                |member: &arrow::datatypes::FieldRef| format!("{}:{}", member.name(), type_name(member.data_type()));
+            format!("struct<{}>", members.iter().map(member).collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+/// The kinds of JSON values that a column of JSON lines has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct JsonKinds(u8);
+
+impl JsonKinds {
+    const TEXT: u8 = 1;
+    const INTEGER: u8 = 2;
+    const NUMBER: u8 = 4;
+    const BOOLEAN: u8 = 8;
+    const OBJECT: u8 = 16;
+    const ARRAY: u8 = 32;
+    const NAMES: [(u8, &'static str); 6] = [
+        (Self::TEXT, "text"),
+        (Self::INTEGER, "integer"),
+        (Self::NUMBER, "number"),
+        (Self::BOOLEAN, "boolean"),
+        (Self::OBJECT, "object"),
+        (Self::ARRAY, "array"),
+    ];
+
+    /// Adds a value; `raw` is a number's text.
+    pub(super) fn add(&mut self, kind: JsonKind, raw: &str) {
+        self.0 |= match kind {
+            JsonKind::Missing | JsonKind::Null => 0,
+            JsonKind::True | JsonKind::False => Self::BOOLEAN,
+            JsonKind::Number if raw.parse::<i64>().is_ok() => Self::INTEGER,
+            JsonKind::Number => Self::NUMBER,
+            JsonKind::Text | JsonKind::EscapedText => Self::TEXT,
+            JsonKind::Array => Self::ARRAY,
+            JsonKind::Object => Self::OBJECT,
+        };
+    }
+
+    fn only(self, kinds: u8) -> bool {
+        self.0 & !kinds == 0
+    }
+
+    /// The kind of the column.
+    pub(super) fn kind(self) -> Kind {
+        match self.0 {
+            0 => Kind::Null,
+            Self::TEXT => Kind::Text,
+            Self::INTEGER => Kind::Int,
+            Self::BOOLEAN => Kind::Bool,
+            _ if self.only(Self::INTEGER | Self::NUMBER) => Kind::Double,
+            _ if self.only(Self::OBJECT | Self::ARRAY) => Kind::Nested,
+            _ => Kind::Text,
+        }
+    }
+
+    /// `JSON text`, `JSON integer or number`.
+    pub(super) fn name(self) -> String {
+        let names: Vec<&str> =
+            Self::NAMES.iter().filter(|(kind, _)| self.0 & kind != 0).map(|(_, name)| *name).collect();
+        if names.is_empty() { "JSON null".to_owned() } else { format!("JSON {}", names.join(" or ")) }
+    }
+
+    /// These and others.
+    pub(super) fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether these are what values of `kind` are written as: instants as texts, say.
+    pub(super) fn stand_for(self, kind: Kind) -> bool {
+        self.only(match kind {
+            Kind::Null => 0,
+            Kind::Bool => Self::BOOLEAN,
+            Kind::Int => Self::INTEGER,
+            Kind::Number | Kind::Double => Self::INTEGER | Self::NUMBER,
+            Kind::Instant { .. } | Kind::Date | Kind::Text | Kind::Bytes | Kind::Other => Self::TEXT,
+            Kind::Nested => Self::OBJECT | Self::ARRAY,
+        })
+    }
+}
