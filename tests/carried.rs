@@ -108,6 +108,9 @@ fn latest(scene: &Scene, table: &str, key: &[&str]) -> BTreeMap<String, Value> {
         row.as_object_mut().unwrap().remove("created_time");
         if let Some(info) = row["process_info"].as_object_mut() {
             info.retain(|name, _| !matches!(name.as_str(), "process_job_id" | "process_time"));
+            if let Some(file) = info.get_mut("input_file_name") {
+                *file = json!(file.as_str().unwrap().rsplit("/raw/").next());
+            }
         }
     }
     latest

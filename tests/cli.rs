@@ -536,6 +536,25 @@ fn a_component_is_explained() {
       truncate  true or false
           `false` keeps texts longer than their warehouse column takes. Default: `true`.
 
+      unique_events  section
+          Keeps the first of several events of an app with one `event_id`. Rows then pass through a
+          sort, which costs about as much as reading them. Default: every event is a row, as in the
+          reference. Example: `{look_back_hours: 24}`
+
+      unique_events.look_back_hours  whole number
+          Also in the windows up to so many hours before and after the run's. Default: `0`, in the run's
+          window alone.
+
+      user_days  whole number
+          Days for which users are carried from run to run: the first visit, the first source and the
+          latest properties of a user that was not met for so long are forgotten. `0` makes users of one
+          run's events alone. Default: `180`.
+
+      session_days  whole number
+          Days for which sessions are carried from run to run, so that one that spans runs has one
+          source. `0` makes sessions of one run's events alone. Default: `7`, and `0` with `compat:
+          reference`.
+
       payload_bytes  whole number
           Most bytes of one request's decompressed payload; a larger one is a dead letter. Default:
           `67108864` (64 MiB).

@@ -83,7 +83,8 @@ fn json_lines_can_be_asked_as_parquet_can() {
     run_quickstart(&parquet, &[]).done();
     run_quickstart(&lines, &["--set=sink.format=json"]).done();
     for sql in [
-        "SELECT * FROM session ORDER BY session_id, user_pseudo_id, partition_app",
+        // JSON lines leave out entries of maps that are null.
+        "SELECT * EXCLUDE (process_info) FROM session ORDER BY session_id, user_pseudo_id, partition_app",
         "SELECT event_id, event_timestamp, partition_app, partition_day FROM event_v2 ORDER BY 1, 2, 3, 4",
     ] {
         let from_lines = quickstart(&lines, "sql", &[sql, "--output", "json", "--set=sink.format=json"]);
