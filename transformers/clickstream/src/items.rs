@@ -25,6 +25,12 @@ const TEXT_KEYS: [&str; 12] = [
 ];
 const ID: usize = TEXT_KEYS.len() - 1;
 
+/// Most items of an event: all are read before one becomes a row.
+const MOST_ITEMS: usize = 50_000;
+
+/// Buffers for items that are kept from one event to the next.
+const ITEMS_HELD: usize = 1_024;
+
 /// One item's tokens.
 #[derive(Debug, Default)]
 struct Item {
@@ -66,7 +72,11 @@ impl ItemRows {
         let mut first = true;
         let broken = |message| Defect { reason: "bad_item", key: "items".to_owned(), message };
         reader.enter().map_err(|fault| broken(fault.reason))?;
+        self.items.truncate(ITEMS_HELD);
         while reader.next_element(&mut first).map_err(|fault| broken(fault.reason))? {
+            if self.used == MOST_ITEMS {
+                return Err(broken("more than 50,000 items"));
+            }
             if reader.peek() != Some(b'{') {
                 return Err(broken("an item that is no object"));
             }

@@ -20,7 +20,7 @@ use crate::traffic::TrafficResolver;
 use crate::traffic_source::Refusal;
 use crate::users::{Observed, Users};
 use crate::{Clickstream, Compat, values};
-use etl_sdk::json::{Kind, Reader, Token, unescape};
+use etl_sdk::json::{Fault, Kind, Reader, Token, unescape};
 use etl_sdk::{CacheStats, Output, RawRecord, Result, Run, TransformerWorker};
 use hashbrown::HashSet;
 use std::borrow::Cow;
@@ -28,6 +28,12 @@ use std::sync::Arc;
 
 /// Rows of a batch: enough to amortise work per batch, few enough for a batch of 106 columns to stay near the caches.
 const BATCH_ROWS: usize = 4_096;
+
+/// Most elements of a payload. All are read before any becomes a row, and each takes about two kilobytes until then.
+const MOST_EVENTS: usize = 50_000;
+
+/// Buffers for events that are kept from one payload to the next.
+const EVENTS_HELD: usize = 1_024;
 
 /// Bits of an event's or item's sequence below those of its object's place in the run.
 const SEQUENCE_BITS: u32 = 39;
@@ -140,10 +146,7 @@ impl ClickstreamWorker {
             let reason = if compat.is_reference() && vanishes(bad.reason, data) { VANISHES } else { bad.reason };
             (reason, bad.message)
         })?;
-        let events = parse_events(payload, self.depth, compat, &mut self.events).map_err(|fault| {
-            let reason = if compat.is_reference() { VANISHES } else { "payload_not_json" };
-            (reason, format!("the payload is not a JSON array: {fault}"))
-        })?;
+        let events = parse_events(payload, self.depth, compat, &mut self.events)?;
         let uri = values::line_text(request.uri, line);
         let in_uri = |name| uri.as_deref().and_then(|uri| number_parameter(uri, name, compat));
         let request = Request {
@@ -180,11 +183,20 @@ fn parse_events(
     depth: u32,
     compat: Compat,
     events: &mut Vec<ParsedEvent>,
-) -> Result<usize, etl_sdk::json::Fault> {
+) -> Result<usize, (&'static str, String)> {
+    let broken = |fault: Fault| {
+        let reason = if compat.is_reference() { VANISHES } else { "payload_not_json" };
+        (reason, format!("the payload is not a JSON array: {fault}"))
+    };
+    // What a payload with many events needed is not held for ever.
+    events.truncate(EVENTS_HELD);
     let mut reader = Reader::new(payload, depth);
-    reader.enter()?;
+    reader.enter().map_err(broken)?;
     let (mut first, mut used) = (true, 0);
-    while reader.next_element(&mut first)? {
+    while reader.next_element(&mut first).map_err(broken)? {
+        if used == MOST_EVENTS {
+            return Err(("too_many_events", format!("the payload has more than {MOST_EVENTS} elements")));
+        }
         if events.len() == used {
             events.push(ParsedEvent::default());
         }
@@ -192,12 +204,12 @@ fn parse_events(
         if let Err(fault) = events[used].parse(&mut reader) {
             // An element that is JSON all the same is too deep; the others need not be lost with it.
             reader = start;
-            events[used].pass_too_deep(&mut reader).map_err(|_| fault)?;
+            events[used].pass_too_deep(&mut reader).map_err(|_| broken(fault))?;
         }
         used += 1;
     }
     if !compat.is_reference() {
-        reader.end()?;
+        reader.end().map_err(broken)?;
     }
     Ok(used)
 }

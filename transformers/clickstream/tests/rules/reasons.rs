@@ -240,3 +240,13 @@ fn users_and_sessions_met_again() {
     assert_eq!(filtered(&outcome, "users"), [("same_user", 2)]);
     assert_eq!(filtered(&outcome, "sessions"), [("same_session", 2)]);
 }
+
+#[test]
+fn a_payload_or_event_with_too_many_parts_is_refused_whole() {
+    let many = format!("[{}1]", "1,".repeat(50_000));
+    let outcome = run_lines(json!({}), &[&request(&json!({"data": many}))]);
+    assert_eq!(dead(&outcome), ("payload", "too_many_events"));
+    let items = Value::from(vec![json!({}); 50_001]);
+    let outcome = run(json!({"payload_bytes": 1_000_000}), &[event(json!({"items": items}))]);
+    assert_eq!(dead(&outcome), ("parse", "bad_item"));
+}
