@@ -43,9 +43,6 @@ struct Exported {
 pub fn run(request: &StateRequest, printer: &Printer) -> Result<Outcome> {
     let now = instant(request.now.as_deref())?;
     let mut job = load(&request.job_file, &request.overrides, &process_environment)?;
-    if let StateAction::Rebuild { from, threads, dry_run } = &request.action {
-        return rebuild(&mut job, from, *threads, *dry_run, printer);
-    }
     let places = Places::open(&job)?;
     let (runtime, stop) = (runtime()?, Stop::default());
     let log = log_of(&job, &places, runtime.handle(), &stop);
@@ -83,7 +80,7 @@ pub fn run(request: &StateRequest, printer: &Printer) -> Result<Outcome> {
             };
             set(&job, &log, Some(at), format!("imported from {}", file.display()), now, printer)
         }
-        StateAction::Rebuild { .. } => Err(Error::internal("rebuild the state twice")),
+        StateAction::Rebuild { from, threads, dry_run } => rebuild(&mut job, from, *threads, *dry_run, printer),
     }
 }
 

@@ -10,7 +10,7 @@ use super::read::{Tasks, read_all};
 use super::run::RunPlan;
 use super::tasks::{Task, pack};
 use super::worker::Shared;
-use super::{balance, describe, fingerprint, inputs, replay};
+use super::{balance, carry, describe, fingerprint, inputs, replay};
 use crate::commit::{
     CommitDetail, DeadLetterFile, JobState, Late, PlanRecord, Replaced, ReplacedFile, TaskResult, Work,
 };
@@ -66,6 +66,7 @@ impl<'a> Attempt<'a> {
             compare_inputs(context, last, &listing.objects, report)?;
         }
         report.warnings.extend(replay::forgotten(context, &state, &plan.window, &covered)?);
+        report.warnings.extend(carry::unknown(context, &state, &plan.window));
         if listing.objects.is_empty() && !plan.allow_empty {
             refuse_to_empty(&state, plan, &covered)?;
         }

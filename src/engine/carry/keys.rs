@@ -1,0 +1,92 @@
+//! Tables that carry keys alone: a row whose key a window nearby has is left out.
+
+use super::{Carrying, Met, Own, key_of, wrong};
+use crate::commit::carried::{Piece, PieceWriter, each_key, key_hashes, part_bits, read_rows};
+use crate::engine::merge::merge_sorted;
+use crate::engine::pipeline::TablePlan;
+use crate::engine::{RowCollector, Sorter};
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
+use chrono::TimeDelta;
+use etl_sdk::{Merge, Result};
+use hashbrown::HashSet;
+use std::sync::Arc;
+
+/// How much longer keys are kept than windows look back, so that an older window can be run again.
+const FOR_RE_RUNS: TimeDelta = TimeDelta::days(7);
+
+impl Carrying {
+    /// See [`Carrying::merge`].
+    pub(super) fn merge_keys(
+        &self,
+        plan: &TablePlan,
+        merge: &Merge,
+        hours: u32,
+        collectors: Vec<RowCollector>,
+        sorter: &Sorter,
+        each: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<Met> {
+        let table = plan.table.schema.table.as_str();
+        let earlier = self.earlier.get(table).ok_or_else(|| wrong(table))?;
+        let schema = plan.table.schema.working_schema();
+        let key = key_of(&schema, merge)?;
+        let of_key: SchemaRef = Arc::new(schema.project(&key)?);
+        let all: Vec<usize> = (0..key.len()).collect();
+        let near = |piece: &&Piece| {
+            let hours = TimeDelta::hours(i64::from(hours));
+            piece.window.start < self.window.end + hours && piece.window.end + hours > self.window.start
+        };
+        let near: Vec<&Piece> = earlier.stay.iter().filter(near).collect();
+        let bits = part_bits(collectors.iter().map(RowCollector::rows).sum());
+        let mut writer = PieceWriter::new(&self.objects, &self.stem_of(table, ""), &of_key, bits);
+        let mut write = |batch: RecordBatch, hashes: &[u64]| {
+            if self.keep {
+                writer.write(&batch.project(&key)?, hashes)?;
+            }
+            each(batch)
+        };
+        let mut met = Met::default();
+        let mut own: Vec<Own> = (0..1_u64 << bits).map(|_| Own::new(sorter, &schema)).collect();
+        if collectors.iter().any(|collector| collector.rows() > 0) {
+            for batch in merge_sorted(sorter.sorted(collectors, &merge.key)?, merge, &schema) {
+                let batch = batch?;
+                let hashes = key_hashes(&batch, &key)?;
+                if near.is_empty() {
+                    write(batch, &hashes)?;
+                } else {
+                    Own::push_all(&mut own, &batch, &hashes, bits)?;
+                }
+            }
+        }
+        for (range, own) in own.into_iter().enumerate().filter(|(_, own)| own.rows.rows() > 0) {
+            let (wanted, mut known) = (Arc::new(own.keys), HashSet::new());
+            for part in near.iter().flat_map(|piece| &piece.parts) {
+                let range = (bits, range as u64);
+                read_rows(&self.objects, part, &of_key, range, Some(&wanted), &mut |batch, _| {
+                    each_key(&batch, &all, |key| {
+                        known.insert(key.to_vec());
+                    })
+                })?;
+            }
+            for batch in sorter.sorted(vec![own.rows], &merge.key)? {
+                let mut new = Vec::new();
+                let batch = batch?;
+                each_key(&batch, &key, |key| new.push(!known.contains(key)))?;
+                let rows = filter_record_batch(&batch, &BooleanArray::from(new))?;
+                met.known += (batch.num_rows() - rows.num_rows()) as u64;
+                let hashes = key_hashes(&rows, &key)?;
+                write(rows, &hashes)?;
+            }
+        }
+        if self.keep {
+            let piece = self.piece(writer.finish()?);
+            let old = TimeDelta::hours(i64::from(hours)) + FOR_RE_RUNS;
+            let mut pieces: Vec<Piece> = earlier.stay.clone();
+            pieces.retain(|piece| piece.window.end + old > self.window.start);
+            pieces.push(piece);
+            self.leave_as_they_are(table, pieces);
+        }
+        Ok(met)
+    }
+}

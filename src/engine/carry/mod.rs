@@ -1,0 +1,257 @@
+//! Merged tables of which something goes on from run to run: what a run takes over from earlier runs, and what it leaves to
+//! later ones.
+
+mod keys;
+mod rows;
+
+use super::context::JobContext;
+use super::merge::merge_sorted;
+use super::pipeline::TablePlan;
+use super::{RowCollector, Sorter, inputs};
+use crate::commit::carried::{
+    CarriedState, Kept, Part, Piece, PieceWriter, by_range, key_hashes, part_bits, stem, take_out,
+};
+use crate::commit::{JobState, Objects, token};
+use crate::window::Window;
+use arrow::array::RecordBatch;
+use arrow::compute::take_record_batch;
+use arrow::datatypes::SchemaRef;
+use etl_sdk::{Carry, Error, Keep, Merge, Result};
+use hashbrown::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What the merged tables of one run carry.
+pub struct Carrying {
+    objects: Objects,
+    /// Name of the run's files.
+    name: String,
+    /// The path that the run's objects begin with.
+    stem: String,
+    window: Window,
+    now_msec: i64,
+    /// The entry of the log that made what the run rests on; 0 for none.
+    version: u64,
+    earlier: BTreeMap<String, Earlier>,
+    /// What its rows are stamped with unless an earlier row of the key has as late a stamp, epoch microseconds.
+    stamp: i64,
+    /// `false` for a run that leaves nothing.
+    keep: bool,
+    left: Mutex<BTreeMap<String, Vec<Piece>>>,
+}
+
+/// What earlier runs left of one table.
+struct Earlier {
+    /// Rows that count.
+    stay: Vec<Piece>,
+    /// Rows of the runs that this one replaces.
+    replaced: Vec<Piece>,
+}
+
+/// Rows that a merge met beside those of its run's tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// Rows that earlier runs left, of the keys of this run.
+    pub taken: u64,
+    /// Keys of runs that this one replaces.
+    pub keys: u64,
+    /// Keys that no run says anything of any more.
+    pub silent: u64,
+    /// Rows whose key another window has.
+    pub known: u64,
+}
+
+/// How a table carries rows, if it does.
+pub fn carry_of(plan: &TablePlan) -> Option<(&Merge, &Carry)> {
+    match &plan.table.keep {
+        Keep::Merged(merge) if plan.sink.is_some() => merge.carry.as_ref().map(|carry| (merge, carry)),
+        _ => None,
+    }
+}
+
+/// What a person should know of who begins to carry rows when windows were run without.
+pub fn unknown(context: &JobContext<'_>, state: &JobState, window: &Window) -> Option<String> {
+    let carries = context.pipeline.tables.iter().any(|plan| matches!(carry_of(plan), Some((_, Carry::Rows { .. }))));
+    let earlier = state.windows.iter().filter(|(other, known)| *other != window && known.is_committed()).count();
+    (carries && state.carried.is_none() && earlier > 0).then(|| {
+        format!(
+            "{earlier} windows were run before rows went on from run to run: `etl-runner state rebuild JOB --from DATE` \
+             reads what they know of users and sessions"
+        )
+    })
+}
+
+/// Which run carries.
+#[derive(Clone, Copy)]
+pub struct CarryingRun<'a> {
+    /// Its window.
+    pub window: Window,
+    /// Committed windows that it replaces beside its own; `None` for one that adds to its window.
+    pub replaces: Option<&'a [Window]>,
+    /// Name of its files.
+    pub name: &'a str,
+    /// Its instant, epoch milliseconds.
+    pub now_msec: i64,
+    /// Whether it leaves something to later runs.
+    pub keep: bool,
+}
+
+impl Carrying {
+    /// What a run finds; `None` when no table carries anything.
+    pub fn open(context: &JobContext<'_>, state: &JobState, run: CarryingRun<'_>) -> Result<Option<Self>> {
+        let tables: Vec<&str> = context
+            .pipeline
+            .tables
+            .iter()
+            .filter(|plan| carry_of(plan).is_some())
+            .map(|plan| plan.table.schema.table.as_str())
+            .collect();
+        if tables.is_empty() {
+            return Ok(None);
+        }
+        let mut carrying = Self::empty(context, run);
+        let objects = context.objects();
+        let (version, mut pieces) = match &state.carried {
+            Some((version, kept)) => (*version, CarriedState::read(objects, kept)?.tables),
+            None => (0, BTreeMap::new()),
+        };
+        let replaced = run.replaces.map(|covered| inputs::replaced(state, &run.window, covered)).unwrap_or_default();
+        let replaced: BTreeSet<String> = replaced.iter().map(|(_, commit)| commit.name.clone()).collect();
+        for table in tables {
+            let pieces = pieces.remove(table).unwrap_or_default();
+            let (stay, replaced) = take_out(objects, pieces, &run.window, &replaced)?;
+            carrying.earlier.insert(table.to_owned(), Earlier { stay, replaced });
+        }
+        Ok(Some(Self { version, ..carrying }))
+    }
+
+    /// What a run finds where no run was before.
+    pub fn empty(context: &JobContext<'_>, run: CarryingRun<'_>) -> Self {
+        Self {
+            objects: context.objects().clone(),
+            name: run.name.to_owned(),
+            stem: stem(run.name, &token()),
+            window: run.window,
+            now_msec: run.now_msec,
+            version: 0,
+            earlier: BTreeMap::new(),
+            stamp: run.now_msec.saturating_mul(1_000),
+            keep: run.keep,
+            left: Mutex::default(),
+        }
+    }
+
+    /// The entry of the log that made what the run rests on; 0 for none.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Merges the partial rows of a table with what earlier runs left of their keys. `each` is given the rows to write.
+    pub fn merge(
+        &self,
+        plan: &TablePlan,
+        collectors: Vec<RowCollector>,
+        sorter: &Sorter,
+        each: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<Met> {
+        match carry_of(plan) {
+            Some((merge, Carry::Keys { hours })) => self.merge_keys(plan, merge, *hours, collectors, sorter, each),
+            _ => self.merge_rows(plan, collectors, sorter, each),
+        }
+    }
+
+    /// What a run's own rows are, without those of any other run.
+    pub fn contribute(&self, plan: &TablePlan, collectors: Vec<RowCollector>, sorter: &Sorter) -> Result<Piece> {
+        let table = plan.table.schema.table.as_str();
+        let (merge, carry) = carry_of(plan).ok_or_else(|| wrong(table))?;
+        let schema = plan.table.schema.working_schema();
+        let key = key_of(&schema, merge)?;
+        let (of_piece, of_rows): (SchemaRef, Vec<usize>) = match carry {
+            Carry::Rows { .. } => (Arc::clone(&schema), (0..schema.fields().len()).collect()),
+            Carry::Keys { .. } => (Arc::new(schema.project(&key)?), key.clone()),
+        };
+        let bits = part_bits(collectors.iter().map(RowCollector::rows).sum());
+        let mut writer = PieceWriter::new(&self.objects, &self.stem_of(table, ""), &of_piece, bits);
+        if collectors.iter().any(|collector| collector.rows() > 0) {
+            for batch in merge_sorted(sorter.sorted(collectors, &merge.key)?, merge, &schema) {
+                let batch = batch?;
+                writer.write(&batch.project(&of_rows)?, &key_hashes(&batch, &key)?)?;
+            }
+        }
+        Ok(self.piece(writer.finish()?))
+    }
+
+    /// Leaves these pieces of a table. Gives their rows.
+    pub fn keep(&self, plan: &TablePlan, pieces: Vec<Piece>, sorter: &Sorter) -> Result<u64> {
+        let rows = pieces.iter().map(|piece| piece.rows).sum();
+        match carry_of(plan) {
+            Some((_, Carry::Rows { .. })) => self.leave(&self.rules(plan)?, pieces, sorter)?,
+            _ => self.leave_as_they_are(&plan.table.schema.table, pieces),
+        }
+        Ok(rows)
+    }
+
+    fn leave_as_they_are(&self, table: &str, pieces: Vec<Piece>) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), pieces);
+    }
+
+    fn piece(&self, (rows, parts): (u64, Vec<Part>)) -> Piece {
+        let (run, stamp) = (Some(self.name.clone()), self.stamp);
+        Piece { run, level: 0, window: self.window, stamp, rows, parts, made_of: None }
+    }
+
+    /// Writes the list of what all tables leave; `None` for a run that leaves nothing.
+    pub fn finish(&self) -> Result<Option<Kept>> {
+        if !self.keep {
+            return Ok(None);
+        }
+        let tables = self.left.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let state = CarriedState { tables, ..CarriedState::default() };
+        state.keep(&self.objects, &self.stem).map(Some)
+    }
+
+    /// Removes what the run wrote. Only for a run that nobody counts on; what stays for lack of an answer, `gc` removes.
+    pub fn give_up(&self) {
+        let (folder, _) = self.stem.rsplit_once('/').unwrap_or_default();
+        for object in self.objects.list(folder, None).unwrap_or_default() {
+            if object.path.starts_with(&self.stem) {
+                let _ = self.objects.delete(&object.path);
+            }
+        }
+    }
+
+    fn stem_of(&self, table: &str, what: &str) -> String {
+        format!("{}-{table}{what}", self.stem)
+    }
+}
+
+/// A run's own rows in one range of hashes.
+struct Own {
+    rows: RowCollector,
+    keys: HashSet<u64>,
+}
+
+impl Own {
+    fn new(sorter: &Sorter, schema: &SchemaRef) -> Self {
+        Self { rows: sorter.collector(schema), keys: HashSet::new() }
+    }
+
+    /// Adds rows to the ranges that they belong to.
+    fn push_all(ranges: &mut [Self], batch: &RecordBatch, hashes: &[u64], bits: u32) -> Result<()> {
+        for (range, places) in by_range(hashes, bits) {
+            let own = &mut ranges[range as usize];
+            own.keys.extend(places.values().iter().map(|place| hashes[*place as usize]));
+            own.rows.push(take_record_batch(batch, &places)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Places of a merge's key columns.
+fn key_of(schema: &SchemaRef, merge: &Merge) -> Result<Vec<usize>> {
+    merge.key.iter().map(|name| Ok(schema.index_of(name)?)).collect()
+}
+
+fn wrong(table: &str) -> Error {
+    Error::internal("carry the rows of a merged table").with("table", table)
+}
