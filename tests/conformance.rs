@@ -73,14 +73,39 @@ fn the_first_event_of_a_whole_run() {
     let name = files.iter().find(|file| file.starts_with("event_v2/")).unwrap();
     let text = fs::read_to_string(scene.path("out").join(name)).unwrap();
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let expected = fs::read_to_string(folder.join("S/event_v2/expected/etl_runner_v3_event1.json")).unwrap();
-    let expected: Value = serde_json::from_str(&expected).unwrap();
+    let expected = expected_row(&folder);
     let row = rows.iter().find(|row| row["event_id"] == expected["event_id"]).unwrap();
     let (row, expected) = (normalised(row), normalised(&expected));
     for (column, value) in expected.as_object().unwrap() {
         assert_eq!(row.get(column), Some(value), "{column}");
     }
     assert_eq!(row.as_object().unwrap().len(), expected.as_object().unwrap().len(), "{row:#}");
+
+    // As a person would compare the two: the expected file is one row of its table.
+    let of_event: Vec<&str> =
+        text.lines().filter(|line| line.contains(expected["event_id"].as_str().unwrap())).collect();
+    fs::write(scene.path("ours.json"), of_event.join("\n")).unwrap();
+    fs::write(scene.path("expected.json"), expected_row(&folder).to_string()).unwrap();
+    let ignored = "created_time,process_info.process_time,process_info.process_job_id,process_info.input_file_name,\
+                   geo_continent,geo_country,geo_city";
+    let compared = scene.call(&[
+        "compare",
+        "ours.json",
+        "expected.json",
+        "--key",
+        "event_id",
+        "--ignore",
+        ignored,
+        "--time-tolerance",
+        "1s",
+    ]);
+    assert_eq!(compared.code, 0, "{}{}", compared.stdout, compared.stderr);
+}
+
+/// The expected event as a line of JSON.
+fn expected_row(folder: &Path) -> Value {
+    let path = folder.join("S/event_v2/expected/etl_runner_v3_event1.json");
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 #[test]

@@ -159,7 +159,8 @@ fn show(job: &Job, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
     row("unpublished", count(state.unpublished.len() as u64));
     row("running", count(running));
     for (table, [rows, pieces, size]) in &carried {
-        let text = format!("{} rows in {} pieces, {}", count(*rows), count(*pieces), bytes(*size));
+        let of = if *pieces == 1 { "piece" } else { "pieces" };
+        let text = format!("{} rows in {} {of}, {}", count(*rows), count(*pieces), bytes(*size));
         row("carried", format!("{table}: {text}"));
     }
     printer.result(&format!("job {}\n{}", job.config.job, columns.render(2)))?;
