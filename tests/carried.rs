@@ -170,8 +170,11 @@ fn three_runs_one_repeated_and_one_late_are_one_big_run() {
         run(&scene, (0, 1), 5, &[]);
         let expected = in_one_run(&batches);
         assert_same(seed, &people(&scene), &expected);
+        // A year later, when its users and sessions are long forgotten by what runs then.
+        run(&scene, (1, 2), 525_600, &[]);
+        assert_same(seed, &people(&scene), &expected);
         // All hours in one run instead of three.
-        run(&scene, (0, 3), 6, &["--supersede"]);
+        run(&scene, (0, 3), 525_601, &["--supersede"]);
         assert_same(seed, &people(&scene), &expected);
     }
 }
@@ -242,6 +245,26 @@ fn a_user_who_was_away_for_too_long_is_new() {
     assert_eq!(first("back"), START + 30 * HOUR, "away for more than a day");
     assert_eq!(first("faithful"), START, "the days count from the last visit");
     assert_eq!(first("gone"), START);
+}
+
+#[test]
+fn what_a_run_does_not_carry_stays_for_the_next() {
+    let mut random = Rng::with_seed(31);
+    let scene = scene();
+    for hour in 0..3 {
+        put(&scene, hour, &batch(&mut random, hour));
+    }
+    run(&scene, (0, 1), 0, &[]);
+    let before = state(&scene);
+    let none = ["--set", "transformer.with.user_days=0", "--set", "transformer.with.session_days=0"];
+    run(&scene, (1, 2), 1, &none);
+    assert_eq!(state(&scene), before);
+    run(&scene, (2, 3), 2, &none[..2]);
+    assert_eq!(state(&scene)["user_v2"], before["user_v2"]);
+    assert_ne!(state(&scene)["session"], before["session"]);
+    // A window that runs again takes its rows back, whether or not it leaves new ones.
+    run(&scene, (0, 1), 3, &none);
+    assert_eq!(state(&scene)["user_v2"]["rows"], 0);
 }
 
 #[test]

@@ -434,7 +434,10 @@ fn remove_window(
         files.into_iter().try_for_each(|file| places.tables.0.abandon(file))?;
         dead_letters.into_iter().try_for_each(|file| places.dead_letters.0.abandon(file))?;
     }
-    garbage.iter().try_for_each(|garbage| remove_one(places, garbage))?;
+    // What a rebuild has just written may be among it.
+    let is_carried_still = now.carried == state.carried;
+    let gone = |garbage: &&Garbage| is_carried_still || garbage.kind != GarbageKind::Carried;
+    garbage.iter().filter(gone).try_for_each(|garbage| remove_one(places, garbage))?;
     Ok(true)
 }
 

@@ -5,14 +5,14 @@ use super::context::JobContext;
 use super::read::{give_up, read_all};
 use super::tasks::pack;
 use super::{TablePlan, inputs};
-use crate::commit::carried::Piece;
+use crate::commit::carried::{CarriedState, Piece};
 use crate::commit::{CommitDetail, CommitState, Condition, Event, JobState};
 use crate::report::Progress;
 use crate::source;
 use crate::stop::Stop;
 use crate::window::Window;
 use chrono::{DateTime, Utc};
-use etl_sdk::{Error, Result, Run};
+use etl_sdk::{Carry, Error, Result, Run};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub struct RebuildReport {
 /// Reads the windows that are committed from `plan.from` on, oldest first, and makes what merged tables carry of them.
 /// Windows that are committed meanwhile are read too. Nothing is changed before the end.
 pub fn rebuild(context: &JobContext<'_>, plan: &RebuildPlan<'_>, stop: &Stop) -> Result<RebuildReport> {
-    if !context.pipeline.tables.iter().any(|plan| carry_of(plan).is_some()) {
+    if !context.pipeline.tables.iter().any(carries_rows) {
         return Err(Error::config("rebuild what merged tables carry")
             .with("job", &context.job.config.job)
             .hint("no table of the job carries rows from run to run"));
@@ -64,6 +64,7 @@ pub fn rebuild(context: &JobContext<'_>, plan: &RebuildPlan<'_>, stop: &Stop) ->
         }
         for (place, (window, commit)) in runs.iter().enumerate() {
             if !made.contains_key(&commit.name) {
+                report.warnings.extend(firehose_replays(context, &state, window)?);
                 stop.check()?;
                 (plan.each)(window, place + 1, runs.len());
                 let pieces = read_window(context, plan, *window, commit, stop, &mut report.warnings)?;
@@ -80,6 +81,19 @@ pub fn rebuild(context: &JobContext<'_>, plan: &RebuildPlan<'_>, stop: &Stop) ->
 fn runs(state: &JobState, from: DateTime<Utc>) -> Vec<(Window, &CommitState)> {
     let windows = state.windows.iter().filter(|(window, _)| window.start >= from);
     windows.filter_map(|(window, known)| Some((*window, known.commits.first()?))).collect()
+}
+
+/// Error records of Firehose that were replayed are no input of their window.
+fn firehose_replays(context: &JobContext<'_>, state: &JobState, window: &Window) -> Result<Option<String>> {
+    for commit in state.window(window).commits.iter().filter(|commit| commit.amendment > 0) {
+        let detail = CommitDetail::read(context.objects(), &commit.detail, &commit.detail_hash)?;
+        if !detail.replayed_objects.is_empty() {
+            return Ok(Some(format!(
+                "window {window}: what its replayed Firehose records say of users and sessions is forgotten"
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// What one window contributes, by table.
@@ -106,18 +120,15 @@ fn read_window(
         window_end_msec: window.end.timestamp_millis(),
     };
     // Rows of later runs are stamped past this instant, whenever the window itself was run.
-    let carrying = Carrying::empty(context, of_run(window, &commit.name, Utc::now().timestamp_millis()));
+    let instant = Utc::now().timestamp_millis().max(run.now_msec);
+    let carrying = Carrying::empty(context, of_run(window, &commit.name, instant));
     let shared = context.shared(&run, &commit.name, stop, &Progress::default(), None)?;
     let tasks = pack(listing.objects, config.limits.task_bytes.0);
     let read = read_all(&shared, &tasks, plan.threads, None, BTreeMap::new())?;
     // Their files are not wanted.
     read.results.iter().for_each(|result| give_up(&shared, result));
-    let carried = |(plan, rows): (&TablePlan, _)| match carry_of(plan) {
-        Some(_) => carrying.contribute(plan, rows, &shared.sorter).map(|piece| Some((name_of(plan), piece))),
-        None => Ok(None),
-    };
-    let tables = context.pipeline.tables.iter().zip(read.collectors);
-    tables.filter_map(|table| carried(table).transpose()).collect()
+    let tables = context.pipeline.tables.iter().zip(read.collectors).filter(|(plan, _)| carries_rows(plan));
+    tables.map(|(plan, rows)| Ok((name_of(plan), carrying.contribute(plan, rows, &shared.sorter)?))).collect()
 }
 
 /// Decides, if nothing has been committed since `state`.
@@ -129,7 +140,7 @@ fn keep(
     report: &mut RebuildReport,
     stop: &Stop,
 ) -> Result<bool> {
-    let now = Utc::now();
+    let now = DateTime::from_timestamp(Utc::now().timestamp(), 0).unwrap_or_default();
     let (window, name) = runs.last().map_or_else(
         || Window::new(now, now + chrono::TimeDelta::hours(1)).map(|window| (window, String::new())),
         |(window, commit)| Ok((*window, commit.name.clone())),
@@ -138,17 +149,28 @@ fn keep(
     let carrying = Carrying::empty(context, of_run(window, &name, now.timestamp_millis()));
     let sorter = super::Sorter::new(&context.job.config.limits, context.runtime.clone())?.with_stop(stop);
     report.rows.clear();
-    for plan in context.pipeline.tables.iter().filter(|plan| carry_of(plan).is_some()) {
+    for plan in context.pipeline.tables.iter().filter(|plan| carries_rows(plan)) {
         let table = name_of(plan);
         let pieces = runs.iter().filter_map(|(_, commit)| made.get(&commit.name)?.get(&table).cloned());
         let rows = carrying.keep(plan, pieces.collect(), &sorter)?;
         report.rows.insert(table, rows);
+    }
+    // Keys alone are those of the rows that were written: the input does not tell which these are.
+    let before = state.carried.as_ref().and_then(|(_, kept)| CarriedState::read(context.objects(), kept).ok());
+    for (table, pieces) in before.map(|before| before.tables).unwrap_or_default() {
+        if !report.rows.contains_key(&table) {
+            carrying.leave_as_they_are(&table, pieces);
+        }
     }
     let Some(carried) = carrying.finish()? else { return Ok(true) };
     let reason = format!("rebuilt from {} windows", runs.len());
     let rests_on = state.carried.as_ref().map_or(0, |(version, _)| *version);
     let condition = Condition { window: None, carried: Some(rests_on) };
     Ok(context.log.commit(Event::Rebuilt { carried, reason }, &condition)?.is_some())
+}
+
+fn carries_rows(plan: &TablePlan) -> bool {
+    matches!(carry_of(plan), Some((_, Carry::Rows { .. })))
 }
 
 fn name_of(plan: &TablePlan) -> String {

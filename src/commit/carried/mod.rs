@@ -29,6 +29,9 @@ const FORMAT: u32 = 1;
 /// Pieces of one level that become one of the next.
 pub const FAN: usize = 16;
 
+/// Ranges of a piece are told apart by so many bits of the hash at most.
+const MOST_BITS: u32 = 12;
+
 /// Pieces that are made of pieces that are made of … at most: a list that was tampered with must not go on for ever.
 const MOST_LEVELS: u32 = 32;
 
@@ -99,6 +102,7 @@ impl CarriedState {
     /// Fails when it is gone or its bytes are not those that were committed.
     pub fn read(objects: &Objects, kept: &Kept) -> Result<Self> {
         let state: Self = read(objects, kept)?;
+        state.tables.values().try_for_each(|pieces| check(objects, kept, pieces))?;
         if state.format == FORMAT {
             return Ok(state);
         }
@@ -129,9 +133,11 @@ impl Piece {
 
     /// The pieces it is made of.
     fn pieces(&self, objects: &Objects) -> Result<Vec<Self>> {
-        let pieces: Vec<Self> = self.made_of.as_ref().map_or(Ok(Vec::new()), |kept| read(objects, kept))?;
-        if self.level > MOST_LEVELS || pieces.iter().any(|piece| piece.level >= self.level) {
-            return Err(Error::config("read carried rows").with("level", self.level).hint(REBUILD));
+        let Some(kept) = &self.made_of else { return Ok(Vec::new()) };
+        let pieces: Vec<Self> = read(objects, kept)?;
+        check(objects, kept, &pieces)?;
+        if pieces.iter().any(|piece| piece.level >= self.level) {
+            return Err(damaged(objects, kept).with("level", self.level).hint(REBUILD));
         }
         Ok(pieces)
     }
@@ -139,6 +145,16 @@ impl Piece {
 
 /// What helps when the state is damaged.
 const REBUILD: &str = "`etl-runner state rebuild JOB --from DATE` makes it anew from the raw input";
+
+/// Refuses pieces that no run of this program can have made.
+fn check(objects: &Objects, kept: &Kept, pieces: &[Piece]) -> Result<()> {
+    let fits = |part: &Part| part.bits <= MOST_BITS && part.range < 1 << part.bits;
+    let wrong = pieces.iter().find(|piece| piece.level > MOST_LEVELS || !piece.parts.iter().all(fits));
+    match wrong {
+        Some(piece) => Err(damaged(objects, kept).with("level", piece.level).hint(REBUILD)),
+        None => Ok(()),
+    }
+}
 
 /// Takes out the pieces of `runs`, whose windows overlap `window`. Gives what stays, and the pieces that were taken out.
 pub fn take_out(

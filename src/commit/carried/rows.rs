@@ -1,11 +1,12 @@
 //! The rows of pieces: written by hash of their keys, read by key.
 
-use super::{CARRIED, Kept, Part, REBUILD, damaged, fetch};
+use super::{CARRIED, Kept, MOST_BITS, Part, REBUILD, damaged, fetch};
 use crate::commit::log::hash;
 use crate::commit::objects::Objects;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use etl_sdk::{Error, Result};
 use hashbrown::HashSet;
 use parquet::arrow::ArrowWriter;
@@ -29,7 +30,7 @@ const BATCH_ROWS: usize = 8_192;
 
 /// The bits of the hash that tell the parts of a piece with about so many rows apart.
 pub fn part_bits(rows: u64) -> u32 {
-    (rows / PART_ROWS.end()).checked_ilog2().map_or(0, |bits| bits + 1).min(12)
+    (rows / PART_ROWS.end()).checked_ilog2().map_or(0, |bits| bits + 1).min(MOST_BITS)
 }
 
 /// The range that a hash falls into.
@@ -107,6 +108,9 @@ impl<'a> PieceWriter<'a> {
     /// Adds rows with the hashes of their keys.
     pub fn write(&mut self, batch: &RecordBatch, hashes: &[u64]) -> Result<()> {
         let numbers: ArrayRef = Arc::new(hashes.iter().map(|hash| *hash as i64).collect::<Int64Array>());
+        if hashes.is_empty() {
+            return Ok(());
+        }
         let columns = std::iter::once(numbers).chain(batch.columns().iter().cloned()).collect();
         let whole = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         if self.bits == 0 {
@@ -190,9 +194,14 @@ pub fn read_rows(
     let wanted = wanted.map(Arc::clone);
     let is_wanted =
         move |hash: u64| part_of(hash, bits) == range && wanted.as_ref().is_none_or(|wanted| wanted.contains(&hash));
+    if builder.schema().fields().first().is_none_or(|field| field.name() != HASH) {
+        return Err(damaged(objects, &part.kept).with("missing column", HASH).hint(REBUILD));
+    }
     let mask = ProjectionMask::columns(builder.parquet_schema(), [HASH]);
     let filter = ArrowPredicateFn::new(mask, move |batch| {
-        let hashes = batch.column(0).as_primitive::<Int64Type>();
+        let Some(hashes) = batch.column(0).as_primitive_opt::<Int64Type>() else {
+            return Err(ArrowError::SchemaError(format!("{HASH} is no number")));
+        };
         Ok(hashes.values().iter().map(|hash| Some(is_wanted(*hash as u64))).collect())
     });
     let reader = builder

@@ -5,12 +5,9 @@ mod keys;
 mod rows;
 
 use super::context::JobContext;
-use super::merge::merge_sorted;
 use super::pipeline::TablePlan;
 use super::{RowCollector, Sorter, inputs};
-use crate::commit::carried::{
-    CarriedState, Kept, Part, Piece, PieceWriter, by_range, key_hashes, part_bits, stem, take_out,
-};
+use crate::commit::carried::{CarriedState, Kept, Part, Piece, by_range, stem, take_out};
 use crate::commit::{JobState, Objects, token};
 use crate::window::Window;
 use arrow::array::RecordBatch;
@@ -19,7 +16,7 @@ use arrow::datatypes::SchemaRef;
 use etl_sdk::{Carry, Error, Keep, Merge, Result};
 use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// What the merged tables of one run carry.
 pub struct Carrying {
@@ -99,28 +96,30 @@ pub struct CarryingRun<'a> {
 impl Carrying {
     /// What a run finds; `None` when no table carries anything.
     pub fn open(context: &JobContext<'_>, state: &JobState, run: CarryingRun<'_>) -> Result<Option<Self>> {
-        let tables: Vec<&str> = context
-            .pipeline
-            .tables
-            .iter()
-            .filter(|plan| carry_of(plan).is_some())
-            .map(|plan| plan.table.schema.table.as_str())
-            .collect();
-        if tables.is_empty() {
+        let plans = context.pipeline.tables.iter().filter(|plan| carry_of(plan).is_some());
+        let tables: BTreeSet<&str> = plans.map(|plan| plan.table.schema.table.as_str()).collect();
+        if tables.is_empty() && state.carried.is_none() {
             return Ok(None);
         }
         let mut carrying = Self::empty(context, run);
         let objects = context.objects();
-        let (version, mut pieces) = match &state.carried {
+        let (version, mut pieces): (u64, BTreeMap<String, Vec<Piece>>) = match &state.carried {
             Some((version, kept)) => (*version, CarriedState::read(objects, kept)?.tables),
             None => (0, BTreeMap::new()),
         };
         let replaced = run.replaces.map(|covered| inputs::replaced(state, &run.window, covered)).unwrap_or_default();
         let replaced: BTreeSet<String> = replaced.iter().map(|(_, commit)| commit.name.clone()).collect();
-        for table in tables {
-            let pieces = pieces.remove(table).unwrap_or_default();
+        for table in tables.iter().filter(|table| !pieces.contains_key(**table)).collect::<Vec<_>>() {
+            pieces.insert((*table).to_owned(), Vec::new());
+        }
+        for (table, pieces) in pieces {
             let (stay, replaced) = take_out(objects, pieces, &run.window, &replaced)?;
-            carrying.earlier.insert(table.to_owned(), Earlier { stay, replaced });
+            if tables.contains(table.as_str()) {
+                carrying.earlier.insert(table, Earlier { stay, replaced });
+            } else {
+                // A later run may carry it again.
+                carrying.leave_as_they_are(&table, stay);
+            }
         }
         Ok(Some(Self { version, ..carrying }))
     }
@@ -160,38 +159,8 @@ impl Carrying {
         }
     }
 
-    /// What a run's own rows are, without those of any other run.
-    pub fn contribute(&self, plan: &TablePlan, collectors: Vec<RowCollector>, sorter: &Sorter) -> Result<Piece> {
-        let table = plan.table.schema.table.as_str();
-        let (merge, carry) = carry_of(plan).ok_or_else(|| wrong(table))?;
-        let schema = plan.table.schema.working_schema();
-        let key = key_of(&schema, merge)?;
-        let (of_piece, of_rows): (SchemaRef, Vec<usize>) = match carry {
-            Carry::Rows { .. } => (Arc::clone(&schema), (0..schema.fields().len()).collect()),
-            Carry::Keys { .. } => (Arc::new(schema.project(&key)?), key.clone()),
-        };
-        let bits = part_bits(collectors.iter().map(RowCollector::rows).sum());
-        let mut writer = PieceWriter::new(&self.objects, &self.stem_of(table, ""), &of_piece, bits);
-        if collectors.iter().any(|collector| collector.rows() > 0) {
-            for batch in merge_sorted(sorter.sorted(collectors, &merge.key)?, merge, &schema) {
-                let batch = batch?;
-                writer.write(&batch.project(&of_rows)?, &key_hashes(&batch, &key)?)?;
-            }
-        }
-        Ok(self.piece(writer.finish()?))
-    }
-
-    /// Leaves these pieces of a table. Gives their rows.
-    pub fn keep(&self, plan: &TablePlan, pieces: Vec<Piece>, sorter: &Sorter) -> Result<u64> {
-        let rows = pieces.iter().map(|piece| piece.rows).sum();
-        match carry_of(plan) {
-            Some((_, Carry::Rows { .. })) => self.leave(&self.rules(plan)?, pieces, sorter)?,
-            _ => self.leave_as_they_are(&plan.table.schema.table, pieces),
-        }
-        Ok(rows)
-    }
-
-    fn leave_as_they_are(&self, table: &str, pieces: Vec<Piece>) {
+    /// Leaves these pieces of a table.
+    pub fn leave_as_they_are(&self, table: &str, pieces: Vec<Piece>) {
         self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), pieces);
     }
 

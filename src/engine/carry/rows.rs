@@ -11,7 +11,7 @@ use crate::engine::merge::merge_sorted;
 use crate::engine::pipeline::TablePlan;
 use crate::engine::{RowCollector, Sorter};
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, new_null_array};
-use arrow::compute::{filter_record_batch, is_not_null};
+use arrow::compute::{filter_record_batch, is_not_null, not};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use etl_sdk::{Carry, Merge, Result};
 use hashbrown::{HashMap, HashSet};
@@ -90,6 +90,27 @@ impl Carrying {
         Ok(met)
     }
 
+    /// What a run's own rows are of a table that carries rows, without those of any other run.
+    pub fn contribute(&self, plan: &TablePlan, collectors: Vec<RowCollector>, sorter: &Sorter) -> Result<Piece> {
+        let rules = self.rules(plan)?;
+        let bits = part_bits(collectors.iter().map(RowCollector::rows).sum());
+        let mut writer = PieceWriter::new(&self.objects, &self.stem_of(rules.table, ""), &rules.schema, bits);
+        if collectors.iter().any(|collector| collector.rows() > 0) {
+            for batch in merge_sorted(sorter.sorted(collectors, &rules.merge.key)?, rules.merge, &rules.schema) {
+                let batch = batch?;
+                writer.write(&batch, &key_hashes(&batch, &rules.key)?)?;
+            }
+        }
+        Ok(self.piece(writer.finish()?))
+    }
+
+    /// Leaves these pieces of a table that carries rows, merged as those of runs are. Gives their rows.
+    pub fn keep(&self, plan: &TablePlan, pieces: Vec<Piece>, sorter: &Sorter) -> Result<u64> {
+        let rows = pieces.iter().map(|piece| piece.rows).sum();
+        self.leave(&self.rules(plan)?, pieces, sorter)?;
+        Ok(rows)
+    }
+
     pub(super) fn rules<'p>(&self, plan: &'p TablePlan) -> Result<Rules<'p>> {
         let table = plan.table.schema.table.as_str();
         let Some((merge, Carry::Rows { met, stamp, days })) = carry_of(plan) else { return Err(wrong(table)) };
@@ -98,7 +119,9 @@ impl Carrying {
         let stamp = (place(stamp)?, self.stamp);
         let (met, key) = (place(met)?, key_of(&schema, merge)?);
         let days = i64::from(*days) * 86_400_000;
-        let oldest = self.now_msec.saturating_sub(days).saturating_mul(1_000);
+        // A window that runs long after its time knows what it knew then.
+        let instant = self.now_msec.min(self.window.end.timestamp_millis());
+        let oldest = instant.saturating_sub(days).saturating_mul(1_000);
         Ok(Rules { table, schema, merge, met, stamp, oldest, key })
     }
 
@@ -119,15 +142,17 @@ impl Carrying {
 
     /// Notes what the run leaves of a table, few enough pieces for the next one.
     pub(super) fn leave(&self, rules: &Rules<'_>, mut pieces: Vec<Piece>, sorter: &Sorter) -> Result<()> {
+        // Neighbours are merged with each other: a run that is replaced then breaks up few pieces.
+        pieces.sort_by_key(|piece| piece.window);
         for number in 0.. {
             let mut levels: BTreeMap<u32, usize> = BTreeMap::new();
             for piece in &pieces {
                 *levels.entry(piece.level).or_default() += 1;
             }
             let Some((full, _)) = levels.into_iter().find(|(_, count)| *count >= FAN) else { break };
-            let these: Vec<Piece> = pieces.extract_if(.., |piece| piece.level == full).collect();
+            let these: Vec<Piece> = pieces.extract_if(.., |piece| piece.level == full).take(FAN).collect();
             let stem = self.stem_of(rules.table, &format!("-{number}"));
-            let merged = rules.merge_pieces(&self.objects, &these, &stem, sorter)?;
+            let merged = rules.merge_pieces(&self.objects, (&these, &pieces), &stem, sorter)?;
             pieces.push(Piece::of_several(&self.objects, &stem, &these, merged)?);
         }
         self.leave_as_they_are(rules.table, pieces);
@@ -190,17 +215,14 @@ impl Rules<'_> {
                 }
                 met_lately
                     .extend(hashes.iter().enumerate().filter(|(row, _)| lately.value(*row)).map(|(_, hash)| hash));
-                let others: BooleanArray = lately.iter().map(|lately| lately.map(|lately| !lately)).collect();
                 rows.push(filter_record_batch(&batch, &lately)?)?;
-                old.push(filter_record_batch(&batch, &others)?)
+                old.push(filter_record_batch(&batch, &not(&lately)?)?)
             })?;
         }
         if old.rows() > 0 && !met_lately.is_empty() {
             for batch in sorter.sorted(vec![old], &self.merge.key)? {
                 let batch = batch?;
-                let hashes = key_hashes(&batch, &self.key)?;
-                let known: BooleanArray = hashes.iter().map(|hash| Some(met_lately.contains(hash))).collect();
-                rows.push(filter_record_batch(&batch, &known)?)?;
+                rows.push(filter_record_batch(&batch, &self.is_in(&met_lately, &batch)?)?)?;
             }
         }
         Ok((rows, stamps))
@@ -211,11 +233,12 @@ impl Rules<'_> {
         met.iter().map(|met| Some(met.is_some_and(|met| met >= self.oldest))).collect()
     }
 
-    /// Merges pieces into one, range by range, without the keys that are forgotten.
+    /// Merges pieces into one, range by range, without the keys that are forgotten: those that neither they nor the other
+    /// pieces have met lately.
     fn merge_pieces(
         &self,
         objects: &Objects,
-        pieces: &[Piece],
+        (pieces, others): (&[Piece], &[Piece]),
         stem: &str,
         sorter: &Sorter,
     ) -> Result<(u64, Vec<Part>)> {
@@ -229,14 +252,49 @@ impl Rules<'_> {
             if rows.rows() == 0 {
                 continue;
             }
+            let (mut old, mut old_keys) = (sorter.collector(&self.schema), HashSet::new());
             for batch in merge_sorted(sorter.sorted(vec![rows], &self.merge.key)?, self.merge, &self.schema) {
                 let batch = batch?;
-                let batch = filter_record_batch(&batch, &self.met_lately(&batch))?;
-                if batch.num_rows() > 0 {
-                    writer.write(&batch, &key_hashes(&batch, &self.key)?)?;
+                let lately = self.met_lately(&batch);
+                let rows = filter_record_batch(&batch, &lately)?;
+                writer.write(&rows, &key_hashes(&rows, &self.key)?)?;
+                let rows = filter_record_batch(&batch, &not(&lately)?)?;
+                old_keys.extend(key_hashes(&rows, &self.key)?);
+                old.push(rows)?;
+            }
+            if old.rows() > 0 {
+                let known = self.keys_met_lately(objects, others, (bits, range), old_keys)?;
+                for batch in sorter.sorted(vec![old], &self.merge.key)? {
+                    let batch = batch?;
+                    let rows = filter_record_batch(&batch, &self.is_in(&known, &batch)?)?;
+                    writer.write(&rows, &key_hashes(&rows, &self.key)?)?;
                 }
             }
         }
         writer.finish()
+    }
+
+    /// Those of some keys that pieces have met lately.
+    fn keys_met_lately(
+        &self,
+        objects: &Objects,
+        pieces: &[Piece],
+        range: (u32, u64),
+        keys: HashSet<u64>,
+    ) -> Result<HashSet<u64>> {
+        let (wanted, mut known) = (Arc::new(keys), HashSet::new());
+        for part in pieces.iter().flat_map(|piece| &piece.parts) {
+            read_rows(objects, part, &self.schema, range, Some(&wanted), &mut |batch, hashes| {
+                let lately = self.met_lately(&batch);
+                known.extend(hashes.iter().enumerate().filter(|(row, _)| lately.value(*row)).map(|(_, hash)| *hash));
+                Ok(())
+            })?;
+        }
+        Ok(known)
+    }
+
+    fn is_in(&self, keys: &HashSet<u64>, batch: &RecordBatch) -> Result<BooleanArray> {
+        let hashes = key_hashes(batch, &self.key)?;
+        Ok(hashes.iter().map(|hash| Some(keys.contains(hash))).collect())
     }
 }

@@ -55,6 +55,9 @@ use etl_sdk::{BuildContext, Component, Error, Result, Run, Table, Transformer, T
 use serde_json::Value;
 use std::sync::Arc;
 
+/// Longest look back for event ids, in hours: a year.
+const MOST_LOOK_BACK: u32 = 8_784;
+
 /// The transformer as the registry lists it.
 pub const COMPONENT: Component<dyn Transformer> = Component {
     name: "clickstream",
@@ -86,6 +89,11 @@ impl Clickstream {
     pub fn new(config: ClickstreamConfig, rules: RuleSet) -> Result<Self> {
         if config.source.any(Source::Sdk) && config.app_ids.iter().all(|app| app.trim().is_empty()) {
             return Err(Error::config("read the options").with("key", "app_ids").hint("list the app ids to keep"));
+        }
+        if config.unique_events.is_some_and(|unique| unique.look_back_hours > MOST_LOOK_BACK) {
+            return Err(Error::config("read the options")
+                .with("key", "unique_events.look_back_hours")
+                .hint(format!("write {MOST_LOOK_BACK} hours at most")));
         }
         let tables = tables::tables(&config)?;
         Ok(Self { config, tables, rules: Arc::new(rules) })
