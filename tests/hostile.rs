@@ -19,7 +19,7 @@ use support::events::{START, event, event_with, good, line, line_of, request};
 use support::{Run, Scene};
 
 /// Most resident memory of the program in these tests, whatever it is given.
-const MEMORY: u64 = 256 << 20;
+const MEMORY: u64 = 320 << 20;
 
 /// One batch with a good line before, between and after all the bad ones. Returns the run; asserts that it is done and
 /// that the good events are there, once each.
