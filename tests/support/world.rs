@@ -148,9 +148,7 @@ impl Output {
     fn of(folder: &Path, url: &str, uploads: Vec<String>) -> Self {
         let (mut visible, mut pending) = (BTreeMap::new(), uploads);
         for path in files(folder) {
-            let is_left_over = path.split('/').any(|part| part.starts_with('.'))
-                || path.contains("_state/test/work/")
-                || path.contains("_state/test/leases/");
+            let is_left_over = path.split('/').any(|part| part.starts_with('.') || matches!(part, "work" | "leases"));
             if is_left_over {
                 pending.push(path);
             } else if !path.starts_with("_state/") {
