@@ -538,8 +538,8 @@ fn a_component_is_explained() {
 
       unique_events  section
           Keeps the first of several events of an app with one `event_id`. Rows then pass through a
-          sort, which costs about as much as reading them. Default: every event is a row, as in the
-          reference. Example: `{look_back_hours: 24}`
+          sort, which costs more than reading them. Default: every event is a row, as in the reference.
+          Example: `{look_back_hours: 24}`
 
       unique_events.look_back_hours  whole number
           Also in the windows up to so many hours before and after the run's. Default: `0`, in the run's

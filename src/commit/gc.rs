@@ -291,10 +291,10 @@ impl Search<'_> {
         let commits = || state.windows.values().flat_map(|window| &window.commits);
         let unpublished = state.unpublished.values().map(|commit| commit.detail.as_str());
         let details: HashSet<&str> = commits().map(|commit| commit.detail.as_str()).chain(unpublished).collect();
+        let objects = self.places.log.objects();
         let carried = match &state.carried {
             Some((_, kept)) => {
-                let mut paths =
-                    carried::paths(self.places.log.objects(), &CarriedState::read(self.places.log.objects(), kept)?)?;
+                let mut paths = carried::paths(objects, &CarriedState::read(objects, kept)?)?;
                 paths.insert(kept.path.clone());
                 paths
             }
@@ -302,7 +302,6 @@ impl Search<'_> {
         };
         // By the commit's name: looking into each detail would be reading all that was ever written.
         let names: HashSet<&str> = commits().map(|commit| commit.name.as_str()).collect();
-        let objects = self.places.log.objects();
         let is_needed = |path: &str| match path.strip_prefix("inputs/") {
             None => details.contains(path) || carried.contains(path),
             Some(file) => {

@@ -11,7 +11,7 @@ use crate::report::Progress;
 use crate::source;
 use crate::stop::Stop;
 use crate::window::Window;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use etl_sdk::{Carry, Error, Result, Run};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -141,11 +141,12 @@ fn keep(
     stop: &Stop,
 ) -> Result<bool> {
     let now = DateTime::from_timestamp(Utc::now().timestamp(), 0).unwrap_or_default();
-    let (window, name) = runs.last().map_or_else(
-        || Window::new(now, now + chrono::TimeDelta::hours(1)).map(|window| (window, String::new())),
-        |(window, commit)| Ok((*window, commit.name.clone())),
-    )?;
-    let name = if name.is_empty() { format!("{}-{}", context.job.config.job, window.id()) } else { name };
+    let (window, name) = if let Some((window, commit)) = runs.last() {
+        (*window, commit.name.clone())
+    } else {
+        let window = Window::new(now, now + TimeDelta::hours(1))?;
+        (window, format!("{}-{}", context.job.config.job, window.id()))
+    };
     let carrying = Carrying::empty(context, of_run(window, &name, now.timestamp_millis()));
     let sorter = super::Sorter::new(&context.job.config.limits, context.runtime.clone())?.with_stop(stop);
     report.rows.clear();

@@ -57,7 +57,7 @@ impl Carrying {
         let mut own: Vec<Own> = (0..1_u64 << bits).map(|_| Own::new(sorter, &rules.schema)).collect();
         let mut writer = PieceWriter::new(&self.objects, &self.stem_of(rules.table, ""), &rules.schema, bits);
         if rows > 0 {
-            for batch in merge_sorted(sorter.sorted(collectors, &rules.merge.key)?, rules.merge, &rules.schema) {
+            for batch in rules.merged(collectors, sorter)? {
                 let batch = batch?;
                 let hashes = key_hashes(&batch, &rules.key)?;
                 if self.keep {
@@ -77,8 +77,7 @@ impl Carrying {
             let (earlier, stamps) = rules.earlier(&self.objects, &earlier.stay, range, own.keys, sorter)?;
             met.taken += earlier.rows();
             stamp = stamps.0.values().fold(stamp, |stamp, one| stamp.max(*one));
-            let rows = sorter.sorted(vec![earlier, own.rows], &rules.merge.key)?;
-            for batch in merge_sorted(rows, rules.merge, &rules.schema) {
+            for batch in rules.merged(vec![earlier, own.rows], sorter)? {
                 met.silent += rules.tell(&batch?, &stamps, each)?;
             }
         }
@@ -96,7 +95,7 @@ impl Carrying {
         let bits = part_bits(collectors.iter().map(RowCollector::rows).sum());
         let mut writer = PieceWriter::new(&self.objects, &self.stem_of(rules.table, ""), &rules.schema, bits);
         if collectors.iter().any(|collector| collector.rows() > 0) {
-            for batch in merge_sorted(sorter.sorted(collectors, &rules.merge.key)?, rules.merge, &rules.schema) {
+            for batch in rules.merged(collectors, sorter)? {
                 let batch = batch?;
                 writer.write(&batch, &key_hashes(&batch, &rules.key)?)?;
             }
@@ -161,6 +160,15 @@ impl Carrying {
 }
 
 impl Rules<'_> {
+    /// Partial rows as one row per key, in the order of the keys.
+    fn merged(
+        &self,
+        collectors: Vec<RowCollector>,
+        sorter: &Sorter,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        Ok(merge_sorted(sorter.sorted(collectors, &self.merge.key)?, self.merge, &self.schema))
+    }
+
     /// Stamps the rows that say something and gives them to `each`. Gives the number of the others.
     fn tell(
         &self,
@@ -253,7 +261,7 @@ impl Rules<'_> {
                 continue;
             }
             let (mut old, mut old_keys) = (sorter.collector(&self.schema), HashSet::new());
-            for batch in merge_sorted(sorter.sorted(vec![rows], &self.merge.key)?, self.merge, &self.schema) {
+            for batch in self.merged(vec![rows], sorter)? {
                 let batch = batch?;
                 let lately = self.met_lately(&batch);
                 let rows = filter_record_batch(&batch, &lately)?;

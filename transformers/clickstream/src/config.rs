@@ -48,8 +48,8 @@ pub struct ClickstreamConfig {
     /// `false` keeps texts longer than their warehouse column takes. Default: `true`.
     #[serde(default = "yes")]
     pub truncate: bool,
-    /// Keeps the first of several events of an app with one `event_id`. Rows then pass through a sort, which costs about as
-    /// much as reading them. Default: every event is a row, as in the reference. Example: `{look_back_hours: 24}`
+    /// Keeps the first of several events of an app with one `event_id`. Rows then pass through a sort, which costs more
+    /// than reading them. Default: every event is a row, as in the reference. Example: `{look_back_hours: 24}`
     #[serde(default)]
     pub unique_events: Option<UniqueEvents>,
     /// Days for which users are carried from run to run: the first visit, the first source and the latest properties of a

@@ -29,7 +29,7 @@ use std::sync::Arc;
 /// Rows of a batch: enough to amortise work per batch, few enough for a batch of 106 columns to stay near the caches.
 const BATCH_ROWS: usize = 4_096;
 
-/// Most elements of a payload. All are read before any becomes a row, and each takes about two kilobytes until then.
+/// Most elements of a payload. All are read, and held as tokens, before any becomes a row.
 const MOST_EVENTS: usize = 50_000;
 
 /// Buffers for events that are kept from one payload to the next.

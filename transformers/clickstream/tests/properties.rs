@@ -186,21 +186,9 @@ fn the_elements_of_third_parties_one_by_one_are_the_record_at_once() {
         for parts in
             [vec![vec![0, 1, 2, 3, 4, 5]], vec![vec![1, 2, 5], vec![0, 3, 4]], (0..6).map(|e| vec![e]).collect()]
         {
-            let mut rows: Vec<String> = Vec::new();
-            let mut rejects = Vec::new();
-            for only in &parts {
-                let part = transform_elements(&transformer, &run, line.as_bytes(), only).unwrap();
-                assert_eq!(part.ledger.unbalanced(), Vec::<&str>::new());
-                rows.extend(all_rows(&part));
-                rejects.extend(part.rejects);
-            }
-            rows.sort();
-            assert_eq!((rows, rejects.len()), (all_rows(&whole), 1), "{app} {parts:?}");
-            assert_eq!(rejects[0].address.as_ref().unwrap().index, Some(2));
+            assert_parts_are(&whole, line.as_bytes(), &parts);
         }
-        let none = transform_elements(&transformer, &run, line.as_bytes(), &[6]).unwrap();
-        assert_eq!(none.ledger.unbalanced(), Vec::<&str>::new());
-        assert_eq!(all_rows(&none), Vec::<String>::new());
+        assert_nothing_at(line.as_bytes(), 6);
     }
 }
 
@@ -264,36 +252,43 @@ fn swap_a_value(value: &mut Value, random: &mut Random) {
     }
 }
 
-fn damaged(record: &[u8], random: &mut Random) -> Vec<u8> {
-    let mut bytes = record.to_vec();
-    match random.below(5) {
+/// Flips bits (0), cuts the record (1), or puts a value where something else was (2).
+fn damage(bytes: &mut Vec<u8>, kind: usize, random: &mut Random) {
+    match kind {
         0 => {
             for _ in 0..=random.below(4) {
                 let place = random.below(bytes.len());
                 bytes[place] ^= 1 << random.below(8);
             }
         }
-        1 => bytes.truncate(random.below(record.len())),
-        2 => {
+        1 => bytes.truncate(random.below(bytes.len())),
+        _ => {
             let value = random.of(&VALUES).as_bytes();
             let place = random.below(bytes.len());
             let end = (place + random.below(12)).min(bytes.len());
             bytes.splice(place..end, value.iter().copied());
         }
-        _ => {
-            // Types are swapped in the events themselves, behind every encoding.
-            let mut line: Value = serde_json::from_slice(record).unwrap();
-            let mut events = json!([event(random, 0), event(random, 1)]);
-            for _ in 0..=random.below(3) {
-                swap_a_value(&mut events, random);
-            }
-            let text = events.to_string();
-            line["data"] = if random.below(2) == 0 { json!(zipped(&text)) } else { json!(text) };
-            if random.below(4) == 0 {
-                swap_a_value(&mut line, random);
-            }
-            bytes = line.to_string().into_bytes();
+    }
+}
+
+fn damaged(record: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = record.to_vec();
+    let kind = random.below(5);
+    if kind <= 2 {
+        damage(&mut bytes, kind, random);
+    } else {
+        // Types are swapped in the events themselves, behind every encoding.
+        let mut line: Value = serde_json::from_slice(record).unwrap();
+        let mut events = json!([event(random, 0), event(random, 1)]);
+        for _ in 0..=random.below(3) {
+            swap_a_value(&mut events, random);
         }
+        let text = events.to_string();
+        line["data"] = if random.below(2) == 0 { json!(zipped(&text)) } else { json!(text) };
+        if random.below(4) == 0 {
+            swap_a_value(&mut line, random);
+        }
+        bytes = line.to_string().into_bytes();
     }
     bytes
 }
@@ -351,19 +346,31 @@ fn the_elements_one_by_one_are_the_record_at_once() {
         vec![vec![1, 2, 5], vec![0, 3, 4, 6, 7]],
         (0..8).map(|e| vec![e]).collect(),
     ] {
-        let mut rows: Vec<String> = Vec::new();
-        let mut rejects = Vec::new();
-        for only in &parts {
-            let part = transform_elements(&transformer, &run, line.as_bytes(), only).unwrap();
-            assert_eq!(part.ledger.unbalanced(), Vec::<&str>::new());
-            rows.extend(all_rows(&part));
-            rejects.extend(part.rejects);
-        }
-        rows.sort();
-        assert_eq!((rows, rejects.len()), (all_rows(&whole), 1), "{parts:?}");
-        assert_eq!(rejects[0].address.as_ref().unwrap().index, Some(2));
+        assert_parts_are(&whole, line.as_bytes(), &parts);
     }
-    let none = transform_elements(&transformer, &run, line.as_bytes(), &[8]).unwrap();
+    assert_nothing_at(line.as_bytes(), 8);
+}
+
+/// Asserts that the elements of a record, taken in parts, are what it gives as a whole; element 2 is the one that is none.
+fn assert_parts_are(whole: &Outcome, line: &[u8], parts: &[Vec<u32>]) {
+    let (transformer, run) = (transformer(), run_at("r", NOW));
+    let mut rows: Vec<String> = Vec::new();
+    let mut rejects = Vec::new();
+    for only in parts {
+        let part = transform_elements(&transformer, &run, line, only).unwrap();
+        assert_eq!(part.ledger.unbalanced(), Vec::<&str>::new());
+        rows.extend(all_rows(&part));
+        rejects.extend(part.rejects);
+    }
+    rows.sort();
+    let line = String::from_utf8_lossy(line);
+    assert_eq!((rows, rejects.len()), (all_rows(whole), 1), "{parts:?} of {line}");
+    assert_eq!(rejects[0].address.as_ref().unwrap().index, Some(2));
+}
+
+/// Asserts that an element that a record does not have gives nothing.
+fn assert_nothing_at(line: &[u8], place: u32) {
+    let none = transform_elements(&transformer(), &run_at("r", NOW), line, &[place]).unwrap();
     assert_eq!(none.ledger.unbalanced(), Vec::<&str>::new());
     assert_eq!(all_rows(&none), Vec::<String>::new());
 }

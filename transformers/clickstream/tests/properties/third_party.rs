@@ -1,6 +1,6 @@
 //! Requests of Google Tag Manager and Sensors Analytics, whole and damaged.
 
-use crate::{NOW, Random, VALUES, swap_a_value, zipped};
+use crate::{NOW, Random, damage, swap_a_value, zipped};
 use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
@@ -76,33 +76,21 @@ pub fn payloads(random: &mut Random, count: usize) -> Vec<Vec<u8>> {
 /// Bytes are changed, cut or replaced in the line, or values in its events behind every encoding.
 pub fn damaged(record: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = record.to_vec();
-    match random.below(6) {
-        0 => {
-            for _ in 0..=random.below(4) {
-                let place = random.below(bytes.len());
-                bytes[place] ^= 1 << random.below(8);
-            }
+    let kind = random.below(6);
+    if kind <= 2 {
+        damage(&mut bytes, kind, random);
+    } else {
+        let app = *random.of(&["tags", "senses"]);
+        let mut events = json!([event(app, random), event(app, random), event(app, random)]);
+        for _ in 0..=random.below(3) {
+            swap_a_value(&mut events, random);
         }
-        1 => bytes.truncate(random.below(record.len())),
-        2 => {
-            let value = random.of(&VALUES).as_bytes();
-            let place = random.below(bytes.len());
-            let end = (place + random.below(12)).min(bytes.len());
-            bytes.splice(place..end, value.iter().copied());
+        let data = data(app, events, random);
+        let mut line = line(app, random.below(40), &data);
+        if random.below(4) == 0 {
+            swap_a_value(&mut line, random);
         }
-        _ => {
-            let app = *random.of(&["tags", "senses"]);
-            let mut events = json!([event(app, random), event(app, random), event(app, random)]);
-            for _ in 0..=random.below(3) {
-                swap_a_value(&mut events, random);
-            }
-            let data = data(app, events, random);
-            let mut line = line(app, random.below(40), &data);
-            if random.below(4) == 0 {
-                swap_a_value(&mut line, random);
-            }
-            bytes = line.to_string().into_bytes();
-        }
+        bytes = line.to_string().into_bytes();
     }
     bytes
 }
