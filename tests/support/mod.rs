@@ -6,6 +6,7 @@
     reason = "these are tests; clippy.toml only knows functions marked as such"
 )]
 
+pub mod answers;
 pub mod events;
 pub mod fault_proxy;
 pub mod servers;
