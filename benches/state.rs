@@ -13,7 +13,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, SchemaRef};
 use etl_runner::commit::carried::{CarriedState, Piece, PieceWriter, key_hashes, part_bits, stem};
 use etl_runner::commit::{CommitLog, Event, Objects, Runner};
-use etl_runner::stop::Stop;
+use etl_runner::process::stop::Stop;
 use etl_runner::storage::{S3Config, Storage};
 use etl_runner::window::Window;
 use etl_sdk::TableSchema;

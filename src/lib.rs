@@ -2,27 +2,30 @@
 
 // First, so that its macro is known in all the others.
 #[macro_use]
-mod failpoint;
+pub mod process;
 
-pub mod backfill;
+pub mod batch;
 pub mod cli;
 pub mod commands;
 pub mod commit;
 pub mod compare;
-pub mod dead_letter;
 pub mod engine;
 pub mod job;
-pub mod manifest;
-pub mod quality;
+pub mod limits;
+pub mod output;
+pub mod publish;
 pub mod query;
 pub mod registry;
 pub mod report;
+pub mod rows;
+pub mod run;
 pub mod schedule;
-pub mod sink;
+pub mod screen;
 pub mod source;
 pub mod status;
-pub mod stop;
 pub mod storage;
+pub mod targets;
+pub mod text;
 pub mod window;
 
 pub use etl_sdk::{Error, ErrorKind, Result};

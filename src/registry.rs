@@ -1,6 +1,7 @@
 //! The transformers and enrichments this binary knows: one list, read from top to bottom.
 
-use etl_sdk::{Component, Enrichment, Error, Result, Transformer};
+use crate::text::suggest::unknown;
+use etl_sdk::{Component, Enrichment, Result, Transformer};
 
 /// What the job file may name.
 #[derive(Clone, Debug, Default)]
@@ -59,49 +60,6 @@ fn find<'a, T: ?Sized>(components: &'a [Component<T>], role: &str, name: &str) -
         let known: Vec<&str> = components.iter().map(|component| component.name).collect();
         unknown(role, name, &known)
     })
-}
-
-/// The error of a name that is not among the known ones.
-pub(crate) fn unknown(role: &str, name: &str, known: &[&str]) -> Error {
-    let list = list_names(known);
-    let error = Error::config(format!("unknown {role} `{name}`"));
-    match nearest(name, known) {
-        Some(near) => error.hint(format!("did you mean `{near}`? known: {list}")),
-        None => error.hint(format!("known: {list}")),
-    }
-}
-
-/// The known name that was probably meant, if one is near enough.
-pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    known
-        .iter()
-        .map(|candidate| (likeness(&name, candidate), *candidate))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, candidate)| candidate)
-}
-
-/// 0 to 1. A common beginning counts most; in short names, two letters the wrong way round are as good.
-fn likeness(name: &str, candidate: &str) -> f64 {
-    let by_beginning = strsim::jaro_winkler(name, candidate);
-    // A long text is no mistyped name, and the distance below is quadratic.
-    if name.len() > 64 {
-        return by_beginning;
-    }
-    let edits = strsim::osa_distance(name, candidate);
-    let by_edits = if edits <= 1 && name.len() > 2 { 0.9 } else { 0.0 };
-    by_beginning.max(by_edits)
-}
-
-/// Names for a message; a long list is cut.
-pub(crate) fn list_names(known: &[&str]) -> String {
-    const MOST: usize = 24;
-    match known.len() {
-        0 => "none".to_owned(),
-        1..=MOST => known.join(", "),
-        _ => format!("{}, and {} more", known[..MOST].join(", "), known.len() - MOST),
-    }
 }
 
 #[cfg(test)]

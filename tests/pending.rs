@@ -8,8 +8,8 @@
 
 mod support;
 
-use etl_runner::commit::{PendingFile, PendingStore, Staged, pending_store};
-use etl_runner::stop::Stop;
+use etl_runner::output::staging::{PendingFile, PendingStore, Staged, pending_store};
+use etl_runner::process::stop::Stop;
 use etl_runner::storage::{S3Config, Storage};
 use serde_json::json;
 use std::collections::BTreeSet;

@@ -7,8 +7,9 @@
 //! of a detail touch nothing outside of the sink's folder, whatever its paths say.
 #![no_main]
 
-use etl_runner::commit::{CommitDetail, Entry, Event, JobState, PlanRecord, TaskResult, lease::Holder, pending_store};
-use etl_runner::stop::Stop;
+use etl_runner::commit::{CommitDetail, Entry, Event, JobState, PlanRecord, TaskResult, lease::Holder};
+use etl_runner::output::staging::pending_store;
+use etl_runner::process::stop::Stop;
 use etl_runner::storage::{S3Config, Storage};
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;

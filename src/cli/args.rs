@@ -1,14 +1,14 @@
 //! The arguments, for clap. Their comments are the help.
 
-use super::compare::{self, CompareArgs};
-use super::dead_letters::{self, DeadLettersArgs};
-use super::explain::{self, ExplainArgs};
-use super::printer::{Color, Output, Printer, ProgressStyle};
-use super::usage;
+use super::compare::CompareArgs;
+use super::dead_letters::DeadLettersArgs;
+use super::explain::ExplainArgs;
 use super::windows::{
     BACKFILL_EXAMPLES, BackfillArgs, RETRY_EXAMPLES, RetryArgs, STATE_EXAMPLES, STATUS_EXAMPLES, StateArgs, StatusArgs,
 };
+use super::{compare, dead_letters, explain, usage};
 use crate::commands::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
+use crate::screen::{Color, Output, Printer, ProgressStyle};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use etl_sdk::Result;
 use std::num::NonZeroUsize;

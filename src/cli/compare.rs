@@ -3,8 +3,8 @@
 use super::args::ScreenArgs;
 use super::usage;
 use crate::compare::CompareRequest;
-use crate::job::{ByteSize, Span};
 use crate::storage::S3Config;
+use crate::text::{ByteSize, Span};
 use clap::Args;
 use etl_sdk::Result;
 use std::path::PathBuf;

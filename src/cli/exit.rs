@@ -1,7 +1,7 @@
 //! Exit codes.
 
-use crate::commands::Outcome;
-use crate::stop::STOPPED_CODE;
+use crate::process::stop::STOPPED_CODE;
+use crate::report::Outcome;
 use etl_sdk::ErrorKind;
 
 /// The exit code of a failure: 2 for usage or job file, 3 for a gate, 4 for a window that another run holds, 6 after a

@@ -5,21 +5,19 @@ mod compare;
 mod dead_letters;
 mod exit;
 mod explain;
-mod printer;
-mod progress;
 mod windows;
 
-pub use exit::{code_of, code_of_outcome};
-pub use printer::{Color, Output, Printer, ProgressStyle, Tone};
-pub use progress::ProgressDisplay;
+pub use self::exit::{code_of, code_of_outcome};
 
-use crate::commands::{self, Outcome};
-use crate::registry::builtin;
-use args::{Cli, Command};
+use self::args::{Cli, Command};
+use self::dead_letters::DeadLettersCommand;
+use self::explain::ExplainCommand;
+use super::commands;
+use super::registry::builtin;
+use crate::report::Outcome;
+use crate::screen::Printer;
 use clap::Parser;
-use dead_letters::DeadLettersCommand;
 use etl_sdk::{Error, ErrorKind, Result};
-use explain::ExplainCommand;
 use std::process::ExitCode;
 
 /// Runs the program with the arguments of the process.

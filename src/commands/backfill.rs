@@ -1,17 +1,20 @@
 //! `backfill`: many windows of a span of time, each a run of its own.
 
 use super::job_latest::Mirror;
+use super::process_environment;
 use super::run::{fit, instant, runtime, wait};
+use super::window_requests::BackfillRequest;
 use super::windows::{Batch, divided, listen, print, recover, sort_out, text};
-use super::{BackfillRequest, Outcome, process_environment};
-use crate::backfill::{BatchReport, WindowResult};
-use crate::cli::Printer;
-use crate::engine::{JobContext, Pipeline};
+use crate::batch::{BatchReport, WindowResult};
+use crate::engine::Pipeline;
 use crate::job::{Job, load};
 use crate::registry::builtin;
-use crate::report::count;
+use crate::report::Outcome;
+use crate::run::JobContext;
 use crate::schedule::{DEFAULT_BUFFER, closed_until};
+use crate::screen::Printer;
 use crate::source::Select;
+use crate::text::count;
 use crate::window::{Every, Window, parse_instant, split};
 use chrono::{DateTime, TimeDelta, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -123,7 +126,7 @@ fn windows(request: &BackfillRequest, job: &Job, now: DateTime<Utc>) -> Result<V
 fn rehearse(
     request: &BackfillRequest,
     job: &Job,
-    items: &[crate::backfill::Item],
+    items: &[crate::batch::Item],
     skipped: &[WindowResult],
     printer: &Printer,
 ) -> Result<Outcome> {

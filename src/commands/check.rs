@@ -1,12 +1,14 @@
 //! `check`: everything about a job that can be known without reading its input.
 
-use super::{CheckRequest, Outcome, process_environment};
-use crate::cli::Printer;
-use crate::engine::{Pipeline, Places};
-use crate::job::{Job, load};
-use crate::quality::Rule;
+use super::process_environment;
+use super::request::CheckRequest;
+use crate::engine::Pipeline;
+use crate::job::{Job, Places, load};
 use crate::registry::Registry;
-use crate::report::columns::{Align, Columns};
+use crate::report::Outcome;
+use crate::rows::quality::Rule;
+use crate::screen::Printer;
+use crate::text::columns::{Align, Columns};
 use etl_sdk::{Fact, Result};
 use serde::Serialize;
 use serde_json::json;

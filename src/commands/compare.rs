@@ -1,11 +1,10 @@
 //! `compare`: two outputs by key, column by column.
 
-use super::Outcome;
 use super::windows::listen;
-use crate::cli::{Printer, ProgressDisplay, Tone};
 use crate::compare::{CompareRequest, ComparisonStatus, compare_watched};
-use crate::engine::memory;
-use crate::report::Progress;
+use crate::process::memory;
+use crate::report::{Outcome, Progress};
+use crate::screen::{Printer, ProgressDisplay, Tone};
 use etl_sdk::Result;
 
 /// Compares and prints what was found.

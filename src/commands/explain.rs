@@ -1,10 +1,11 @@
 //! `explain`: one component's options, or one section of the job file, from their JSON Schemas.
 
-use super::Outcome;
-use crate::cli::Printer;
 use crate::job::json_schema;
 use crate::job::shape::{choices, resolve, type_name, types};
-use crate::registry::{Registry, unknown};
+use crate::registry::Registry;
+use crate::report::Outcome;
+use crate::screen::Printer;
+use crate::text::suggest::unknown;
 use etl_sdk::Result;
 use serde_json::{Value, json};
 use std::fmt::Write as _;

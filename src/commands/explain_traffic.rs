@@ -1,10 +1,12 @@
 //! `explain traffic-source`: where the clickstream rules say that a visit came from, and which rule says so.
 
-use super::{Outcome, TrafficRequest, process_environment};
-use crate::cli::Printer;
+use super::process_environment;
+use super::request::TrafficRequest;
 use crate::job::load;
-use crate::report::columns::{Align, Columns};
+use crate::report::Outcome;
+use crate::screen::Printer;
 use crate::storage::PrefixReader;
+use crate::text::columns::{Align, Columns};
 use etl_sdk::{BuildContext, Error, ErrorKind, RemoteFolders, Result, parse_options};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;

@@ -1,15 +1,19 @@
 //! `gc`: what stopped and killed runs left behind, shown, and removed when asked to.
 
+use super::process_environment;
+use super::request::GcRequest;
 use super::run::{instant, runtime};
 use super::windows::listen;
-use super::{GcRequest, Outcome, process_environment};
-use crate::cli::Printer;
-use crate::commit::gc::{self, Garbage, GarbageKind, LeftAlone, Places, Removed};
-use crate::engine::{JobContext, Pipeline};
-use crate::job::{Span, load};
+use crate::commit::gc;
+use crate::commit::gc::{Garbage, GarbageKind, LeftAlone, Places, Removed};
+use crate::engine::Pipeline;
+use crate::job::load;
 use crate::registry::builtin;
-use crate::report::columns::{Align, Columns};
-use crate::report::{bytes, count, seconds};
+use crate::report::Outcome;
+use crate::run::JobContext;
+use crate::screen::Printer;
+use crate::text::columns::{Align, Columns};
+use crate::text::{Span, bytes, count, seconds};
 use chrono::{DateTime, SecondsFormat, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
 use serde::Serialize;

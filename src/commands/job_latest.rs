@@ -3,8 +3,8 @@
 use super::windows::text;
 use crate::commit::JobState;
 use crate::job::Job;
+use crate::process::stop::{SETTLING, Stop};
 use crate::schedule::JobLatest;
-use crate::stop::{SETTLING, Stop};
 use crate::storage::{Storage, store_error};
 use crate::window::Window;
 use chrono::{DateTime, Utc};

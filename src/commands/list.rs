@@ -1,9 +1,9 @@
 //! `list`: the transformers and enrichments a job file may name.
 
-use super::Outcome;
-use crate::cli::Printer;
 use crate::registry::Registry;
-use crate::report::columns::{Align, Columns};
+use crate::report::Outcome;
+use crate::screen::Printer;
+use crate::text::columns::{Align, Columns};
 use etl_sdk::Result;
 use serde_json::{Value, json};
 

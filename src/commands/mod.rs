@@ -23,25 +23,12 @@ pub mod status;
 mod window_requests;
 mod windows;
 
-use etl_sdk::{Error, ErrorKind};
-
-pub use request::{
+pub use self::request::{
     CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest, TrafficRequest,
 };
-pub use window_requests::{BackfillRequest, RetryRequest, StateAction, StateFormat, StateRequest, StatusRequest};
+pub use self::window_requests::{BackfillRequest, RetryRequest, StateAction, StateFormat, StateRequest, StatusRequest};
 
-/// How a command ended, when it did not fail with an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All was done; there may have been nothing to do.
-    Done,
-    /// Two outputs were compared, and they differ.
-    Different,
-    /// Something is done and something is not; the report says what.
-    Partly,
-    /// Stopped by an error of this kind, which the printed report already has.
-    Stopped(ErrorKind),
-}
+use etl_sdk::{Error, ErrorKind};
 
 /// Looks up a variable of the process, for the job file.
 pub fn process_environment(name: &str) -> Option<String> {

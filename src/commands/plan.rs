@@ -1,17 +1,20 @@
 //! `plan`: what a run would do, without doing it.
 
+use super::process_environment;
+use super::request::PlanRequest;
 use super::run::{instant, runtime, threads, window};
 use super::scheduled::{Finder, as_json, screen as due_screen};
 use super::windows::log_of;
-use super::{Outcome, PlanRequest, process_environment};
-use crate::cli::Printer;
-use crate::engine::{Pipeline, Places, Task, estimated_bytes, memory, pack};
-use crate::job::{Job, load};
+use crate::engine::{Pipeline, Task, estimated_bytes, pack};
+use crate::job::{Job, Places, load};
+use crate::process::stop::Stop;
 use crate::registry::builtin;
-use crate::report::columns::{Align, Columns};
-use crate::report::{WindowReport, bytes, count};
+use crate::report::{Outcome, WindowReport};
+use crate::run::fit;
+use crate::screen::Printer;
 use crate::source;
-use crate::stop::Stop;
+use crate::text::columns::{Align, Columns};
+use crate::text::{bytes, count};
 use chrono::{DateTime, SecondsFormat, Utc};
 use etl_sdk::Result;
 use serde::Serialize;
@@ -84,7 +87,7 @@ pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
         return scheduled(&job, now, printer);
     };
     let asked = threads(request.threads, &job);
-    let fitted = memory::fit(&mut job, asked)?;
+    let fitted = fit::fit(&mut job, asked)?;
     let pipeline = Pipeline::build(&job, &builtin())?;
     let places = Places::open(&job)?;
     let config = &job.config;

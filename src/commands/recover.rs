@@ -1,14 +1,17 @@
 //! `recover`: makes visible what runs have committed and did not live to publish.
 
+use super::process_environment;
+use super::request::CheckRequest;
 use super::run::runtime;
 use super::windows::listen;
-use super::{CheckRequest, Outcome, process_environment};
-use crate::cli::Printer;
 use crate::commit::lease;
-use crate::engine::{JobContext, Pipeline};
+use crate::engine::Pipeline;
 use crate::job::load;
 use crate::registry::builtin;
-use crate::report::{ErrorReport, one_line};
+use crate::report::{ErrorReport, Outcome};
+use crate::run::JobContext;
+use crate::screen::Printer;
+use crate::text::one_line;
 use crate::window::Window;
 use etl_sdk::Result;
 use serde::Serialize;

@@ -1,17 +1,20 @@
 //! `retry`: the windows whose last run ended without a commit, and no others.
 
 use super::job_latest::Mirror;
+use super::process_environment;
 use super::run::{fit, instant, runtime, wait};
+use super::window_requests::RetryRequest;
 use super::windows::{Batch, divided, listen, print, recover};
-use super::{Outcome, RetryRequest, process_environment};
-use crate::backfill::Item;
-use crate::cli::Printer;
+use crate::batch::Item;
 use crate::commit::{JobState, lease};
-use crate::engine::{JobContext, Pipeline};
+use crate::engine::Pipeline;
 use crate::job::load;
 use crate::registry::builtin;
-use crate::report::count;
+use crate::report::Outcome;
+use crate::run::JobContext;
 use crate::schedule::{Coverage, DueReason, coverage};
+use crate::screen::Printer;
+use crate::text::count;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
 

@@ -1,14 +1,18 @@
 //! `run`: one job over one window, or over those that its schedule says.
 
+use super::request::RunRequest;
 use super::windows::listen;
-use super::{Outcome, RunRequest, process_environment, scheduled};
-use crate::cli::{Printer, ProgressDisplay};
-use crate::engine::memory::{self, Fitted};
-use crate::engine::{JobContext, Pipeline, RunPlan, execute};
-use crate::job::{Job, Span, load};
+use super::{process_environment, scheduled};
+use crate::engine::Pipeline;
+use crate::job::{Job, load};
+use crate::process::memory;
+use crate::process::stop::Stop;
 use crate::registry::builtin;
-use crate::report::{Progress, Status};
-use crate::stop::Stop;
+use crate::report::{Outcome, Progress, Status};
+use crate::run::fit::Fitted;
+use crate::run::{JobContext, RunPlan, execute, fit};
+use crate::screen::{Printer, ProgressDisplay};
+use crate::text::Span;
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -109,7 +113,7 @@ pub(super) fn runtime() -> Result<Runtime> {
 /// Lowers threads and `limits.memory` to what the process may take, and watches that it does not take more.
 pub(super) fn fit(job: &mut Job, requested: Option<usize>, stop: &Stop) -> Result<Fitted> {
     let asked = threads(requested, job);
-    let fitted = memory::fit(job, asked)?;
+    let fitted = fit::fit(job, asked)?;
     memory::watch(fitted.total, stop)?;
     Ok(fitted)
 }

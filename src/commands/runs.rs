@@ -1,13 +1,14 @@
 //! `runs`: the runs of a job, the newest first, and the whole report of one.
 
+use super::process_environment;
+use super::request::RunsRequest;
 use super::run::runtime;
-use super::{Outcome, RunsRequest, process_environment};
-use crate::cli::Printer;
-use crate::engine::Places;
-use crate::job::load;
+use crate::job::{Places, load};
 use crate::query::{Kept, ReportFolder, ReportObject, Skipped, overlaps, shortened};
-use crate::report::columns::{Align, Columns};
-use crate::report::{RunReport, Status, bytes, count, seconds};
+use crate::report::{Outcome, RunReport, Status};
+use crate::screen::Printer;
+use crate::text::columns::{Align, Columns};
+use crate::text::{bytes, count, seconds};
 use crate::window::Window;
 use bytes::Bytes;
 use etl_sdk::{Error, ErrorKind, Result};

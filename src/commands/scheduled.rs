@@ -1,21 +1,23 @@
 //! `run` and `plan` without a window: what the schedule says.
 
 use super::job_latest::{Mirror, origin};
+use super::request::RunRequest;
 use super::run::wait;
 use super::windows::{Batch, print, recover, text};
-use super::{Outcome, RunRequest};
-use crate::backfill::Item;
-use crate::cli::Printer;
-use crate::commit::{CommitDetail, CommitLog, Event, JobState};
-use crate::engine::memory::Fitted;
-use crate::engine::{JobContext, inputs};
+use crate::batch::Item;
+use crate::commit::{CommitDetail, CommitLog, Event, JobState, inputs};
 use crate::job::Job;
-use crate::report::columns::{Align, Columns};
-use crate::report::count;
+use crate::process::stop::Stop;
+use crate::report::Outcome;
+use crate::run::JobContext;
+use crate::run::fit::Fitted;
 use crate::schedule::{Due, DueReason, DueWindow, Origin, ScheduleConfig, candidates, due};
-use crate::source::{self, Select};
-use crate::stop::Stop;
+use crate::screen::Printer;
+use crate::source;
+use crate::source::Select;
 use crate::storage::Storage;
+use crate::text::columns::{Align, Columns};
+use crate::text::count;
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};

@@ -1,9 +1,9 @@
 //! `schema`: the job file's JSON Schema.
 
-use super::Outcome;
-use crate::cli::Printer;
 use crate::job::json_schema;
 use crate::registry::Registry;
+use crate::report::Outcome;
+use crate::screen::Printer;
 use etl_sdk::Result;
 
 /// Prints the schema, with the options of every component, on stdout.

@@ -1,14 +1,16 @@
 //! `sql`: a question to the tables of a job.
 
+use super::process_environment;
+use super::request::{SqlFormat, SqlRequest};
 use super::run::{runtime, threads};
-use super::{Outcome, SqlFormat, SqlRequest, process_environment};
-use crate::cli::Printer;
-use crate::engine::{Pipeline, Places};
-use crate::job::load;
+use crate::engine::Pipeline;
+use crate::job::{Places, load};
 use crate::query::{Answer, Query, RowFormat, RowWriter, TableInfo};
 use crate::registry::Registry;
-use crate::report::columns::{Align, Columns};
-use crate::report::count;
+use crate::report::Outcome;
+use crate::screen::Printer;
+use crate::text::columns::{Align, Columns};
+use crate::text::count;
 use arrow::array::RecordBatch;
 use etl_sdk::{Error, ErrorKind, Result};
 use serde_json::json;

@@ -1,19 +1,22 @@
 //! `state`: the watermark, shown, set, and carried from one place to another.
 
 use super::job_latest::{Mirror, latest};
+use super::process_environment;
 use super::run::{fit, instant, runtime};
+use super::window_requests::{StateAction, StateFormat, StateRequest};
 use super::windows::{listen, log_of, text};
-use super::{Outcome, StateAction, StateFormat, StateRequest, process_environment};
-use crate::cli::Printer;
 use crate::commit::carried::{CarriedState, Piece};
 use crate::commit::{CommitLog, Event, JobState, lease};
-use crate::engine::{self, JobContext, Pipeline, Places, RebuildPlan};
-use crate::job::{Job, load};
+use crate::engine::Pipeline;
+use crate::job::{Job, Places, load};
+use crate::process::stop::Stop;
 use crate::registry::builtin;
-use crate::report::columns::{Align, Columns};
-use crate::report::{bytes, count};
+use crate::report::Outcome;
+use crate::run::{JobContext, RebuildPlan};
 use crate::schedule::{JobLatest, due};
-use crate::stop::Stop;
+use crate::screen::Printer;
+use crate::text::columns::{Align, Columns};
+use crate::text::{bytes, count};
 use crate::window::{Window, parse_instant};
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -95,7 +98,7 @@ fn rebuild(job: &mut Job, from: &str, threads: Option<usize>, dry_run: bool, pri
         printer.note(&format!("reading window {} of {}: {window}", count(number as u64), count(of as u64)));
     };
     let plan = RebuildPlan { from, threads: fitted.threads, dry_run, each: &each };
-    let report = engine::rebuild(&context, &plan, &stop).map_err(|error| stop.explain(error))?;
+    let report = crate::run::rebuild(&context, &plan, &stop).map_err(|error| stop.explain(error))?;
     for warning in &report.warnings {
         printer.warning(warning);
     }

@@ -1,15 +1,16 @@
 //! `status`: which windows are done, missing, failed or running.
 
+use super::process_environment;
 use super::run::{instant, runtime};
+use super::window_requests::StatusRequest;
 use super::windows::log_of;
-use super::{Outcome, StatusRequest, process_environment};
-use crate::cli::{Printer, Tone};
 use crate::commit::lease;
-use crate::engine::Places;
-use crate::job::{Job, load};
+use crate::job::{Job, Places, load};
+use crate::process::stop::Stop;
+use crate::report::Outcome;
 use crate::schedule::DEFAULT_BUFFER;
+use crate::screen::{Printer, Tone};
 use crate::status::{Scope, StatusReport, WindowStatus, build, failures, grid, list, summary};
-use crate::stop::Stop;
 use crate::window::parse_instant;
 use chrono::TimeDelta;
 use etl_sdk::{Error, ErrorKind, Result};
@@ -66,7 +67,7 @@ fn screen(report: &StatusReport, request: &StatusRequest, printer: &Printer) -> 
         None => {}
     }
     if report.late_objects > 0 {
-        let late = crate::report::count(report.late_objects);
+        let late = crate::text::count(report.late_objects);
         text.extend([&late, " objects arrived after their window; --list says where they went\n"]);
     }
     text.push('\n');

@@ -1,14 +1,14 @@
 //! What the commands that run many windows share: the job's log without its pipeline, and the windows one by one.
 
 use super::job_latest::Mirror;
-use crate::backfill::{BatchReport, Board, Item, Queue, ResultStatus, WindowResult};
-use crate::cli::{Printer, ProgressDisplay};
+use crate::batch::{BatchReport, Board, Item, Queue, ResultStatus, WindowResult};
 use crate::commit::{CommitLog, JobState, Objects, Runner, lease};
-use crate::engine::{JobContext, Places, RunPlan, execute};
-use crate::job::{ByteSize, Job};
-use crate::report::one_line;
+use crate::job::{Job, Places};
+use crate::process::stop::{Stop, stop_on_signals};
+use crate::run::{JobContext, RunPlan, execute};
 use crate::schedule::{Coverage, coverage};
-use crate::stop::{Stop, stop_on_signals};
+use crate::screen::{Printer, ProgressDisplay};
+use crate::text::{ByteSize, one_line};
 use crate::window::Window;
 use chrono::{DateTime, SecondsFormat, Utc};
 use etl_sdk::{Error, ErrorKind, Result};

@@ -1,10 +1,8 @@
 //! What a commit decided, in full: from it alone anybody can publish.
 
-use super::PendingFile;
-use super::log::{hash, to_json};
-use super::objects::Objects;
-use crate::manifest::ManifestRules;
-use crate::sink::WrittenFile;
+use super::manifest_rules::ManifestRules;
+use super::objects::{Objects, hash, to_json};
+use crate::output::staging::{DeadLetterFile, WrittenFile};
 use crate::window::Window;
 use etl_sdk::{Error, Ledger, Result};
 use serde::{Deserialize, Serialize};
@@ -49,15 +47,6 @@ pub struct CommitDetail {
     pub replayed_objects: Vec<(String, Option<String>)>,
     /// Rows per step.
     pub ledger: Ledger,
-}
-
-/// A file of dead letters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeadLetterFile {
-    /// Where it is and will be, and its length.
-    pub pending: PendingFile,
-    /// Dead letters in it.
-    pub count: u64,
 }
 
 /// Files of earlier commits that a commit replaces.

@@ -1,6 +1,6 @@
 //! What the commit log says: one entry per event, in one order that everybody agrees on.
 
-use super::carried::Kept;
+use super::objects::StateObject;
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ pub enum Event {
     /// What merged tables carry was made anew, from the raw input.
     Rebuilt {
         /// The list of its pieces.
-        carried: Kept,
+        carried: StateObject,
         /// Why, for people.
         reason: String,
     },
@@ -99,7 +99,7 @@ pub struct Commit {
     pub late: Vec<Late>,
     /// The list of what merged tables carry, with this run's rows; `None` when none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub carried: Option<Kept>,
+    pub carried: Option<StateObject>,
 }
 
 /// What a commit did, in numbers.
@@ -175,7 +175,7 @@ impl Event {
     }
 
     /// What merged tables carry from here on, if the event says so.
-    pub fn carried(&self) -> Option<&Kept> {
+    pub fn carried(&self) -> Option<&StateObject> {
         match self {
             Self::Commit(commit) => commit.carried.as_ref(),
             Self::Rebuilt { carried, .. } => Some(carried),

@@ -5,10 +5,15 @@
 //! it, and then it is removed. Nothing is touched of a window that somebody works on, or that has a commit whose files are
 //! not visible yet.
 
-use super::carried::{self, CARRIED, CarriedState};
-use super::lease::{self, Claim, Holder, Lease};
-use super::work::{self, TaskResult, Work};
-use super::{CommitLog, Event, JobState, Listed, PendingFile, PendingStore, Staged, StagedRun, run_of};
+use super::carried::{CARRIED, CarriedState};
+use super::entry::Event;
+use super::history::JobState;
+use super::lease::{Claim, Holder, Lease};
+use super::log::CommitLog;
+use super::objects::Listed;
+use super::work::{TaskResult, Work};
+use super::{carried, lease, work};
+use crate::output::staging::{PendingFile, PendingStore, Staged, StagedRun, run_of};
 use crate::window::Window;
 use chrono::{DateTime, TimeDelta, Utc};
 use etl_sdk::Result;
@@ -460,7 +465,7 @@ impl Removed {
 }
 
 /// The instant before which something must have been written last to be removed.
-pub fn limit(now: DateTime<Utc>, older_than: crate::job::Span) -> DateTime<Utc> {
+pub fn limit(now: DateTime<Utc>, older_than: crate::text::Span) -> DateTime<Utc> {
     let age = TimeDelta::try_seconds(older_than.seconds).unwrap_or(TimeDelta::MAX);
     now.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }

@@ -1,7 +1,7 @@
 //! The log folded: what is known of each window, and up to where everything is done.
 
-use super::carried::Kept;
 use super::entry::{Commit, Counts, Entry, Event, Late};
+use super::objects::StateObject;
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, Result};
@@ -27,7 +27,7 @@ pub struct JobState {
     pub windows: BTreeMap<Window, WindowState>,
     /// What merged tables carry, and the version of the entry that made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub carried: Option<(u64, Kept)>,
+    pub carried: Option<(u64, StateObject)>,
 }
 
 /// A commit whose files may not all be visible yet.

@@ -1,8 +1,7 @@
 //! Leases: who works on a window. They save double work; what is right does not rest on them, the log decides that.
 
 use super::entry::Runner;
-use super::log::to_json;
-use super::objects::{Listed, Objects};
+use super::objects::{Listed, Objects, to_json};
 use crate::window::Window;
 use chrono::{DateTime, TimeDelta, Utc};
 use etl_sdk::{Error, Result};

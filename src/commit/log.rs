@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, Event, Runner, token};
 use super::history::JobState;
-use super::objects::Objects;
+use super::objects::{Objects, to_json};
 use crate::window::Window;
 use chrono::Utc;
 use etl_sdk::{Error, ErrorKind, Result};
@@ -224,21 +224,11 @@ fn lost(window: &Window, winner: &Entry) -> Error {
         .hint(format!("{what}; nothing of this run was published. Run the window again to replace its rows"))
 }
 
-/// What tells the bytes of an object from others under its name.
-pub(super) fn hash(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex()[..32].to_owned()
-}
-
-/// A value as JSON.
-pub(super) fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| Error::internal("write JSON").source(error))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::carried::Kept;
-    use super::super::entry::Failure;
     use super::*;
+    use crate::commit::carried::StateObject;
+    use crate::commit::entry::Failure;
     use object_store::memory::InMemory;
     use tokio::runtime::Runtime;
 
@@ -280,7 +270,7 @@ mod tests {
         let (one, two) =
             (CommitLog::new(objects.clone(), Runner::this()), CommitLog::new(objects.clone(), Runner::this()));
         let rebuilt = |path: &str| {
-            let carried = Kept { path: path.to_owned(), hash: String::new() };
+            let carried = StateObject { path: path.to_owned(), hash: String::new() };
             Event::Rebuilt { carried, reason: String::new() }
         };
         let on = |carried| Condition { window: None, carried: Some(carried) };

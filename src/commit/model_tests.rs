@@ -2,15 +2,15 @@
 //! answer lost now and then. The log, the publisher and the books are the real ones; the stores are in memory, and what a
 //! run computes is reduced to who made which row.
 
-use super::entry::{Commit, Counts, Event, Runner};
-use super::log::Condition;
-use super::work::PlanRecord;
-use super::{
-    Books, CommitDetail, CommitLog, Objects, PendingFile, PendingFound, PendingStore, PendingWriter, Publisher,
-    Replaced, ReplacedFile, Staged, TaskResult, Work, token,
-};
-use crate::manifest::ManifestRules;
-use crate::sink::WrittenFile;
+use super::detail::{CommitDetail, Replaced, ReplacedFile};
+use super::entry::{Commit, Counts, Event, Runner, token};
+use super::log::{CommitLog, Condition};
+use super::manifest_rules::ManifestRules;
+use super::objects::Objects;
+use super::resume::Books;
+use super::work::{PlanRecord, TaskResult, Work};
+use crate::output::staging::{PendingFile, PendingFound, PendingStore, PendingWriter, Staged, WrittenFile};
+use crate::publish::Publisher;
 use crate::window::Window;
 use async_trait::async_trait;
 use etl_sdk::{Error, ErrorKind, Ledger, Result};

@@ -1,6 +1,6 @@
 //! The state's objects: created only if absent, read, listed, removed. Works alike on a folder and in a bucket.
 
-use crate::stop::{SETTLING, Stop};
+use crate::process::stop::{SETTLING, Stop};
 use crate::storage::retry::persist;
 use crate::storage::{RetryConfig, Storage, StorageKind, store_error};
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use etl_sdk::{Error, ErrorKind, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,15 @@ pub struct Listed {
     pub bytes: u64,
     /// When it was written.
     pub modified: DateTime<Utc>,
+}
+
+/// An object of the state, and what its bytes must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateObject {
+    /// Path below the job's state.
+    pub path: String,
+    /// Hash of its bytes.
+    pub hash: String,
 }
 
 impl Objects {
@@ -277,6 +287,16 @@ fn find_unfinished(root: &Path, folder: &Path, found: &mut Vec<Listed>) -> io::R
         }
     }
     Ok(())
+}
+
+/// What tells the bytes of an object from others under its name.
+pub fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..32].to_owned()
+}
+
+/// A value as JSON.
+pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| Error::internal("write JSON").source(error))
 }
 
 #[cfg(test)]

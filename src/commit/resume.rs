@@ -3,8 +3,9 @@
 use super::entry::Event;
 use super::history::JobState;
 use super::log::CommitLog;
-use super::work::{self, Work};
-use super::{PendingStore, TaskResult};
+use super::work;
+use super::work::{TaskResult, Work};
+use crate::output::staging::PendingStore;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;

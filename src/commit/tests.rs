@@ -1,9 +1,10 @@
-use super::bucket::{BucketStore, PART_BYTES};
 use super::*;
+use crate::output::staging::bucket::{BucketStore, PART_BYTES};
 use crate::storage::S3Config;
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStoreExt, memory::InMemory};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

@@ -4,11 +4,9 @@
 //! registered is given up only behind a fence in the log: a runner that sleeps may still count on it.
 
 use super::entry::token;
-use super::log::{hash, to_json};
-use super::objects::Objects;
-use super::{DeadLetterFile, PendingFile};
-use crate::quality::QualityCounts;
-use crate::sink::WrittenFile;
+use super::objects::{Objects, hash, to_json};
+use crate::output::staging::{DeadLetterFile, PendingFile, WrittenFile};
+use crate::rows::quality::QualityCounts;
 use crate::window::Window;
 use bytes::Bytes;
 use etl_sdk::{Error, Ledger, Result};
@@ -59,7 +57,7 @@ pub struct TaskResult {
 /// Partial rows of one table, kept in the state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptRows {
-    /// Name of the table, or [`crate::quality::KEYS`].
+    /// Name of the table, or [`crate::rows::quality::KEYS`].
     pub table: String,
     /// Path below the job's state.
     pub path: String,

@@ -5,7 +5,7 @@ use super::json::LeftOut;
 use super::report::{ColumnName, Comparison, TypeDifference};
 use super::source::Source;
 use super::{CompareRequest, Side};
-use crate::registry::nearest;
+use crate::text::suggest::nearest;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use etl_sdk::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! Compares matched rows column by column, and counts what differs.
 
 use super::align::{Aligned, Meaning, Physical, Plan};
-use super::cause::{self, Cause};
+use super::cause::Cause;
 use super::report::{CauseCount, ColumnDifference, DifferenceExample, Key, MatchedRows, MemberCount};
-use super::{convert, value};
+use super::{cause, convert, value};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::kernels::cmp::distinct;
 use arrow::datatypes::{Float64Type, Int64Type};

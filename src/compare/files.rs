@@ -1,7 +1,7 @@
 //! The files of a side: one file, or all below a folder or prefix that readers of tables see.
 
 use super::Side;
-use crate::sink::partition_values;
+use crate::output::sink::partition_values;
 use crate::storage::{Storage, StorageKind, store_error};
 use etl_sdk::{Error, ErrorKind, Result};
 use futures::TryStreamExt;

@@ -4,7 +4,7 @@ use super::Side;
 use super::align::Plan;
 use super::cells::{Cells, key_of};
 use super::report::SideReport;
-use crate::stop::Stop;
+use crate::process::stop::Stop;
 use arrow::array::{AsArray, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Schema, UInt64Type};

@@ -3,9 +3,9 @@
 
 use super::value;
 use arrow::array::{Array, AsArray, OffsetSizeTrait};
-use arrow::datatypes::{DataType, Fields, Float16Type, Float32Type, Float64Type, TimeUnit};
 use arrow::datatypes::{
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    DataType, Fields, Float16Type, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use etl_sdk::json::{Fault, Kind, Reader, Token};

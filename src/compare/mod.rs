@@ -22,23 +22,25 @@ mod source;
 mod text;
 mod value;
 
-pub use cause::Cause;
-pub use report::{
+pub use self::cause::Cause;
+pub use self::report::{
     CauseCount, ColumnDifference, ColumnName, Comparison, ComparisonStatus, DifferenceExample, DuplicateFinding, Key,
     KeyFinding, MatchedRows, MemberCount, SCHEMA_VERSION, SideReport, TypeDifference,
 };
 
-use crate::engine::{RowCollector, Sorter};
-use crate::job::{ByteSize, LimitsConfig};
+use self::align::Plan;
+use self::cells::{Cells, Tolerance};
+use self::join::{Batches, Join};
+use self::latest::LatestRows;
+use self::source::Source;
+use super::storage::Storage;
+use crate::limits::LimitsConfig;
+use crate::process::stop::{Stop, StopReason};
 use crate::report::Progress;
-use crate::stop::{Stop, StopReason};
-use crate::storage::{S3Config, Storage};
-use align::Plan;
-use cells::{Cells, Tolerance};
+use crate::rows::sort::{RowCollector, Sorter};
+use crate::storage::S3Config;
+use crate::text::ByteSize;
 use etl_sdk::{Error, ErrorKind, Result};
-use join::{Batches, Join};
-use latest::LatestRows;
-use source::Source;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

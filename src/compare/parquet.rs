@@ -2,7 +2,7 @@
 
 use super::column::{Kind, SideColumn, type_name};
 use super::files::{DataFile, uri};
-use crate::stop::Stop;
+use crate::process::stop::Stop;
 use crate::storage::{Storage, store_error};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};

@@ -2,12 +2,12 @@
 
 use super::align::{Physical, Plan};
 use super::column::{JsonKinds, Kind, SideColumn};
-use super::files::{self, DataFile, Form};
+use super::files::{DataFile, Form};
 use super::lines::Lines;
-use super::{Side, convert, parquet};
-use crate::engine::{RowCollector, Sorter, engine_error};
+use super::{Side, convert, files, parquet};
+use crate::process::stop::Stop;
 use crate::report::Progress;
-use crate::stop::Stop;
+use crate::rows::sort::{RowCollector, Sorter, engine_error};
 use crate::storage::Storage;
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array, new_null_array};
 use arrow::datatypes::DataType;

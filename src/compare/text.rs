@@ -4,8 +4,8 @@ use super::cells::around;
 use super::report::{
     CauseCount, ColumnDifference, ColumnName, Comparison, ComparisonStatus, DifferenceExample, Key, SideReport,
 };
-use crate::report::columns::{Align, Columns};
-use crate::report::{bytes, count, seconds};
+use crate::text::columns::{Align, Columns};
+use crate::text::{bytes, count, seconds};
 use serde_json::Value;
 use std::fmt::Write;
 

@@ -1,8 +1,9 @@
 //! The ledger's last word: nothing is lost within a step, nor between two steps.
 
 use super::pipeline::{Pipeline, is_merged, merge_step};
-use super::worker::SOURCE_STEP;
-use crate::sink::{STEP as SINK_STEP, WrittenFile};
+use crate::output::sink::STEP as SINK_STEP;
+use crate::output::staging::WrittenFile;
+use crate::source::STEP as SOURCE_STEP;
 use etl_sdk::{Error, Ledger, Result};
 
 /// Checks that every step balances, that each step reads what the one before keeps, and that the files hold the rows

@@ -1,14 +1,15 @@
 //! Merged tables: partial rows of all tasks become one row per key, and then files.
 
 use super::carry::Met;
-use super::merge::merge_sorted;
 use super::pipeline::{TablePlan, is_merged, merge_step};
 use super::worker::{Chain, Shared, finish_dead_letters};
-use super::{RowCollector, Sorter, on_threads};
-use crate::commit::DeadLetterFile;
-use crate::quality::Findings;
-use crate::sink::{TableSink, WrittenFile};
-use crate::stop::StopReason;
+use crate::output::sink::TableSink;
+use crate::output::staging::{DeadLetterFile, WrittenFile};
+use crate::process::on_threads;
+use crate::process::stop::StopReason;
+use crate::rows::quality::Findings;
+use crate::rows::sort::merge::merge_sorted;
+use crate::rows::sort::{RowCollector, Sorter};
 use arrow::array::RecordBatch;
 use etl_sdk::{CacheStats, Error, Keep, Output, Result};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -4,10 +4,10 @@ use super::carry::Carrying;
 use super::merged::Merged;
 use super::pipeline::Pipeline;
 use super::read::Tasks;
-use super::worker::{SOURCE_STEP, Shared};
-use crate::commit::DeadLetterFile;
-use crate::quality::Findings;
-use crate::sink::WrittenFile;
+use super::worker::Shared;
+use crate::output::staging::{DeadLetterFile, WrittenFile};
+use crate::rows::quality::Findings;
+use crate::source::STEP as SOURCE_STEP;
 use etl_sdk::{CacheStats, Error, Ledger, Result};
 use std::collections::BTreeMap;
 

@@ -1,13 +1,16 @@
 //! What a job does to its rows, built once and checked: transformer, steps per table, and what is written.
 
-use super::SqlStep;
-use super::merge::check_merge;
-use super::worker::SOURCE_STEP;
+use crate::commit::ManifestRules;
 use crate::job::Job;
-use crate::manifest::ManifestRules;
-use crate::quality::{self, Rule, TableRules, Target};
-use crate::registry::{Registry, unknown};
-use crate::sink::{STEP as SINK_STEP, TableSinkSpec};
+use crate::output::sink::{STEP as SINK_STEP, TableSinkSpec};
+use crate::registry::Registry;
+use crate::rows::quality;
+use crate::rows::quality::{Rule, TableRules, Target};
+use crate::rows::sort::merge::check_merge;
+use crate::rows::sql::SqlStep;
+use crate::source::STEP as SOURCE_STEP;
+use crate::targets::manifests;
+use crate::text::suggest::unknown;
 use arrow::datatypes::SchemaRef;
 use etl_sdk::{Enrichment, Error, Keep, Ledger, Result, Table, Transformer};
 use std::path::Path;
@@ -109,13 +112,13 @@ impl Pipeline {
             })
             .collect::<Result<_>>()?;
         let targets: Vec<Target> = tables.iter().zip(schemas).map(|(plan, schema)| plan.target(schema)).collect();
-        let rules = quality::build(job, &targets)?;
+        let rules = quality::build(&job.config.quality, &targets, &|path, error| job.placed(path, error))?;
         for (plan, target) in tables.iter_mut().zip(&targets) {
             plan.quality = TableRules::of(&rules, target);
         }
         let written = tables.iter().filter_map(|plan| plan.sink.as_ref());
-        let manifests = ManifestRules::new(&job.config.manifest, written)
-            .map_err(|error| job.placed(&["manifest", "per"], error))?;
+        let manifests =
+            manifests::rules(&job.config.manifest, written).map_err(|error| job.placed(&["manifest", "per"], error))?;
         Ok(Self { transformer, tables, manifests, rules })
     }
 

@@ -4,10 +4,11 @@
 use super::pipeline::TablePlan;
 use super::tasks::Task;
 use super::worker::{Shared, TaskOutcome, Worker};
-use super::{RowCollector, on_threads};
 use crate::commit::{KeptRows, TaskResult, Work};
-use crate::quality::{Findings, KEYS, key_schema};
-use crate::stop::StopReason;
+use crate::process::on_threads;
+use crate::process::stop::StopReason;
+use crate::rows::quality::{Findings, KEYS, key_schema};
+use crate::rows::sort::RowCollector;
 use arrow::datatypes::SchemaRef;
 use etl_sdk::{CacheStats, Error, ErrorKind, Result};
 use std::collections::BTreeMap;

@@ -3,23 +3,20 @@
 use super::carry::Carrying;
 use super::pipeline::{Pipeline, TablePlan, is_merged};
 use super::tasks::Task;
-use super::{RowCollector, Sorter};
-use crate::commit::{DeadLetterFile, PendingStore};
-use crate::dead_letter::{DeadLetterSpec, DeadLetterWriter};
 use crate::job::JobConfig;
-use crate::quality::{Findings, TableChecker};
+use crate::output::dead_letter::{DeadLetterSpec, DeadLetterWriter};
+use crate::output::sink::TableSink;
+use crate::output::staging::{DeadLetterFile, PendingStore, WrittenFile};
+use crate::process::stop::Stop;
 use crate::report::Progress;
-use crate::sink::{TableSink, WrittenFile};
-use crate::source::{Frame, InputObject, Opened, Opening, open, read_object};
-use crate::stop::Stop;
+use crate::rows::quality::{Findings, TableChecker};
+use crate::rows::sort::{RowCollector, Sorter};
+use crate::source::{Frame, InputObject, Opened, Opening, STEP as SOURCE_STEP, open, read_object};
 use crate::storage::Storage;
 use arrow::array::RecordBatch;
 use etl_sdk::{CacheStats, EnrichmentWorker, Ledger, Output, Result, Run, TransformerWorker, Unit};
 use std::sync::Arc;
 use tokio::runtime::Handle;
-
-/// The ledger's first step: objects to records.
-pub const SOURCE_STEP: &str = "source";
 
 /// Rejects held before they are written.
 const MOST_REJECTS_HELD: usize = 64;

@@ -1,7 +1,8 @@
 //! Builds what the job names, with errors that point into the job file.
 
+use super::load::Job;
+use super::shape;
 use super::yaml::{Node, NodeKind};
-use super::{Job, shape};
 use crate::registry::Registry;
 use etl_sdk::{Component, Enrichment, Error, ErrorKind, Result, Transformer};
 use serde_json::Value;

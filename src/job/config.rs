@@ -1,13 +1,14 @@
 //! The job file's sections. The doc comments are the documentation of the job file.
 
-use super::{ByteSize, DeadLetterLimits, Span};
-use crate::dead_letter::DeadLetterConfig;
-use crate::manifest::ManifestConfig;
-use crate::quality::QualityConfig;
+use crate::limits::LimitsConfig;
+use crate::output::dead_letter::DeadLetterConfig;
+use crate::output::sink::SinkConfig;
+use crate::rows::quality::QualityConfig;
 use crate::schedule::ScheduleConfig;
-use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
-use crate::storage::{RetryConfig, S3Config};
+use crate::storage::S3Config;
+use crate::targets::manifests::ManifestConfig;
+use crate::text::Span;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -164,64 +165,6 @@ impl StateConfig {
         Duration::from_secs(self.lease.map_or(60, |span| span.seconds.unsigned_abs().max(1)))
     }
 }
-
-/// Bounds and resources.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    /// More dead letters than this make the run fail with exit code 3 and publish nothing: a share of all records and
-    /// elements read (`5%`) or a count (`1000`), for all of them or also by reason:
-    /// `{all: 5%, reasons: {not_json: 100, wrong_type: 1%}}`. Default: no limit.
-    pub dead_letters: Option<DeadLetterLimits>,
-    /// Memory for sorting and merging; beyond it, rows spill to disk. Default: `128MiB`, and an eighth of
-    /// what the process may take where that is less.
-    pub memory: ByteSize,
-    /// What the process may take in all. Threads and `memory` are lowered to fit, and a run that comes near it all the
-    /// same is stopped with an error. Default: the container's limit (cgroup), else none. Example: `2GiB`
-    pub memory_total: Option<ByteSize>,
-    /// Worker threads. Default: one per core.
-    pub threads: Option<usize>,
-    /// Folder for spilled rows. Default: the system's temporary folder.
-    pub spill_folder: Option<PathBuf>,
-    /// Longest record, after decompression. A longer one is a dead letter. Default: `32MiB`.
-    pub record_bytes: ByteSize,
-    /// Most decompressed bytes of one object; what lies beyond is one dead letter. Default: `16GiB`.
-    pub object_bytes: ByteSize,
-    /// Most decompressed bytes per compressed byte, once 64 MiB are decompressed; what lies beyond is one dead letter.
-    /// Default: `200`.
-    pub expansion_ratio: u32,
-    /// Deepest nesting of a record. Default: `200`.
-    pub depth: u32,
-    /// Most objects a window may select; more is an error that names the count. Default: `1000000`.
-    pub objects: u64,
-    /// Input bytes (estimated after decompression) that one task takes at most. A task is what is done, or done again,
-    /// as a whole; each writes its own files. Default: `192MiB`.
-    pub task_bytes: ByteSize,
-    /// How often and how long a failing call of a bucket is tried again. Default: 10 attempts within `2m`.
-    pub retry: RetryConfig,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            dead_letters: None,
-            memory: ByteSize::mib(128),
-            memory_total: None,
-            threads: None,
-            spill_folder: None,
-            record_bytes: ByteSize::mib(32),
-            object_bytes: ByteSize::mib(16 << 10),
-            expansion_ratio: 200,
-            depth: 200,
-            objects: 1_000_000,
-            task_bytes: ByteSize::mib(192),
-            retry: RetryConfig::default(),
-        }
-    }
-}
-
-/// How far back an object may be late; used by the source.
-pub(crate) const DEFAULT_LOOK_BACK: Span = Span { seconds: 2 * 3_600 };
 
 fn yes() -> bool {
     true

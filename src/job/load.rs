@@ -1,8 +1,9 @@
 //! Reads a job file: YAML, overrides, variables, shape, types, and the checks that no schema can express.
 
+use super::config::JobConfig;
 use super::environment::{Environment, substitute};
 use super::yaml::{Node, NodeKind, Place, parse, wrong};
-use super::{JobConfig, overrides, schema, shape};
+use super::{overrides, schema, shape};
 use crate::storage::PrefixReader;
 use etl_sdk::{BuildContext, Error, ErrorKind, RemoteFolders, Result};
 use serde_path_to_error::Segment;
@@ -208,7 +209,7 @@ state:
         assert_eq!(job.config.source.url, "./raw");
         assert_eq!(job.config.sink.url, "s3://out/x");
         assert_eq!(job.config.limits.threads, Some(3));
-        assert_eq!(job.config.limits.memory, crate::job::ByteSize::mib(256));
+        assert_eq!(job.config.limits.memory, crate::text::ByteSize::mib(256));
         assert!(!job.config.enrich[0].enabled);
         assert!(job.text.contains("${RAW:-./raw}"), "the text stays as it was written");
         assert!(job.locate(&["enrich", "0", "table"]).ends_with("job.yaml:9"));

@@ -1,6 +1,6 @@
 //! The JSON Schema of the job file, from the structs and from each component's own options.
 
-use super::JobConfig;
+use super::config::JobConfig;
 use crate::registry::Registry;
 use schemars::schema_for;
 use serde_json::{Map, Value, json};

@@ -5,7 +5,7 @@
 //! messages are better.
 
 use super::yaml::{Node, NodeKind, wrong};
-use crate::registry::nearest;
+use crate::text::suggest::nearest;
 use etl_sdk::{Error, Result};
 use serde_json::Value;
 
@@ -150,7 +150,7 @@ fn check_choice(node: &Node, choices: &[&str], path: &str) -> Result<()> {
 
 /// `did you mean …` and the known names; a long list is cut.
 fn unknown_hint(name: &str, known: &[&str]) -> String {
-    let list = crate::registry::list_names(known);
+    let list = crate::text::suggest::list_names(known);
     match nearest(name, known) {
         Some(near) => format!("did you mean `{near}`? known here: {list}"),
         None => format!("known here: {list}"),

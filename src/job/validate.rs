@@ -1,7 +1,8 @@
 //! What a schema cannot say of a job: names, and settings that exclude each other.
 
+use super::config::EnrichConfig;
+use super::load::Job;
 use super::yaml::wrong;
-use super::{EnrichConfig, Job};
 use crate::source::{Layout, Select};
 use crate::window::Instant;
 use etl_sdk::{Error, Result};

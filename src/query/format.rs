@@ -1,6 +1,6 @@
 //! Rows as text for people, and as JSON or CSV for programs. Rows are written as they come.
 
-use crate::report::columns::{Align, Columns};
+use crate::text::columns::{Align, Columns};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::json::WriterBuilder;

@@ -15,12 +15,12 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub use columns::{ReportColumn, ReportTableKind};
-pub(crate) use format::shortened;
-pub use format::{RowFormat, RowWriter};
-pub use kept::Kept;
-pub use output::OutputTable;
-pub use reports::{ReportFolder, ReportName, ReportObject, Skipped};
-pub use runs::ReportTable;
-pub(crate) use runs::overlaps;
-pub use session::{Answer, ColumnInfo, Query, TableInfo};
+pub use self::columns::{ReportColumn, ReportTableKind};
+pub(crate) use self::format::shortened;
+pub use self::format::{RowFormat, RowWriter};
+pub use self::kept::Kept;
+pub use self::output::OutputTable;
+pub use self::reports::{ReportFolder, ReportName, ReportObject, Skipped};
+pub use self::runs::ReportTable;
+pub(crate) use self::runs::overlaps;
+pub use self::session::{Answer, ColumnInfo, Query, TableInfo};

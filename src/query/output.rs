@@ -6,7 +6,7 @@
 use super::prune::{may_match, pushdown};
 use super::reports::Skipped;
 use super::runs::external;
-use crate::sink::{Format, TableSinkSpec, partition_values};
+use crate::output::sink::{Format, TableSinkSpec, partition_values};
 use crate::storage::{Storage, store_error};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};

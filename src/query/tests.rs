@@ -1,8 +1,8 @@
 //! The tables over a made-up folder of reports and files.
 
 use super::*;
-use crate::engine::{Pipeline, Places};
-use crate::job::load;
+use crate::engine::Pipeline;
+use crate::job::{Places, load};
 use crate::registry::builtin;
 use crate::report::{ErrorReport, FileReport, RunReport, Status, StepReport};
 use crate::window::Window;

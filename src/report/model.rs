@@ -1,6 +1,7 @@
 //! The run report as data. Field names are a contract: dashboards and the job's history read them. Reports of older
 //! versions are read too: a field that they do not have is empty.
 
+use crate::text::one_line;
 use crate::window::Window;
 use chrono::SecondsFormat;
 use etl_sdk::{CacheStats, Error, Fact, Ledger, StepCounts};
@@ -311,11 +312,6 @@ impl From<&Error> for ErrorReport {
             facts,
         }
     }
-}
-
-/// Some causes (object stores, parsers) have line breaks in their text.
-pub(crate) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl From<&CacheStats> for CacheReport {

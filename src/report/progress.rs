@@ -92,11 +92,11 @@ impl ProgressCounts {
         let phase = if self.phase.is_empty() { "start" } else { self.phase };
         format!(
             "{phase}: {} of {} objects, {}, {} records, {} rows",
-            super::count(self.objects_done),
-            super::count(self.objects_total),
-            super::bytes(self.bytes_done),
-            super::count(self.records),
-            super::count(self.rows)
+            crate::text::count(self.objects_done),
+            crate::text::count(self.objects_total),
+            crate::text::bytes(self.bytes_done),
+            crate::text::count(self.records),
+            crate::text::count(self.rows)
         )
     }
 }

@@ -1,8 +1,8 @@
 //! The run report as a screen: the verdict first, then the rows from input to output.
 
-use super::columns::{Align, Columns};
 use super::model::{RunReport, Status, StepReport};
-use super::numbers::{bytes, count, seconds};
+use crate::text::columns::{Align, Columns};
+use crate::text::{bytes, count, seconds};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -232,7 +232,7 @@ fn reasons(reasons: &BTreeMap<String, u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{CacheReport, EnrichmentReport, ErrorReport, FileReport, PhaseReport, RuleResult};
+    use crate::report::model::{CacheReport, EnrichmentReport, ErrorReport, FileReport, PhaseReport, RuleResult};
     use crate::window::Window;
     use chrono::DateTime;
     use etl_sdk::{CacheStats, Error, ErrorKind, Fact, Ledger};

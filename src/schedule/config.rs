@@ -1,6 +1,6 @@
 //! The `schedule` section of the job file.
 
-use crate::job::Span;
+use crate::text::Span;
 use crate::window::{Every, Instant};
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,6 +1,6 @@
 //! The windows that are due.
 
-use super::ScheduleConfig;
+use super::config::ScheduleConfig;
 use crate::commit::{JobState, WindowState};
 use crate::source::Select;
 use crate::window::{Every, Window};
@@ -87,9 +87,9 @@ impl DueReason {
             Self::Missed => "missed".to_owned(),
             Self::Failed { attempts: 1, status } => format!("{status} before"),
             Self::Failed { attempts, status } => format!("{status} before, {attempts} attempts"),
-            Self::LateData { objects: 1, bytes } => format!("late data: 1 object, {}", crate::report::bytes(*bytes)),
+            Self::LateData { objects: 1, bytes } => format!("late data: 1 object, {}", crate::text::bytes(*bytes)),
             Self::LateData { objects, bytes } => {
-                format!("late data: {} objects, {}", crate::report::count(*objects), crate::report::bytes(*bytes))
+                format!("late data: {} objects, {}", crate::text::count(*objects), crate::text::bytes(*bytes))
             }
         }
     }

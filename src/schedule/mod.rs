@@ -7,7 +7,7 @@ mod late;
 #[cfg(test)]
 mod tests;
 
-pub use config::{DEFAULT_BUFFER, ScheduleConfig};
-pub use due::{Coverage, Due, DueReason, DueWindow, Origin, closed_until, coverage, due};
-pub use job_latest::JobLatest;
-pub use late::candidates;
+pub use self::config::{DEFAULT_BUFFER, ScheduleConfig};
+pub use self::due::{Coverage, Due, DueReason, DueWindow, Origin, closed_until, coverage, due};
+pub use self::job_latest::JobLatest;
+pub use self::late::candidates;

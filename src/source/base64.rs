@@ -1,7 +1,7 @@
 //! The Base64 layer: standard alphabet, line breaks and blanks anywhere, padding optional at the end. Text after
 //! padding starts afresh, so pieces that were encoded one by one can follow each other.
 
-use super::decode::{Damage, Meter, Stop};
+use super::meter::{Damage, Ended, Meter};
 use super::reason;
 use base64_simd::STANDARD_NO_PAD;
 use std::io::{self, Read};
@@ -59,7 +59,7 @@ impl<'a> Base64<'a> {
         }
         let decoded = STANDARD_NO_PAD.decode_append(&self.quads[..whole], &mut self.plain);
         self.quads.drain(..whole);
-        decoded.map_err(|error| self.meter.fail(Stop::Damage(Damage::new(reason::BAD_BASE64, error.to_string()))))
+        decoded.map_err(|error| self.meter.fail(Ended::Damage(Damage::new(reason::BAD_BASE64, error.to_string()))))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The `source` section of the job file.
 
-use crate::job::Span;
 use crate::storage::S3Config;
+use crate::text::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -77,5 +77,5 @@ pub enum Framing {
 }
 
 fn default_look_back() -> Span {
-    crate::job::DEFAULT_LOOK_BACK
+    Span { seconds: 2 * 3_600 }
 }

@@ -1,7 +1,7 @@
 //! One object by its address, when it is not the listing that names it.
 
-use super::InputObject;
-use crate::stop::Stop;
+use super::select::InputObject;
+use crate::process::stop::Stop;
 use crate::storage::{S3Config, Storage, StorageKind, store_error};
 use etl_sdk::{Error, ObjectRef, Result};
 use object_store::ObjectStoreExt;

@@ -1,10 +1,10 @@
 //! Error records of Amazon Data Firehose: what it could not transform, convert or deliver, as JSON objects one behind the
 //! other, each with the record's bytes in `rawData`.
 
-use super::frame::Frame;
+use super::config::{Framing, SourceConfig};
+use super::emit::Frame;
 use super::read::{ObjectStats, read_object};
-use super::{Framing, SourceConfig};
-use crate::job::LimitsConfig;
+use crate::limits::LimitsConfig;
 use chrono::{DateTime, Utc};
 use etl_sdk::{ObjectRef, RawRecord, Result};
 use serde::Deserialize;
@@ -44,7 +44,7 @@ pub fn read_errors(
     let outer = SourceConfig { framing: Framing::Concatenated, base64: false, ..config.clone() };
     // Base64 takes a third more than what it holds, and the other keys are small.
     let record_bytes = limits.record_bytes.0.saturating_mul(2).saturating_add(64 << 10);
-    let outer_limits = LimitsConfig { record_bytes: crate::job::ByteSize(record_bytes), ..limits.clone() };
+    let outer_limits = LimitsConfig { record_bytes: crate::text::ByteSize(record_bytes), ..limits.clone() };
     let mut base = 0;
     read_object(input, object, &outer, &outer_limits, &mut |frame| {
         let parsed = match &frame {

@@ -1,7 +1,7 @@
 //! Listing a folder of this machine. The walk is our own: it never follows a link to a folder, opens nothing, and
 //! one name it cannot use does not stop it.
 
-use super::list::{Found, Listing, Selection, skip};
+use super::select::{Found, Listing, Selection, skip};
 use crate::storage::Storage;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};

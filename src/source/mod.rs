@@ -6,26 +6,30 @@
 mod base64;
 mod config;
 mod decode;
+mod emit;
 mod find;
 mod firehose;
 mod folder;
 mod frame;
 mod list;
+mod meter;
 mod open;
 mod pages;
 mod prefixes;
 mod read;
 pub mod reason;
 mod scan;
+mod select;
 #[cfg(test)]
 mod tests;
 mod values;
 mod zip;
 
-pub use config::*;
-pub use find::{find, list_all, locate};
-pub use firehose::{ErrorPart, read_errors};
-pub use frame::Frame;
-pub use list::{InputObject, Listing, hour_of_object, list, skip};
-pub use open::{Opened, Opening, open};
-pub use read::{ObjectStats, read_in_blocks, read_object};
+pub use self::config::*;
+pub use self::emit::{Frame, STEP};
+pub use self::find::{find, list_all, locate};
+pub use self::firehose::{ErrorPart, read_errors};
+pub use self::list::{hour_of_object, list};
+pub use self::open::{Opened, Opening, open};
+pub use self::read::{ObjectStats, read_in_blocks, read_object};
+pub use self::select::{InputObject, Listing, skip};

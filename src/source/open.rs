@@ -1,8 +1,8 @@
 //! The bytes of an object as a blocking reader: a file as it is, an object of a bucket streamed ahead by a task.
 
-use super::InputObject;
 use super::folder::{failed, file_of};
-use crate::stop::Stop;
+use super::select::InputObject;
+use crate::process::stop::Stop;
 use crate::storage::retry::{Backoff, Cause, Class, unless_stalled};
 use crate::storage::{RetryConfig, Storage, StorageKind, store_error};
 use bytes::Bytes;

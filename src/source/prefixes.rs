@@ -1,7 +1,7 @@
 //! Which path prefixes a window can have objects under, and the hour an object's path names.
 
-use super::{Layout, Select};
-use crate::job::Span;
+use super::config::{Layout, Select};
+use crate::text::Span;
 use crate::window::Window;
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use std::ops::Range;

@@ -1,9 +1,11 @@
 //! One object from its stored bytes to its records.
 
-use super::SourceConfig;
-use super::decode::{Damage, Meter, Sink, Stop, decode};
-use super::frame::{Emitter, Frame, Framer, Stretch};
-use crate::job::LimitsConfig;
+use super::config::SourceConfig;
+use super::decode::{Sink, decode};
+use super::emit::{Emitter, Frame, Stretch};
+use super::frame::Framer;
+use super::meter::{Damage, Ended, Meter};
+use crate::limits::LimitsConfig;
 use etl_sdk::{ObjectRef, Result};
 use serde::Serialize;
 use std::io::{self, Read};
@@ -69,8 +71,8 @@ pub fn read_in_blocks(
     let (encoding, result) = decode(input, config.base64, &meter, &mut pump);
     match result {
         Ok(()) => {}
-        Err(Stop::Error(error)) => return Err(error),
-        Err(Stop::Damage(damage)) => pump.abandon(damage)?,
+        Err(Ended::Error(error)) => return Err(error),
+        Err(Ended::Damage(damage)) => pump.abandon(damage)?,
     }
     Ok(ObjectStats {
         compressed_bytes: meter.compressed(),
@@ -128,7 +130,7 @@ impl Pump<'_> {
 }
 
 impl Sink for Pump<'_> {
-    fn segment(&mut self, reader: &mut dyn Read, meter: &Meter) -> Result<(), Stop> {
+    fn segment(&mut self, reader: &mut dyn Read, meter: &Meter) -> Result<(), Ended> {
         let mut reader = meter.plain(reader);
         loop {
             self.make_room();
@@ -141,11 +143,11 @@ impl Sink for Pump<'_> {
             };
             self.end += count;
             let data = &self.buffer[self.start..self.end];
-            let done = self.framer.feed(data, self.offset, &mut self.out).map_err(Stop::Error)?;
+            let done = self.framer.feed(data, self.offset, &mut self.out).map_err(Ended::Error)?;
             self.consume(done);
         }
         let data = &self.buffer[self.start..self.end];
-        self.framer.finish(data, self.offset, &mut self.out).map_err(Stop::Error)?;
+        self.framer.finish(data, self.offset, &mut self.out).map_err(Ended::Error)?;
         self.consume(self.end - self.start);
         Ok(())
     }
@@ -154,8 +156,8 @@ impl Sink for Pump<'_> {
         self.offset += bytes;
     }
 
-    fn reject(&mut self, damage: Damage) -> Result<(), Stop> {
+    fn reject(&mut self, damage: Damage) -> Result<(), Ended> {
         let nothing = Stretch::new(self.offset, None, b"");
-        self.out.reject(nothing, damage.reason, damage.message).map_err(Stop::Error)
+        self.out.reject(nothing, damage.reason, damage.message).map_err(Ended::Error)
     }
 }

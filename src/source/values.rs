@@ -8,7 +8,7 @@
 //! - for values back to back, a `{` or `[` right behind a `}` or `]`, which no well-formed value contains, or
 //! - the break itself, when it is a `{` where only a key or a comma may stand behind a complete value.
 
-use super::frame::{Emitter, Stretch, too_long};
+use super::emit::{Emitter, Stretch, too_long};
 use super::reason;
 use super::scan::{Scan, Scanned};
 use etl_sdk::Result;

@@ -1,13 +1,13 @@
 //! Zip archives read front to back, entry by entry, by their local headers (PKWARE APPNOTE 4.3): the directory at the
 //! end is not waited for, so entries whose length is only written behind them work too.
 
-use super::decode::{Damage, Layers, Stop};
+use super::meter::{Damage, Ended, Meter};
 use super::reason;
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 use std::io::{self, BufRead, Read};
 
-const ENTRY: [u8; 4] = *b"PK\x03\x04";
+const SIGNATURE: [u8; 4] = *b"PK\x03\x04";
 const DESCRIPTOR: [u8; 4] = *b"PK\x07\x08";
 const ENCRYPTED: u16 = 1;
 const LENGTH_BEHIND: u16 = 1 << 3;
@@ -25,10 +25,22 @@ struct Header {
     is_zip64: bool,
 }
 
-/// Hands each file entry on in order, each a segment of its own. Folders and the `__MACOSX` entries, which hold
+/// What is found in an archive.
+pub(super) enum Entry<'a> {
+    /// The decompressed bytes of a file, a segment of its own.
+    Content(&'a mut dyn Read),
+    /// A file that cannot be read.
+    LeftOut(Damage),
+}
+
+/// Hands each file entry on in order. Folders and the `__MACOSX` entries, which hold
 /// attributes of the others, are passed over.
-pub(super) fn entries(layers: &mut Layers<'_>, mut reader: impl BufRead, left: u8, base64: bool) -> Result<(), Stop> {
-    while let Some(header) = read_header(&mut reader).map_err(|error| layers.meter.explain(&error))? {
+pub(super) fn entries(
+    meter: &Meter,
+    mut reader: impl BufRead,
+    visit: &mut dyn FnMut(Entry<'_>) -> Result<(), Ended>,
+) -> Result<(), Ended> {
+    while let Some(header) = read_header(&mut reader).map_err(|error| meter.explain(&error))? {
         let is_folder = header.name.ends_with('/');
         let is_length_known =
             header.flags & LENGTH_BEHIND == 0 || header.stored > 0 || (is_folder && header.method == STORED);
@@ -36,26 +48,26 @@ pub(super) fn entries(layers: &mut Layers<'_>, mut reader: impl BufRead, left: u
         let is_left_out = unusable.is_some() || is_folder || header.name.starts_with("__MACOSX/");
         match unusable {
             // Without its length there is no way past it.
-            Some(damage) if !is_length_known => return Err(Stop::Damage(damage)),
-            Some(damage) => layers.sink.reject(damage)?,
+            Some(damage) if !is_length_known => return Err(Ended::Damage(damage)),
+            Some(damage) => visit(Entry::LeftOut(damage))?,
             None => {}
         }
         if is_length_known {
             let mut body = (&mut reader).take(header.stored);
             if !is_left_out {
-                read_entry(layers, &mut body, &header, left, base64)?;
+                read_entry(meter, &mut body, &header, visit)?;
             }
-            io::copy(&mut body, &mut io::sink()).map_err(|error| layers.meter.explain(&error))?;
+            io::copy(&mut body, &mut io::sink()).map_err(|error| meter.explain(&error))?;
             if body.limit() > 0 {
-                return Err(layers.meter.explain(&io::ErrorKind::UnexpectedEof.into()));
+                return Err(meter.explain(&io::ErrorKind::UnexpectedEof.into()));
             }
             if header.flags & LENGTH_BEHIND != 0 {
-                read_descriptor(&mut reader, &header).map_err(|error| layers.meter.explain(&error))?;
+                read_descriptor(&mut reader, &header).map_err(|error| meter.explain(&error))?;
             }
         } else if is_left_out {
-            pass_over(&mut reader, &header).map_err(|error| layers.meter.explain(&error))?;
+            pass_over(&mut reader, &header).map_err(|error| meter.explain(&error))?;
         } else {
-            read_entry(layers, &mut reader, &header, left, base64)?;
+            read_entry(meter, &mut reader, &header, visit)?;
         }
     }
     Ok(())
@@ -84,36 +96,35 @@ fn unusable(header: &Header, is_length_known: bool) -> Option<Damage> {
 }
 
 fn read_entry(
-    layers: &mut Layers<'_>,
+    meter: &Meter,
     body: &mut dyn BufRead,
     header: &Header,
-    left: u8,
-    base64: bool,
-) -> Result<(), Stop> {
+    visit: &mut dyn FnMut(Entry<'_>) -> Result<(), Ended>,
+) -> Result<(), Ended> {
     let (crc, plain, expected) = if header.method == DEFLATED {
         let mut checked = Checked { inner: DeflateDecoder::new(&mut *body), crc: Crc::new(), count: 0 };
-        layers.take_off(&mut checked, left, base64)?;
+        visit(Entry::Content(&mut checked))?;
         let (crc, plain) = (checked.crc.sum(), checked.count);
         let is_length_behind = header.flags & LENGTH_BEHIND != 0 && header.stored == 0;
         let expected = if is_length_behind {
-            read_descriptor(body, header).map_err(|error| layers.meter.explain(&error))?
+            read_descriptor(body, header).map_err(|error| meter.explain(&error))?
         } else {
             (header.crc, header.plain)
         };
         (crc, plain, expected)
     } else {
         let mut checked = Checked { inner: body, crc: Crc::new(), count: 0 };
-        layers.take_off(&mut checked, left, base64)?;
+        visit(Entry::Content(&mut checked))?;
         (checked.crc.sum(), checked.count, (header.crc, header.plain))
     };
     // Beside a stored length in front, checksum and plain length may still be zero there and follow behind.
     let is_known = header.flags & LENGTH_BEHIND == 0 || expected != (0, 0);
     if is_known && plain < expected.1 {
-        return Err(layers.meter.explain(&io::ErrorKind::UnexpectedEof.into()));
+        return Err(meter.explain(&io::ErrorKind::UnexpectedEof.into()));
     }
     if is_known && (crc, plain) != expected {
         let message = format!("entry {} does not match its checksum or length", header.name.escape_debug());
-        return Err(Stop::Damage(Damage::new(reason::CORRUPT_OBJECT, message)));
+        return Err(Ended::Damage(Damage::new(reason::CORRUPT_OBJECT, message)));
     }
     Ok(())
 }
@@ -137,7 +148,7 @@ impl<R: Read> Read for Checked<R> {
 /// The next entry's header, `None` at the directory behind the last entry.
 fn read_header(reader: &mut dyn BufRead) -> io::Result<Option<Header>> {
     let signature: [u8; 4] = take(reader)?;
-    if signature != ENTRY {
+    if signature != SIGNATURE {
         let is_directory = matches!(signature, [b'P', b'K', 1, 2] | [b'P', b'K', 5, 6] | [b'P', b'K', 6, 6 | 8]);
         return if is_directory { Ok(None) } else { Err(io::Error::other("no zip entry where one should begin")) };
     }

@@ -1,8 +1,8 @@
 //! The windows as lines.
 
 use super::model::{StatusReport, WindowReport, WindowStatus};
-use crate::report::columns::{Align, Columns};
-use crate::report::count;
+use crate::text::columns::{Align, Columns};
+use crate::text::count;
 use std::fmt::Write as _;
 
 /// Failures that are explained; `--list` and `--output json` have all.

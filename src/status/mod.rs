@@ -7,6 +7,8 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-pub use grid::grid;
-pub use list::{failures, list, summary};
-pub use model::{FailureReport, LateReport, RunningReport, Scope, StatusReport, WindowReport, WindowStatus, build};
+pub use self::grid::grid;
+pub use self::list::{failures, list, summary};
+pub use self::model::{
+    FailureReport, LateReport, RunningReport, Scope, StatusReport, WindowReport, WindowStatus, build,
+};

@@ -1,16 +1,17 @@
 //! Folders and buckets behind one door: urls, how to reach them, and their errors in our words.
 
 mod config;
+pub mod disk;
 mod error;
 mod prefix;
 pub mod retry;
 mod sdk;
 
-pub use config::S3Config;
-pub use error::store_error;
-pub use prefix::PrefixReader;
-pub use retry::RetryConfig;
-pub use sdk::{sdk_client, sdk_error};
+pub use self::config::S3Config;
+pub use self::error::store_error;
+pub use self::prefix::PrefixReader;
+pub use self::retry::RetryConfig;
+pub use self::sdk::{sdk_client, sdk_error};
 
 use etl_sdk::{Error, Result};
 use object_store::aws::{AmazonS3, AmazonS3Builder};

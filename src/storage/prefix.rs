@@ -1,6 +1,9 @@
 //! The files below a url that components are configured with.
 
-use super::{RetryConfig, S3Config, Storage, store_error};
+use super::Storage;
+use super::config::S3Config;
+use super::error::store_error;
+use super::retry::RetryConfig;
 use etl_sdk::{Error, FolderBudget, FolderFile, ReadFolder, Result};
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStoreExt};

@@ -15,8 +15,8 @@
 //! [`Backoff`]: a read at the byte it reached, a page of a listing, a part of an upload, and a task as a whole.
 
 use super::error::StoreCause;
-use crate::job::Span;
-use crate::stop::Stop;
+use crate::process::stop::Stop;
+use crate::text::Span;
 use etl_sdk::{Error, ErrorKind, Result};
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::{BackoffConfig, RetryConfig as ClientRetry};
@@ -24,10 +24,9 @@ use parquet::errors::ParquetError;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::error::Error as StdError;
-use std::fmt;
 use std::future::Future;
-use std::io;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 /// How often and how long a failing call of a bucket is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -313,9 +312,9 @@ pub(crate) async fn unless_stalled<T>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::store_error;
     use super::*;
-    use crate::stop::{Signal, StopReason};
+    use crate::process::stop::{Signal, StopReason};
+    use crate::storage::error::store_error;
 
     fn answer(status: &str, code: &str) -> Error {
         let body = format!("Server returned non-2xx status code: {status}: <Error><Code>{code}</Code></Error>");

@@ -1,8 +1,8 @@
 //! The S3 SDK's client, for the calls that `object_store` does not have. It reaches the bucket as the store does: same
 //! endpoint, same region, same credentials.
 
-use super::error::kind_of_code;
-use super::{Storage, StorageKind, store_error};
+use super::error::{kind_of_code, store_error};
+use super::{Storage, StorageKind};
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};

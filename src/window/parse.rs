@@ -1,7 +1,7 @@
 //! The forms in which people write a window.
 
-use super::{Window, refused};
-use crate::job::Span;
+use super::interval::{Window, refused};
+use crate::text::Span;
 use chrono::{DateTime, Months, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -55,6 +55,22 @@ impl Window {
             (Some(_), Some(_)) => return Err(malformed()),
         };
         Self::new(start, end).map_err(|error| named(error, text))
+    }
+}
+
+impl TryFrom<String> for Window {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl std::str::FromStr for Window {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
     }
 }
 

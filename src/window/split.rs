@@ -1,8 +1,8 @@
 //! Windows on a calendar's grid, in UTC.
 
-use super::Window;
-use crate::job::Span;
-use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
+use super::interval::{self, Window};
+use crate::text::Span;
+use chrono::{DateTime, Datelike, DurationRound, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -249,13 +249,29 @@ impl JsonSchema for Every {
     }
 }
 
+impl Window {
+    /// The last whole span before `now`, counted from 1970-01-01T00:00Z: the last full hour of the clock for `1h`, the
+    /// day before for `1d`. Whole weeks begin on Monday, as those of [`Every`] do. Runs that start a little early or late take the same window, and consecutive ones tile.
+    pub fn last(span: Span, now: DateTime<Utc>) -> Result<Self> {
+        let length = TimeDelta::try_seconds(span.seconds).filter(|length| *length > TimeDelta::zero());
+        let wrong =
+            || interval::refused(&span.to_string(), "a span is longer than nothing and reaches back to 1970 at most");
+        let end = match Every::seconds(span.seconds) {
+            Ok(every) => every.floor(now),
+            Err(_) => length.and_then(|length| now.duration_trunc(length).ok()).ok_or_else(wrong)?,
+        };
+        let start = length.and_then(|length| end.checked_sub_signed(length)).ok_or_else(wrong)?;
+        Self::new(start, end)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     fn instant(text: &str) -> DateTime<Utc> {
-        crate::window::parse_instant(text).unwrap()
+        crate::window::parse::parse_instant(text).unwrap()
     }
 
     fn every(text: &str) -> Every {
@@ -264,6 +280,24 @@ mod tests {
 
     fn pieces(from: &str, to: &str, length: &str) -> Vec<String> {
         split(instant(from), instant(to), every(length)).unwrap().map(|window| window.to_string()).collect()
+    }
+
+    #[test]
+    fn the_last_span_is_the_last_whole_one() {
+        let now = "2026-11-20T05:17:03.999Z".parse().unwrap();
+        for (seconds, window) in [
+            (3_600, "2026-11-20T04:00:00Z/2026-11-20T05:00:00Z"),
+            (900, "2026-11-20T05:00:00Z/2026-11-20T05:15:00Z"),
+            (86_400, "2026-11-19T00:00:00Z/2026-11-20T00:00:00Z"),
+            (604_800, "2026-11-09T00:00:00Z/2026-11-16T00:00:00Z"),
+        ] {
+            assert_eq!(Window::last(Span { seconds }, now).unwrap().to_string(), window);
+        }
+        let on_the_hour = Window::last(Span { seconds: 3_600 }, instant("2026-11-20T05:00:00Z")).unwrap();
+        assert_eq!(on_the_hour.to_string(), "2026-11-20T04:00:00Z/2026-11-20T05:00:00Z");
+        for seconds in [0, i64::MAX, 60 * 365 * 86_400] {
+            assert_eq!(Window::last(Span { seconds }, now).unwrap_err().kind(), ErrorKind::Usage, "{seconds}");
+        }
     }
 
     #[test]

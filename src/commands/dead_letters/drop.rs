@@ -1,15 +1,17 @@
 //! `dead-letters drop`: says that dead letters are done with. Their files stay as they are.
 
 use super::{DropRequest, one};
-use crate::cli::Printer;
+use crate::commands::process_environment;
 use crate::commands::run::{runtime, wait};
-use crate::commands::{Outcome, process_environment};
-use crate::dead_letter::Kept;
-use crate::engine::{JobContext, Pipeline, drop_letters};
+use crate::engine::Pipeline;
 use crate::job::load;
+use crate::process::stop::Stop;
 use crate::registry::builtin;
-use crate::report::count;
-use crate::stop::Stop;
+use crate::report::Outcome;
+use crate::run::replay::Kept;
+use crate::run::{JobContext, drop_letters};
+use crate::screen::Printer;
+use crate::text::count;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
 use serde_json::json;

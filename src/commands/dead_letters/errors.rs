@@ -1,6 +1,6 @@
 //! Which windows the error records of Firehose belong to.
 
-use crate::engine::JobContext;
+use crate::run::JobContext;
 use crate::source::{ErrorPart, InputObject, Opened, list_all, open, read_errors};
 use crate::storage::Storage;
 use crate::window::Window;

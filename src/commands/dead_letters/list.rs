@@ -1,11 +1,11 @@
 //! `dead-letters list`: how many there are, by window and reason.
 
 use super::{ListRequest, Reading, windows};
-use crate::cli::Printer;
-use crate::commands::Outcome;
-use crate::dead_letter::{Kept, ReasonCounts};
-use crate::report::columns::{Align, Columns};
-use crate::report::count;
+use crate::report::Outcome;
+use crate::run::replay::{Kept, ReasonCounts};
+use crate::screen::Printer;
+use crate::text::columns::{Align, Columns};
+use crate::text::count;
 use crate::window::Window;
 use etl_sdk::Result;
 use serde::Serialize;

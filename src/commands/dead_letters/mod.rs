@@ -6,16 +6,15 @@ mod list;
 mod replay;
 mod show;
 
-pub use drop::run as drop;
-pub use list::run as list;
-pub use replay::run as replay;
-pub use show::run as show;
+pub use self::drop::run as drop;
+pub use self::list::run as list;
+pub use self::replay::run as replay;
+pub use self::show::run as show;
 
 use super::process_environment;
 use crate::commit::{CommitLog, JobState, Objects, Runner};
-use crate::engine::Places;
-use crate::job::{Job, load};
-use crate::stop::Stop;
+use crate::job::{Job, Places, load};
+use crate::process::stop::Stop;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
 use std::path::PathBuf;

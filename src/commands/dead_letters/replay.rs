@@ -1,18 +1,20 @@
 //! `dead-letters replay`: reads dead letters again with today's code and settings, and adds what comes of them.
 
-use super::errors::{self, Errors, Unclaimed};
-use super::{ReplayRequest, WindowChoice, one, windows};
-use crate::cli::{Printer, ProgressDisplay};
+use super::errors::{Errors, Unclaimed};
+use super::{ReplayRequest, WindowChoice, errors, one, windows};
+use crate::commands::process_environment;
 use crate::commands::run::{runtime, threads, wait};
 use crate::commands::windows::listen;
-use crate::commands::{Outcome, process_environment};
 use crate::commit::JobState;
-use crate::dead_letter::Kept;
-use crate::engine::{JobContext, Pipeline, ReplayPlan, ReplayReport, Take, replay};
+use crate::engine::Pipeline;
 use crate::job::load;
 use crate::registry::builtin;
-use crate::report::columns::{Align, Columns};
-use crate::report::{Progress, Status, count};
+use crate::report::{Outcome, Progress, Status};
+use crate::run::replay::Kept;
+use crate::run::{JobContext, ReplayPlan, ReplayReport, Take, replay};
+use crate::screen::{Printer, ProgressDisplay};
+use crate::text::columns::{Align, Columns};
+use crate::text::count;
 use crate::window::Window;
 use etl_sdk::{ErrorKind, Result};
 use serde_json::json;

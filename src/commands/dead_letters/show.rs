@@ -1,10 +1,11 @@
 //! `dead-letters show`: the letters themselves.
 
 use super::{Reading, ShowRequest, windows};
-use crate::cli::Printer;
-use crate::commands::Outcome;
-use crate::dead_letter::{Kept, KeptCommit, Letter, LetterState, Lines};
-use crate::report::count;
+use crate::output::dead_letter::Letter;
+use crate::report::Outcome;
+use crate::run::replay::{Kept, KeptCommit, LetterState, Lines};
+use crate::screen::Printer;
+use crate::text::count;
 use crate::window::Window;
 use etl_sdk::Result;
 use serde::Serialize;

@@ -1,17 +1,15 @@
 //! The rows of pieces: written by hash of their keys, read by key.
 
-use super::{CARRIED, Kept, MOST_BITS, Part, REBUILD, damaged, fetch};
-use crate::commit::log::hash;
-use crate::commit::objects::Objects;
+use super::pieces::{CARRIED, MOST_BITS, Part, REBUILD, damaged, fetch};
+use crate::commit::objects::{Objects, StateObject, hash};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use etl_sdk::{Error, Result};
 use hashbrown::HashSet;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use std::sync::Arc;
@@ -144,7 +142,7 @@ impl<'a> PieceWriter<'a> {
         let path = format!("{}-{:05}.parquet", self.stem, self.done.len());
         let (hash, bytes) = (hash(&file), file.len() as u64);
         self.objects.put(&path, file)?;
-        self.done.push(Part { kept: Kept { path, hash }, bits: self.bits, range, rows: part.rows, bytes });
+        self.done.push(Part { kept: StateObject { path, hash }, bits: self.bits, range, rows: part.rows, bytes });
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 
 use super::{Carrying, Met, Own, key_of, wrong};
 use crate::commit::carried::{Piece, PieceWriter, each_key, key_hashes, part_bits, read_rows};
-use crate::engine::merge::merge_sorted;
 use crate::engine::pipeline::TablePlan;
-use crate::engine::{RowCollector, Sorter};
+use crate::rows::sort::merge::merge_sorted;
+use crate::rows::sort::{RowCollector, Sorter};
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;

@@ -4,11 +4,10 @@
 mod keys;
 mod rows;
 
-use super::context::JobContext;
-use super::pipeline::TablePlan;
-use super::{RowCollector, Sorter, inputs};
-use crate::commit::carried::{CarriedState, Kept, Part, Piece, by_range, stem, take_out};
-use crate::commit::{JobState, Objects, token};
+use super::pipeline::{Pipeline, TablePlan};
+use crate::commit::carried::{CarriedState, Part, Piece, by_range, stem, take_out};
+use crate::commit::{JobState, Objects, StateObject, inputs, token};
+use crate::rows::sort::{RowCollector, Sorter};
 use crate::window::Window;
 use arrow::array::RecordBatch;
 use arrow::compute::take_record_batch;
@@ -67,8 +66,8 @@ pub fn carry_of(plan: &TablePlan) -> Option<(&Merge, &Carry)> {
 }
 
 /// What a person should know of who begins to carry rows when windows were run without.
-pub fn unknown(context: &JobContext<'_>, state: &JobState, window: &Window) -> Option<String> {
-    let carries = context.pipeline.tables.iter().any(|plan| matches!(carry_of(plan), Some((_, Carry::Rows { .. }))));
+pub fn unknown(pipeline: &Pipeline, state: &JobState, window: &Window) -> Option<String> {
+    let carries = pipeline.tables.iter().any(|plan| matches!(carry_of(plan), Some((_, Carry::Rows { .. }))));
     let earlier = state.windows.iter().filter(|(other, known)| *other != window && known.is_committed()).count();
     (carries && state.carried.is_none() && earlier > 0).then(|| {
         format!(
@@ -95,14 +94,18 @@ pub struct CarryingRun<'a> {
 
 impl Carrying {
     /// What a run finds; `None` when no table carries anything.
-    pub fn open(context: &JobContext<'_>, state: &JobState, run: CarryingRun<'_>) -> Result<Option<Self>> {
-        let plans = context.pipeline.tables.iter().filter(|plan| carry_of(plan).is_some());
+    pub fn open(
+        pipeline: &Pipeline,
+        objects: &Objects,
+        state: &JobState,
+        run: CarryingRun<'_>,
+    ) -> Result<Option<Self>> {
+        let plans = pipeline.tables.iter().filter(|plan| carry_of(plan).is_some());
         let tables: BTreeSet<&str> = plans.map(|plan| plan.table.schema.table.as_str()).collect();
         if tables.is_empty() && state.carried.is_none() {
             return Ok(None);
         }
-        let mut carrying = Self::empty(context, run);
-        let objects = context.objects();
+        let mut carrying = Self::empty(objects, run);
         let (version, mut pieces): (u64, BTreeMap<String, Vec<Piece>>) = match &state.carried {
             Some((version, kept)) => (*version, CarriedState::read(objects, kept)?.tables),
             None => (0, BTreeMap::new()),
@@ -125,9 +128,9 @@ impl Carrying {
     }
 
     /// What a run finds where no run was before.
-    pub fn empty(context: &JobContext<'_>, run: CarryingRun<'_>) -> Self {
+    pub fn empty(objects: &Objects, run: CarryingRun<'_>) -> Self {
         Self {
-            objects: context.objects().clone(),
+            objects: objects.clone(),
             name: run.name.to_owned(),
             stem: stem(run.name, &token()),
             window: run.window,
@@ -170,7 +173,7 @@ impl Carrying {
     }
 
     /// Writes the list of what all tables leave; `None` for a run that leaves nothing.
-    pub fn finish(&self) -> Result<Option<Kept>> {
+    pub fn finish(&self) -> Result<Option<StateObject>> {
         if !self.keep {
             return Ok(None);
         }

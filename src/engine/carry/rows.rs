@@ -7,9 +7,9 @@
 use super::{Carrying, Met, Own, carry_of, key_of, wrong};
 use crate::commit::Objects;
 use crate::commit::carried::{FAN, Part, Piece, PieceWriter, key_hashes, part_bits, read_rows};
-use crate::engine::merge::merge_sorted;
 use crate::engine::pipeline::TablePlan;
-use crate::engine::{RowCollector, Sorter};
+use crate::rows::sort::merge::merge_sorted;
+use crate::rows::sort::{RowCollector, Sorter};
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, new_null_array};
 use arrow::compute::{filter_record_batch, is_not_null, not};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};

@@ -1,8 +1,10 @@
 //! Selection in a local folder, with times set on the files.
 
 use super::*;
-use crate::source::{Listing, Opened, list, open, skip};
-use crate::stop::Stop;
+use crate::process::stop::Stop;
+use crate::source::list::{Listing, skip};
+use crate::source::open::Opened;
+use crate::source::{list, open};
 use crate::storage::Storage;
 use crate::window::Window;
 use chrono::{DateTime, TimeDelta, Utc};

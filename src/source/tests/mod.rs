@@ -4,10 +4,12 @@ mod decoders;
 mod framers;
 mod listing;
 
-use super::read::read_in_blocks;
-use super::{Frame, Framing, Layout, ObjectStats, Select, SourceConfig};
-use crate::job::{ByteSize, LimitsConfig, Span};
+use super::config::{Framing, Layout, Select, SourceConfig};
+use super::frame::Frame;
+use super::read::{ObjectStats, read_in_blocks};
+use crate::limits::LimitsConfig;
 use crate::storage::S3Config;
+use crate::text::{ByteSize, Span};
 use etl_sdk::{ObjectRef, Reject, Result};
 use std::io::Read;
 use std::sync::Arc;

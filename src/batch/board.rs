@@ -1,0 +1,116 @@
+//! Which windows are being run, for whoever shows it.
+
+use crate::report::Progress;
+use crate::text::count;
+use crate::window::Window;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Windows that are named in one line of progress.
+const NAMED: usize = 4;
+
+/// A handle on the windows of one command; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Board {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    total: u64,
+    finished: u64,
+    failed: u64,
+    active: Vec<(Window, Progress)>,
+}
+
+/// The board at one instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoardCounts {
+    /// Windows to run.
+    pub total: u64,
+    /// Windows that came to an end, well or not.
+    pub finished: u64,
+    /// Windows that failed.
+    pub failed: u64,
+    /// A line of each window at work.
+    pub active: Vec<String>,
+}
+
+impl Board {
+    /// A board for so many windows.
+    pub fn new(total: u64) -> Self {
+        let board = Self::default();
+        board.lock().total = total;
+        board
+    }
+
+    /// A window begins; gives the counters to tell its progress to.
+    pub fn begin(&self, window: Window) -> Progress {
+        let progress = Progress::default();
+        self.lock().active.push((window, progress.clone()));
+        progress
+    }
+
+    /// A window has ended. Gives its place among those that have.
+    pub fn end(&self, window: Window, failed: bool) -> u64 {
+        let mut inner = self.lock();
+        inner.active.retain(|(active, _)| *active != window);
+        inner.finished += 1;
+        inner.failed += u64::from(failed);
+        inner.finished
+    }
+
+    /// The board now.
+    pub fn counts(&self) -> BoardCounts {
+        let inner = self.lock();
+        let active = inner.active.iter().map(|(window, progress)| {
+            let counts = progress.counts();
+            let phase = if counts.phase.is_empty() { "start" } else { counts.phase };
+            let start = window.start.format("%Y-%m-%dT%H:%M");
+            match counts.objects_total {
+                0 => format!("{start} {phase}"),
+                total => format!("{start} {phase} {} of {} objects", count(counts.objects_done), count(total)),
+            }
+        });
+        BoardCounts { total: inner.total, finished: inner.finished, failed: inner.failed, active: active.collect() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl BoardCounts {
+    /// One line: `12 of 72 windows, 1 failed; 2026-11-20T05:00 read 1 of 4 objects; …`.
+    pub fn line(&self) -> String {
+        let failed = if self.failed > 0 { format!(", {} failed", count(self.failed)) } else { String::new() };
+        let mut named = self.active.iter().take(NAMED).cloned().collect::<Vec<_>>();
+        if self.active.len() > NAMED {
+            named.push(format!("and {} more", self.active.len() - NAMED));
+        }
+        let active = if named.is_empty() { String::new() } else { format!("; {}", named.join("; ")) };
+        format!("{} of {} windows{failed}{active}", count(self.finished), count(self.total))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_how_far_it_is() {
+        let board = Board::new(72);
+        let windows: Vec<Window> =
+            (0..7).map(|hour| Window::parse(&format!("2026-11-20T{hour:02}")).unwrap()).collect();
+        let progress = board.begin(windows[0]);
+        progress.set_phase("read");
+        progress.set_total(4, 100);
+        progress.add_objects(1);
+        board.begin(windows[1]);
+        assert_eq!(board.end(windows[1], true), 1);
+        assert_eq!(board.counts().line(), "1 of 72 windows, 1 failed; 2026-11-20T00:00 read 1 of 4 objects");
+        for window in &windows[1..] {
+            board.begin(*window);
+        }
+        assert!(board.counts().line().ends_with("2026-11-20T03:00 start; and 3 more"), "{}", board.counts().line());
+    }
+}

@@ -1,0 +1,40 @@
+//! Where a job reads and writes.
+
+use super::load::Job;
+use crate::storage::Storage;
+use etl_sdk::Result;
+
+/// The storages of a job.
+pub struct Places {
+    /// Raw batches.
+    pub source: Storage,
+    /// Tables.
+    pub sink: Storage,
+    /// The commit log, leases and run reports.
+    pub state: Storage,
+    /// What could not be used.
+    pub dead_letters: Storage,
+}
+
+impl Places {
+    /// Opens the places of a job; nothing is read or created.
+    pub fn open(job: &Job) -> Result<Self> {
+        let config = &job.config;
+        let below_sink = |folder: &str| format!("{}/{folder}", config.sink.url.trim_end_matches('/'));
+        let state = config.state.url.clone().unwrap_or_else(|| below_sink("_state"));
+        let dead_letters = config.dead_letter.url.clone().unwrap_or_else(|| below_sink("_dead_letters"));
+        let open = |url: &str, s3, path: &[&str]| {
+            Storage::open_with(url, s3, &job.folder, &config.limits.retry).map_err(|error| job.placed(path, error))
+        };
+        Ok(Self {
+            source: open(&config.source.url, &config.source.s3, &["source", "url"])?,
+            sink: open(&config.sink.url, &config.sink.s3, &["sink", "url"])?,
+            state: open(&state, config.state.s3.as_ref().unwrap_or(&config.sink.s3), &["state", "url"])?,
+            dead_letters: open(
+                &dead_letters,
+                config.dead_letter.s3.as_ref().unwrap_or(&config.sink.s3),
+                &["dead_letter", "url"],
+            )?,
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! The bounds of a job: the `limits` section of the job file.
+
+mod config;
+mod dead_letters;
+
+pub use self::config::LimitsConfig;
+pub use self::dead_letters::{DeadLetterLimit, DeadLetterLimits, Share};

@@ -1,0 +1,18 @@
+//! Writing tables: rows are routed to the files of their partitions, and files stay pending until the run is committed.
+
+mod config;
+mod file;
+pub(crate) mod hive;
+mod json;
+mod partition;
+mod route;
+mod spec;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use self::config::*;
+pub(crate) use self::hive::values as partition_values;
+pub(crate) use self::json::lines as json_lines;
+pub use self::spec::TableSinkSpec;
+pub use self::table::{STEP, TableSink};

@@ -1,0 +1,17 @@
+//! Pending files: complete, durable, and invisible to every reader until they are published.
+
+mod bucket;
+mod folder;
+mod found;
+#[cfg(test)]
+pub(crate) mod memory;
+mod path;
+mod pending;
+mod staged;
+mod store;
+mod uploads;
+
+pub use self::found::{PendingFound, StagedRun, run_of};
+pub use self::pending::{Closing, PendingStore, PendingWriter};
+pub use self::staged::{DeadLetterFile, PendingFile, Staged, WrittenFile};
+pub use self::store::pending_store;

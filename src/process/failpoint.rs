@@ -1,0 +1,100 @@
+//! Named points of the commit protocol at which a test can kill the process or put it to sleep.
+//!
+//! `failpoint!("commit.before_entry")` marks a point. Without the cargo feature `failpoints` it is nothing at all. With
+//! it, two environment variables say what happens:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `ETL_FAILPOINT=NAME` | SIGKILL at the first hit of the point |
+//! | `ETL_FAILPOINT=NAME:3` | SIGKILL at its third hit |
+//! | `ETL_FAILPOINT=NAME=stop`, `NAME:3=stop` | SIGSTOP instead: the process sleeps until it is sent SIGCONT |
+//! | `ETL_FAILPOINT_LIST=PATH` | every hit adds the point's name as a line to this file |
+//!
+//! Names are lower case words, dots and underscores: no `:` and no `=`.
+
+/// Marks a point of the protocol. Put it between two steps whose order matters: what a kill there leaves behind is
+/// what the next run must cope with.
+macro_rules! failpoint {
+    ($name:literal) => {{
+        #[cfg(feature = "failpoints")]
+        $crate::process::failpoint::reached::reach($name);
+    }};
+}
+
+#[cfg(feature = "failpoints")]
+pub(crate) use reached::reach;
+
+#[cfg(feature = "failpoints")]
+mod reached {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+    use std::collections::HashMap;
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::sync::{LazyLock, Mutex, PoisonError};
+
+    /// What `ETL_FAILPOINT` says.
+    struct Order {
+        name: String,
+        hit: u64,
+        signal: Signal,
+    }
+
+    static ORDER: LazyLock<Option<Order>> =
+        LazyLock::new(|| std::env::var("ETL_FAILPOINT").ok().map(|text| read(&text)));
+    static HITS: LazyLock<Mutex<HashMap<&'static str, u64>>> = LazyLock::new(Mutex::default);
+
+    fn read(text: &str) -> Order {
+        let (point, signal) = match text.strip_suffix("=stop") {
+            Some(point) => (point, Signal::SIGSTOP),
+            None => (text, Signal::SIGKILL),
+        };
+        let numbered = point.rsplit_once(':').and_then(|(name, hit)| Some((name, hit.parse().ok()?)));
+        let (name, hit) = numbered.unwrap_or((point, 1));
+        Order { name: name.to_owned(), hit, signal }
+    }
+
+    /// Counts a hit of the point and does what the environment orders for it.
+    pub(crate) fn reach(name: &'static str) {
+        let mut hits = HITS.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = hits.entry(name).or_default();
+        *count += 1;
+        // Under the lock, so that the list has the hits in the order in which they count.
+        note(name);
+        let Some(order) = ORDER.as_ref().filter(|order| order.name == name && order.hit == *count) else { return };
+        drop(hits);
+        // Sent to the process: all of its threads die or sleep.
+        let _ = kill(Pid::this(), order.signal);
+        if order.signal == Signal::SIGKILL {
+            // The signal may take a moment; nothing behind the point may happen in it.
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+
+    fn note(name: &str) {
+        let Some(path) = std::env::var_os("ETL_FAILPOINT_LIST") else { return };
+        if let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path) {
+            let _ = file.write_all(format!("{name}\n").as_bytes());
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn orders_name_a_point_a_hit_and_a_signal() {
+            for (text, name, hit, signal) in [
+                ("commit.entry", "commit.entry", 1, Signal::SIGKILL),
+                ("commit.entry:3", "commit.entry", 3, Signal::SIGKILL),
+                ("commit.entry=stop", "commit.entry", 1, Signal::SIGSTOP),
+                ("commit.entry:2=stop", "commit.entry", 2, Signal::SIGSTOP),
+            ] {
+                let order = read(text);
+                assert_eq!((order.name.as_str(), order.hit, order.signal), (name, hit, signal), "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The process: signals and early ends, memory, threads, and points at which tests kill it.
+
+#[macro_use]
+mod failpoint;
+pub mod memory;
+pub mod stop;
+mod threads;
+pub mod usage;
+
+pub(crate) use self::threads::on_threads;

@@ -1,0 +1,113 @@
+//! A job with its places opened: what all its runs, and the commands that look after them, share.
+
+use crate::commit::{Books, CommitDetail, CommitLog, Objects, Runner, lease};
+use crate::engine::Pipeline;
+use crate::engine::carry::Carrying;
+use crate::engine::worker::Shared;
+use crate::job::{Job, Places};
+use crate::output::staging::{PendingStore, pending_store};
+use crate::process::stop::Stop;
+use crate::publish::{Publisher, Recovered};
+use crate::report::Progress;
+use crate::rows::sort::Sorter;
+use crate::targets::manifests as manifest;
+use crate::window::Window;
+use etl_sdk::{Result, Run};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// A job that is ready to run, any number of windows one after the other or side by side.
+pub struct JobContext<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// What the job does to its rows.
+    pub pipeline: &'a Pipeline,
+    /// Where it reads and writes.
+    pub places: Places,
+    /// What was decided so far.
+    pub log: CommitLog,
+    /// Makes and publishes the tables' files.
+    pub tables: Arc<dyn PendingStore>,
+    /// Makes and publishes the dead letters' files.
+    pub dead_letters: Arc<dyn PendingStore>,
+    /// A runtime with threads of its own.
+    pub runtime: Handle,
+    /// Ends all runs early.
+    pub stop: Stop,
+}
+
+impl<'a> JobContext<'a> {
+    /// Opens the places of a job; nothing is read or created.
+    pub fn open(job: &'a Job, pipeline: &'a Pipeline, runtime: Handle, stop: Stop) -> Result<Self> {
+        let places = Places::open(job)?;
+        let objects = Objects::new(&places.state, &job.config.job, runtime.clone(), &stop);
+        Ok(Self {
+            job,
+            pipeline,
+            log: CommitLog::new(objects, Runner::this()),
+            tables: pending_store(&places.sink, runtime.clone(), &stop),
+            dead_letters: pending_store(&places.dead_letters, runtime.clone(), &stop),
+            places,
+            runtime,
+            stop,
+        })
+    }
+
+    /// What the workers of one run share. `name` is the stem of its files' names.
+    pub(super) fn shared<'b>(
+        &'b self,
+        run: &'b Run,
+        name: &'b str,
+        stop: &Stop,
+        progress: &Progress,
+        carrying: Option<Carrying>,
+    ) -> Result<Shared<'b>> {
+        let config = &self.job.config;
+        Ok(Shared {
+            pipeline: self.pipeline,
+            config,
+            run,
+            name,
+            source: &self.places.source,
+            tables: Arc::clone(&self.tables),
+            dead_letters: Arc::clone(&self.dead_letters),
+            sorter: Sorter::new(&config.limits, self.runtime.clone())?.with_stop(stop),
+            carrying,
+            runtime: self.runtime.clone(),
+            progress: progress.clone(),
+            stop: stop.child(),
+        })
+    }
+
+    /// The job's objects in the state.
+    pub fn objects(&self) -> &Objects {
+        self.log.objects()
+    }
+
+    /// Publishes what earlier runs committed and did not publish, except in windows that a runner holds. `own` is the window
+    /// that the caller holds itself.
+    pub fn recover(&self, own: Option<Window>) -> Result<Recovered> {
+        let live = lease::live(self.objects(), self.log.runner())?;
+        let busy = |window: &Window| Some(*window) != own && live.iter().any(|holder| holder.window == *window);
+        self.publisher(|publisher| publisher.recover(&busy))
+    }
+
+    /// The log and the places it decides over.
+    pub fn books(&self) -> Books<'_> {
+        Books { log: &self.log, tables: self.tables.as_ref(), dead_letters: self.dead_letters.as_ref() }
+    }
+
+    /// Does `work` with what publishes the job's commits.
+    pub fn publisher<T>(&self, work: impl FnOnce(&Publisher<'_>) -> T) -> T {
+        let announce = |detail: &CommitDetail| manifest::announce(self.tables.as_ref(), detail);
+        let retract = |paths: &[String]| manifest::retract(self.tables.as_ref(), paths);
+        work(&Publisher {
+            log: &self.log,
+            tables: self.tables.as_ref(),
+            dead_letters: self.dead_letters.as_ref(),
+            urls: (self.places.sink.url(), self.places.dead_letters.url()),
+            announce: &announce,
+            retract: &retract,
+        })
+    }
+}

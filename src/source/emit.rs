@@ -1,0 +1,74 @@
+//! What framing gives: records, and stretches that are none.
+
+use etl_sdk::{Address, ObjectRef, RawRecord, Reject, Result};
+use std::sync::Arc;
+
+/// The ledger's first step: objects to records.
+pub const STEP: &str = "source";
+
+/// Most bytes of a stretch that is no record, or too long for one, kept for its dead letter.
+const RAW_BYTES: usize = 1 << 20;
+
+/// What an object gives, in the order of its bytes.
+#[derive(Debug)]
+pub enum Frame<'a> {
+    /// A record; its bytes are valid during the call.
+    Record(RawRecord<'a>),
+    /// A stretch of the object that is none, of step `source`.
+    Rejected(Reject),
+}
+
+/// Where frames go, with the counts of them.
+pub(super) struct Emitter<'a> {
+    pub object: &'a Arc<ObjectRef>,
+    pub visit: &'a mut dyn FnMut(Frame<'_>) -> Result<()>,
+    pub records: u64,
+    pub rejected: u64,
+}
+
+impl Emitter<'_> {
+    pub(super) fn record(&mut self, offset: u64, index: Option<u32>, bytes: &[u8]) -> Result<()> {
+        self.records += 1;
+        (self.visit)(Frame::Record(RawRecord { object: self.object, offset, index, bytes, only: None }))
+    }
+
+    pub(super) fn reject(&mut self, stretch: Stretch, reason: &'static str, message: String) -> Result<()> {
+        self.rejected += 1;
+        let truncated = stretch.is_truncated();
+        let Stretch { offset, length, index, raw } = stretch;
+        let address = Address { object: Arc::clone(self.object), offset, length, index };
+        let address = Some(address);
+        (self.visit)(Frame::Rejected(Reject { address, step: STEP, reason, message, raw, truncated }))
+    }
+}
+
+/// Bytes that are not handed on as a record, of which the first [`RAW_BYTES`] are kept.
+pub(super) struct Stretch {
+    pub offset: u64,
+    pub length: u64,
+    pub index: Option<u32>,
+    pub raw: Vec<u8>,
+}
+
+impl Stretch {
+    pub(super) fn new(offset: u64, index: Option<u32>, bytes: &[u8]) -> Self {
+        let mut stretch = Self { offset, length: 0, index, raw: Vec::new() };
+        stretch.push(bytes);
+        stretch
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        let room = RAW_BYTES.saturating_sub(self.raw.len()).min(bytes.len());
+        self.raw.extend_from_slice(&bytes[..room]);
+        self.length += bytes.len() as u64;
+    }
+
+    fn is_truncated(&self) -> bool {
+        self.length > self.raw.len() as u64
+    }
+}
+
+/// The message for a record longer than `limits.record_bytes`.
+pub(super) fn too_long(length: u64, most: usize) -> String {
+    format!("{length} bytes and more, and limits.record_bytes is {most}")
+}

@@ -1,0 +1,169 @@
+//! Which of the listed objects belong to a window.
+
+use super::config::{Layout, Select, SourceConfig};
+use super::prefixes::hour_of;
+use crate::window::Window;
+use chrono::{DateTime, Utc};
+use etl_sdk::{Error, ErrorKind, ObjectRef, Result};
+use object_store::path::Path as ObjectPath;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Reasons for leaving out an object of the window, as counted in [`Listing::skipped`].
+pub mod skip {
+    /// A part of the path below the source starts with `_` or `.`: placeholders and files still being written.
+    pub const HIDDEN_NAME: &str = "hidden_name";
+    /// Nothing in it.
+    pub const ZERO_BYTES: &str = "zero_bytes";
+    /// The name ends like none of `source.suffixes`.
+    pub const SUFFIX: &str = "suffix";
+    /// The path below the source does not name an hour as `source.layout` says.
+    pub const OUTSIDE_LAYOUT: &str = "outside_layout";
+    /// A file name that is not UTF-8 or holds control characters; a key with such, an empty part (`a//b`), `.` or `..`.
+    pub const UNREADABLE_NAME: &str = "unreadable_name";
+    /// A link to a folder, which may lead anywhere, also back to itself. Links to files are followed.
+    pub const LINKED_FOLDER: &str = "linked_folder";
+    /// A pipe, socket or device.
+    pub const NOT_A_FILE: &str = "not_a_file";
+    /// In an archive storage class; found when it is opened, see [`crate::source::open::Opened::Archived`].
+    pub const ARCHIVED: &str = "archived";
+}
+
+/// An object of the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputObject {
+    /// What addresses and errors call it.
+    pub object: Arc<ObjectRef>,
+    /// Its whole key in the store.
+    pub path: ObjectPath,
+    /// Stored bytes, before decompression.
+    pub size: u64,
+    /// When it was last modified: whole seconds in a bucket, finer in a folder.
+    pub modified: DateTime<Utc>,
+}
+
+/// What a window holds.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// The objects, sorted by key; [`ObjectRef::ordinal`] is the place in this list.
+    pub objects: Vec<InputObject>,
+    /// Objects of the window that are left out, and their bytes, by reason (see [`skip`]).
+    pub skipped: BTreeMap<&'static str, (u64, u64)>,
+    /// Objects that were listed and belong to other windows, and their bytes.
+    pub outside: (u64, u64),
+    /// Objects the store listed, all of the above.
+    pub listed: u64,
+    /// Prefixes that were listed.
+    pub prefixes: u64,
+}
+
+/// An object as the store lists it.
+pub(super) struct Found {
+    pub path: ObjectPath,
+    pub etag: Option<String>,
+    pub size: u64,
+    pub modified: DateTime<Utc>,
+}
+
+/// What decides whether an object belongs to the window.
+pub(super) struct Selection {
+    pub(super) config: SourceConfig,
+    pub(super) window: Window,
+    pub(super) hours: Range<i64>,
+    pub(super) most: u64,
+    /// Over all listings under way, so that together they hold no more than the limit.
+    pub(super) selected: AtomicU64,
+}
+
+impl Selection {
+    /// Puts an object where it belongs. `key` is its path below the source.
+    pub(super) fn sort_out(&self, key: &str, found: Found, listing: &mut Listing) -> Result<()> {
+        listing.listed += 1;
+        let reason = match self.decide(key, &found) {
+            Decision::Take => {
+                if self.selected.fetch_add(1, Ordering::Relaxed) >= self.most {
+                    return Err(self.too_many());
+                }
+                let object = Arc::new(ObjectRef { uri: String::new(), etag: found.etag, ordinal: 0 });
+                let (size, modified) = (found.size, found.modified);
+                listing.objects.push(InputObject { object, path: found.path, size, modified });
+                return Ok(());
+            }
+            Decision::Outside => {
+                listing.outside.0 += 1;
+                listing.outside.1 += found.size;
+                return Ok(());
+            }
+            Decision::Skip(reason) => reason,
+        };
+        listing.skip(reason, found.size);
+        Ok(())
+    }
+
+    fn decide(&self, key: &str, found: &Found) -> Decision {
+        // The window comes first, so that each object is counted in the window it belongs to and in no other.
+        if self.config.select == Select::Modified && !self.window.contains(found.modified) {
+            return Decision::Outside;
+        }
+        if self.config.layout != Layout::Flat {
+            match hour_of(self.config.layout, key) {
+                None if is_hidden(key) => return Decision::Skip(skip::HIDDEN_NAME),
+                None => return Decision::Skip(skip::OUTSIDE_LAYOUT),
+                Some(hour) if !self.hours.contains(&hour) => return Decision::Outside,
+                Some(_) => {}
+            }
+        }
+        if is_hidden(key) {
+            return Decision::Skip(skip::HIDDEN_NAME);
+        }
+        if found.size == 0 {
+            return Decision::Skip(skip::ZERO_BYTES);
+        }
+        let suffixes = &self.config.suffixes;
+        if !suffixes.is_empty() && !suffixes.iter().any(|suffix| key.ends_with(suffix.as_str())) {
+            return Decision::Skip(skip::SUFFIX);
+        }
+        Decision::Take
+    }
+
+    fn too_many(&self) -> Error {
+        Error::new(ErrorKind::Limit, "list the source")
+            .with("window", self.window)
+            .with("objects", format!("more than {}", self.most))
+            .with("limits.objects", self.most)
+            .hint("take a shorter window or raise limits.objects")
+    }
+}
+
+enum Decision {
+    Take,
+    Outside,
+    Skip(&'static str),
+}
+
+fn is_hidden(key: &str) -> bool {
+    key.split('/').any(|part| part.starts_with(['_', '.']))
+}
+
+impl Listing {
+    /// Counts an object that is left out.
+    pub fn skip(&mut self, reason: &'static str, bytes: u64) {
+        let (count, sum) = self.skipped.entry(reason).or_default();
+        *count += 1;
+        *sum += bytes;
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.objects.extend(other.objects);
+        for (reason, (count, bytes)) in other.skipped {
+            let (all, sum) = self.skipped.entry(reason).or_default();
+            *all += count;
+            *sum += bytes;
+        }
+        self.outside.0 += other.outside.0;
+        self.outside.1 += other.outside.1;
+        self.listed += other.listed;
+    }
+}

@@ -1,0 +1,16 @@
+//! What a commit's files mean to a warehouse and a catalog: COPY manifests, and the list of partitions touched.
+//!
+//! Pure functions of the commit: whoever publishes it, and however often, writes the same objects.
+
+mod config;
+mod files;
+mod partitions;
+mod redshift;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use self::config::{ManifestConfig, rules};
+pub use self::files::{CommitFile, FOLDER, ManifestInput, ManifestObject, location_of};
+pub use self::partitions::{Change, PartitionEntry, PartitionList, PartitionValue, TablePartitions};
+pub use self::write::{announce, paths, retract, write_objects};
