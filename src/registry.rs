@@ -192,7 +192,6 @@ mod tests {
         let error = registry.find_transformer("smaple").unwrap_err();
         assert_eq!(error.to_string(), "unknown transformer `smaple`");
         assert_eq!(error.hint_text(), Some("did you mean `sample`? known: sample"));
-        assert_eq!(nearest("ulr", &["s3", "url", "layout"]), Some("url"));
         let error = registry.find_enrichment("geo").unwrap_err();
         assert_eq!(error.hint_text(), Some("known: sample-step"));
         let error = Registry::default().find_transformer("x").unwrap_err();

@@ -227,8 +227,8 @@ fn lost(window: &Window, winner: &Entry) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::carried::StateObject;
     use crate::commit::entry::Failure;
+    use crate::commit::objects::StateObject;
     use object_store::memory::InMemory;
     use tokio::runtime::Runtime;
 

@@ -13,8 +13,6 @@ mod manifest_rules;
 mod model_tests;
 mod objects;
 mod resume;
-#[cfg(test)]
-mod tests;
 pub mod work;
 
 pub use self::detail::{CommitDetail, Replaced, ReplacedFile, Replayed};

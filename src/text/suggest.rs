@@ -44,3 +44,14 @@ pub fn list_names(known: &[&str]) -> String {
         _ => format!("{}, and {} more", known[..MOST].join(", "), known.len() - MOST),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_the_wrong_way_round_are_near() {
+        assert_eq!(nearest("ulr", &["s3", "url", "layout"]), Some("url"));
+        assert_eq!(nearest("schedule", &["s3", "url", "layout"]), None);
+    }
+}

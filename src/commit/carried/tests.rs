@@ -1,10 +1,13 @@
 //! Pieces: cut and read by key, merged, taken out.
 
 use super::*;
+use crate::commit::objects::Objects;
+use crate::window::Window;
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use hashbrown::HashSet;
 use object_store::memory::InMemory;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::limits::LimitsConfig;
+use crate::output::staging::WrittenFile;
 use crate::output::staging::memory::MemoryStore;
 use crate::output::staging::pending_store;
 use crate::process::stop::Stop;

@@ -5,10 +5,12 @@ mod folder;
 mod found;
 #[cfg(test)]
 pub(crate) mod memory;
-mod path;
+pub(crate) mod path;
 mod pending;
 mod staged;
 mod store;
+#[cfg(test)]
+mod tests;
 mod uploads;
 
 pub use self::found::{PendingFound, StagedRun, run_of};

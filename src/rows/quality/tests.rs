@@ -87,14 +87,18 @@ fn job(rules: &str) -> Job {
     load(&path, &[], &|_| None).unwrap()
 }
 
+fn checked(job: &Job, targets: &[Target]) -> Result<Vec<Arc<Rule>>> {
+    build(&job.config.quality, targets, &|path, error| job.placed(path, error))
+}
+
 fn rules(rules: &str) -> Vec<Arc<Rule>> {
     let skipped = Target { table: "session".to_owned(), schema: schema(), written: false };
-    build(&job(rules), &[target(), skipped]).unwrap()
+    checked(&job(rules), &[target(), skipped]).unwrap()
 }
 
 fn refusal(rule: &str) -> String {
     let skipped = Target { table: "session".to_owned(), schema: schema(), written: false };
-    let error = build(&job(&format!("  - {rule}\n")), &[target(), skipped]).unwrap_err();
+    let error = checked(&job(&format!("  - {rule}\n")), &[target(), skipped]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.to_string();
     let (_, text) = text.split_once("job.yaml:").unwrap();
@@ -406,7 +410,7 @@ fn wrong_rules_are_refused_where_they_were_written() {
         assert!(text.contains(message), "{rule}: {text}");
     }
     let twice = job("  - {name: a, sql: \"true\", action: warn}\n  - {name: a, sql: \"true\", action: warn}\n");
-    assert!(build(&twice, &[target()]).unwrap_err().to_string().contains("two quality rules have the name `a`"));
+    assert!(checked(&twice, &[target()]).unwrap_err().to_string().contains("two quality rules have the name `a`"));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::process::stop::Stop;
-use crate::source::list::{Listing, skip};
 use crate::source::open::Opened;
+use crate::source::{Listing, skip};
 use crate::source::{list, open};
 use crate::storage::Storage;
 use crate::window::Window;

@@ -5,7 +5,7 @@ mod framers;
 mod listing;
 
 use super::config::{Framing, Layout, Select, SourceConfig};
-use super::frame::Frame;
+use super::emit::Frame;
 use super::read::{ObjectStats, read_in_blocks};
 use crate::limits::LimitsConfig;
 use crate::storage::S3Config;

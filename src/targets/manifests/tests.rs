@@ -1,5 +1,7 @@
 use super::*;
+use crate::commit::ManifestRules;
 use crate::output::sink::TableSinkSpec;
+use crate::output::sink::hive;
 use crate::storage::{S3Config, Storage};
 use crate::text::ByteSize;
 use etl_sdk::{PartitionBy, PartitionPart, TableSchema};
@@ -173,7 +175,7 @@ fn names_of_apps_neither_leave_the_folder_nor_meet() {
         let parts: Vec<&str> = path.split('/').collect();
         assert_eq!((parts.len(), parts[0], parts[1]), (4, FOLDER, "event_v2"), "{path}");
         assert!(!parts[2].is_empty() && !parts[2].starts_with('.'), "{path}");
-        crate::output::staging::check_path(path).unwrap();
+        crate::output::staging::path::check_path(path).unwrap();
         object_store::path::Path::parse(path).unwrap();
     }
     paths.sort();
@@ -289,7 +291,7 @@ fn rules_come_from_the_job_and_the_tables() {
     ];
     let rules = |per: Option<&[&str]>| {
         let per = per.map(|columns| columns.iter().map(|column| (*column).to_owned()).collect());
-        rules(&ManifestConfig { per, ..ManifestConfig::default() }, &tables)
+        crate::targets::manifests::rules(&ManifestConfig { per, ..ManifestConfig::default() }, &tables)
     };
     let columns = |per| rules(per).unwrap().per.into_values().collect::<Vec<_>>();
     assert_eq!(columns(None), [vec!["partition_app"], vec![], vec!["partition_app"]], "a date is no app");

@@ -1,12 +1,15 @@
-use super::*;
-use crate::output::staging::bucket::{BucketStore, PART_BYTES};
+use super::bucket::{BucketStore, PART_BYTES};
+use super::{PendingFile, PendingStore, Staged, folder, pending_store};
+use crate::process::stop::Stop;
 use crate::storage::S3Config;
+use crate::storage::Storage;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path as ObjectPath;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn folder_store(folder: &Path) -> Arc<dyn PendingStore> {
     Arc::new(folder::FolderStore::new(folder.to_owned()))
