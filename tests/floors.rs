@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Lines of a file.
+const MAX_LINES: usize = 600;
+
 /// A path as it is written, in parts: `["crate", "window", "Window"]`.
 type Parts = Vec<String>;
 
@@ -58,6 +61,20 @@ fn no_files_use_each_other_in_a_circle() {
     let arrows = arrows(&read(&source()));
     let circles = circles(&arrows);
     assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+/// Functions have a bound of their own in `clippy.toml`.
+#[test]
+fn files_are_short() {
+    let project = source().join("..");
+    let folders = ["src", "sdk", "transformers", "plugins", "benches", "tests", "fuzz"];
+    let long = folders.iter().flat_map(|folder| {
+        let files = files(&project.join(folder)).into_iter().filter(|file| !file.contains("target/"));
+        files.map(move |file| format!("{folder}/{file}"))
+    });
+    let lines = |file: &String| fs::read_to_string(project.join(file)).unwrap().lines().count();
+    let long: Vec<_> = long.map(|file| (lines(&file), file)).filter(|(lines, _)| *lines > MAX_LINES).collect();
+    assert!(long.is_empty(), "more than {MAX_LINES} lines: {long:?}");
 }
 
 /// A reader that finds nothing would find no fault either.

@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 const READING: usize = 16;
 
 /// Largest object of the state that is read: a list of a million files is smaller.
-const MOST_BYTES: u64 = 2 << 30;
+const MAX_BYTES: u64 = 2 << 30;
 
 /// The objects below one prefix. Calls block: they belong on plain threads, never in async code.
 #[derive(Clone)]
@@ -210,7 +210,7 @@ impl Objects {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             result => result.map_err(fail)?,
         };
-        if result.meta.size > MOST_BYTES {
+        if result.meta.size > MAX_BYTES {
             return Err(Error::new(ErrorKind::Limit, "read an object of the state")
                 .with("uri", self.uri_of(path))
                 .with("bytes", result.meta.size)

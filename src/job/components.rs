@@ -17,13 +17,13 @@ impl Job {
         self.build(component, &config.with, &["transformer"])
     }
 
-    /// Builds the enrichment at `place` of the `enrich` list, which must be one with a `name`.
-    pub fn build_enrichment(&self, place: usize, registry: &Registry) -> Result<Arc<dyn Enrichment>> {
-        let number = place.to_string();
+    /// Builds the enrichment at `index` of the `enrich` list, which must be one with a `name`.
+    pub fn build_enrichment(&self, index: usize, registry: &Registry) -> Result<Arc<dyn Enrichment>> {
+        let number = index.to_string();
         let Some((name, config)) =
-            self.config.enrich.get(place).and_then(|config| Some((config.name.as_deref()?, config)))
+            self.config.enrich.get(index).and_then(|config| Some((config.name.as_deref()?, config)))
         else {
-            return Err(Error::internal("build an enrichment that has no name").with("place", place));
+            return Err(Error::internal("build an enrichment that has no name").with("index", index));
         };
         let component =
             registry.find_enrichment(name).map_err(|error| self.placed(&["enrich", &number, "name"], error))?;

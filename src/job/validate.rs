@@ -58,14 +58,14 @@ impl Job {
                 .wrong(&["source", "select"], "a flat layout has no time in its paths to select by")
                 .hint("write `select: modified`, or name the layout"));
         }
-        if let Some(place) = source.suffixes.iter().position(String::is_empty) {
-            return Err(self.wrong(&["source", "suffixes", &place.to_string()], "an empty suffix fits everything"));
+        if let Some(index) = source.suffixes.iter().position(String::is_empty) {
+            return Err(self.wrong(&["source", "suffixes", &index.to_string()], "an empty suffix fits everything"));
         }
         Ok(())
     }
 
     fn check_enrich(&self) -> Result<()> {
-        for (place, step) in self.config.enrich.iter().enumerate() {
+        for (index, step) in self.config.enrich.iter().enumerate() {
             let what = match step {
                 EnrichConfig { name: Some(_), sql: Some(_), .. } => {
                     "an enrichment has a `name` or a `sql` file, not both"
@@ -73,16 +73,16 @@ impl Job {
                 EnrichConfig { name: None, sql: None, .. } => "an enrichment needs a `name` or a `sql` file",
                 _ => continue,
             };
-            return Err(self.wrong(&["enrich", &place.to_string()], what).hint("`etl-runner list` prints the names"));
+            return Err(self.wrong(&["enrich", &index.to_string()], what).hint("`etl-runner list` prints the names"));
         }
         Ok(())
     }
 
     fn check_tables(&self) -> Result<()> {
         for (table, settings) in &self.config.tables {
-            for (place, part) in settings.partition_by.iter().flatten().enumerate() {
-                let path = ["tables", table, "partition_by", &place.to_string()];
-                let twice = settings.partition_by.iter().flatten().take(place).any(|before| before.name == part.name);
+            for (index, part) in settings.partition_by.iter().flatten().enumerate() {
+                let path = ["tables", table, "partition_by", &index.to_string()];
+                let twice = settings.partition_by.iter().flatten().take(index).any(|before| before.name == part.name);
                 if twice {
                     return Err(self.wrong(&path, format_args!("the partition column `{}` is named twice", part.name)));
                 }

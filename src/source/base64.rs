@@ -1,7 +1,7 @@
 //! The Base64 layer: standard alphabet, line breaks and blanks anywhere, padding optional at the end. Text after
 //! padding starts afresh, so pieces that were encoded one by one can follow each other.
 
-use super::meter::{Damage, Ended, Meter};
+use super::bounds::{Damage, Ended, Meter};
 use super::reason;
 use base64_simd::STANDARD_NO_PAD;
 use std::io::{self, Read};
@@ -39,8 +39,8 @@ impl<'a> Base64<'a> {
                 from = 3;
             }
             self.at_start = false;
-            for place in from..count {
-                match self.block[place] {
+            for index in from..count {
+                match self.block[index] {
                     b'\r' | b'\n' | b' ' | b'\t' => {}
                     b'=' => self.decode(true)?,
                     character => self.quads.push(character),

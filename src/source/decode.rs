@@ -1,7 +1,7 @@
 //! From stored bytes to plain ones: compression is known by its first bytes, never by names or headers.
 
 use super::base64::Base64;
-use super::meter::{Damage, Ended, Meter, Metered, Stored};
+use super::bounds::{Damage, Ended, Meter, Metered, Stored};
 use super::reason;
 use super::zip::{self, Entry};
 use bzip2::bufread::MultiBzDecoder;
@@ -14,7 +14,7 @@ use std::io::{self, BufReader, Read};
 const INPUT_BLOCK: usize = 128 << 10;
 
 /// Compressions inside one another that are taken off.
-const MOST_LAYERS: u8 = 3;
+const MAX_LAYERS: u8 = 3;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -122,7 +122,7 @@ pub(super) fn decode(
     sink: &mut dyn Sink,
 ) -> (&'static str, Result<(), Ended>) {
     let mut layers = Layers { meter, sink, encoding: None };
-    let result = layers.take_off(&mut Stored::new(input, meter), MOST_LAYERS, base64);
+    let result = layers.take_off(&mut Stored::new(input, meter), MAX_LAYERS, base64);
     (layers.encoding.unwrap_or("plain"), result)
 }
 
@@ -150,7 +150,7 @@ impl Layers<'_> {
             });
         }
         if format != Format::Plain && left == 0 {
-            let message = format!("{} inside {MOST_LAYERS} other compressions", format.name());
+            let message = format!("{} inside {MAX_LAYERS} other compressions", format.name());
             return Err(Ended::Damage(Damage::new(reason::TOO_MANY_LAYERS, message)));
         }
         let meter = self.meter;

@@ -126,11 +126,11 @@ pub fn hour_of_object(storage: &Storage, layout: Layout, object: &InputObject) -
     hour_of(layout, below(storage.prefix(), &object.path))
 }
 
-/// Gives the objects their place in the plan, which does not depend on the order of the listing.
+/// Gives the objects their index in the plan, which does not depend on the order of the listing.
 fn number(storage: &Storage, objects: &mut [InputObject]) {
     objects.sort_by(|left, right| left.path.as_ref().cmp(right.path.as_ref()));
-    for (place, input) in objects.iter_mut().enumerate() {
+    for (index, input) in objects.iter_mut().enumerate() {
         let etag = input.object.etag.clone();
-        input.object = Arc::new(ObjectRef { uri: storage.uri_of(&input.path), etag, ordinal: place as u32 });
+        input.object = Arc::new(ObjectRef { uri: storage.uri_of(&input.path), etag, ordinal: index as u32 });
     }
 }

@@ -4,6 +4,7 @@
 //! them.
 
 mod base64;
+mod bounds;
 mod config;
 mod decode;
 mod emit;
@@ -12,7 +13,7 @@ mod firehose;
 mod folder;
 mod frame;
 mod list;
-mod meter;
+
 mod open;
 mod pages;
 mod prefixes;

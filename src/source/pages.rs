@@ -165,8 +165,8 @@ mod tests {
     fn unreadable_keys_are_passed_wherever_they_are() {
         for bad in [vec![], vec![0], vec![2_499], vec![999, 1_000], vec![3, 700, 701, 702, 1_500], (600..800).collect()]
         {
-            let key = |place: usize| {
-                if bad.contains(&place) { format!("raw/{place:04}//x") } else { format!("raw/{place:04}") }
+            let key = |index: usize| {
+                if bad.contains(&index) { format!("raw/{index:04}//x") } else { format!("raw/{index:04}") }
             };
             let all: Vec<String> = (0..2_500).map(key).chain(["other//x".to_owned()]).collect();
             let good: Vec<String> =

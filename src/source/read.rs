@@ -1,10 +1,10 @@
 //! One object from its stored bytes to its records.
 
+use super::bounds::{Damage, Ended, Meter};
 use super::config::SourceConfig;
 use super::decode::{Sink, decode};
 use super::emit::{Emitter, Frame, Stretch};
 use super::frame::Framer;
-use super::meter::{Damage, Ended, Meter};
 use crate::limits::LimitsConfig;
 use etl_sdk::{ObjectRef, Result};
 use serde::Serialize;

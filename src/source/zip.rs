@@ -1,7 +1,7 @@
 //! Zip archives read front to back, entry by entry, by their local headers (PKWARE APPNOTE 4.3): the directory at the
 //! end is not waited for, so entries whose length is only written behind them work too.
 
-use super::meter::{Damage, Ended, Meter};
+use super::bounds::{Damage, Ended, Meter};
 use super::reason;
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Most rows of a calendar; with more, its cells are longer.
-const MOST_ROWS: usize = 62;
+const MAX_ROWS: usize = 62;
 
 /// What a cell stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn cells(report: &StatusReport) -> Option<(Cell, Rows)> {
     };
     loop {
         let rows = fill(report, cell);
-        match cell.coarser().filter(|_| rows.len() > MOST_ROWS) {
+        match cell.coarser().filter(|_| rows.len() > MAX_ROWS) {
             Some(coarser) => cell = coarser,
             None => return Some((cell, rows)),
         }
@@ -83,7 +83,7 @@ fn fill(report: &StatusReport, cell: Cell) -> Rows {
         let mut cursor = cell.floor(window.start);
         // A window of many years has a cell in each row and no more: rows beyond the most are not needed to see that.
         let mut steps = 0;
-        while cursor < window.end && steps < MOST_ROWS * cell.columns() * 2 {
+        while cursor < window.end && steps < MAX_ROWS * cell.columns() * 2 {
             let (name, column) = cell.place(cursor);
             let status = rows.entry(name).or_default().entry(column).or_insert(reported.status);
             *status = (*status).max(reported.status);

@@ -37,11 +37,11 @@ fn likeness(name: &str, candidate: &str) -> f64 {
 
 /// Names for a message; a long list is cut.
 pub fn list_names(known: &[&str]) -> String {
-    const MOST: usize = 24;
+    const MAX: usize = 24;
     match known.len() {
         0 => "none".to_owned(),
-        1..=MOST => known.join(", "),
-        _ => format!("{}, and {} more", known[..MOST].join(", "), known.len() - MOST),
+        1..=MAX => known.join(", "),
+        _ => format!("{}, and {} more", known[..MAX].join(", "), known.len() - MAX),
     }
 }
 

@@ -6,4 +6,4 @@ mod split;
 
 pub use self::interval::Window;
 pub use self::parse::{Instant, parse_instant};
-pub use self::split::{Every, MOST_WINDOWS, Tiles, split};
+pub use self::split::{Every, MAX_WINDOWS, Tiles, split};

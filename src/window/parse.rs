@@ -181,8 +181,8 @@ fn split_zone(time: &str) -> Option<(&str, i64)> {
     if let Some(clock) = time.strip_suffix(['Z', 'z']) {
         return Some((clock, 0));
     }
-    let Some(place) = time.find(['+', '-']) else { return Some((time, 0)) };
-    let (clock, zone) = time.split_at(place);
+    let Some(at) = time.find(['+', '-']) else { return Some((time, 0)) };
+    let (clock, zone) = time.split_at(at);
     let (sign, zone) = zone.split_at(1);
     let (hours, minutes) = match zone.len() {
         2 => (zone, "00"),

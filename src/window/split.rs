@@ -11,7 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Windows that one split may give. A year of minutes is more, and more than anybody wants to run at once.
-pub const MOST_WINDOWS: u64 = 100_000;
+pub const MAX_WINDOWS: u64 = 100_000;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -59,8 +59,8 @@ impl Every {
         match self.0 {
             Length::Seconds(length) => {
                 let first = if length % WEEK == 0 { FIRST_MONDAY } else { 0 };
-                let place = (instant.timestamp() - first).div_euclid(length);
-                DateTime::from_timestamp(place * length + first, 0).unwrap_or(DateTime::<Utc>::MIN_UTC)
+                let index = (instant.timestamp() - first).div_euclid(length);
+                DateTime::from_timestamp(index * length + first, 0).unwrap_or(DateTime::<Utc>::MIN_UTC)
             }
             Length::Months(length) => first_of(months(instant).div_euclid(length) * length),
         }
@@ -113,7 +113,7 @@ impl Every {
 /// Splits `[from, to)` into windows of the grid, oldest first. They tile it exactly.
 ///
 /// Fails with [`ErrorKind::Usage`] when an end is no border of the grid (and names the nearest), when `to` is not after
-/// `from`, and beyond [`MOST_WINDOWS`].
+/// `from`, and beyond [`MAX_WINDOWS`].
 pub fn split(from: DateTime<Utc>, to: DateTime<Utc>, every: Every) -> Result<Tiles> {
     let whole = Window::new(from, to)?;
     for (name, instant) in [("from", from), ("to", to)] {
@@ -133,12 +133,12 @@ pub fn split(from: DateTime<Utc>, to: DateTime<Utc>, every: Every) -> Result<Til
         Length::Seconds(length) => (to - from).num_seconds() / length,
         Length::Months(length) => (months(to) - months(from)) / length,
     };
-    if windows as u64 > MOST_WINDOWS {
+    if windows as u64 > MAX_WINDOWS {
         return Err(Error::new(ErrorKind::Usage, "split into windows")
             .with("window", whole)
             .with("every", every)
             .with("windows", windows)
-            .with("limit", MOST_WINDOWS)
+            .with("limit", MAX_WINDOWS)
             .hint("take longer windows, or a part of the time"));
     }
     Ok(every.tiles(from, to))

@@ -17,10 +17,10 @@ const FORMAT: u32 = 1;
 pub const FAN: usize = 16;
 
 /// Ranges of a piece are told apart by so many bits of the hash at most.
-pub(super) const MOST_BITS: u32 = 12;
+pub(super) const MAX_BITS: u32 = 12;
 
 /// Pieces that are made of pieces that are made of … at most: a list that was tampered with must not go on for ever.
-const MOST_LEVELS: u32 = 32;
+const MAX_LEVELS: u32 = 32;
 
 /// The pieces of all tables after one commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,8 +126,8 @@ pub(super) const REBUILD: &str = "`etl-runner state rebuild JOB --from DATE` mak
 
 /// Refuses pieces that no run of this program can have made.
 fn check(objects: &Objects, kept: &StateObject, pieces: &[Piece]) -> Result<()> {
-    let fits = |part: &Part| part.bits <= MOST_BITS && part.range < 1 << part.bits;
-    let wrong = pieces.iter().find(|piece| piece.level > MOST_LEVELS || !piece.parts.iter().all(fits));
+    let fits = |part: &Part| part.bits <= MAX_BITS && part.range < 1 << part.bits;
+    let wrong = pieces.iter().find(|piece| piece.level > MAX_LEVELS || !piece.parts.iter().all(fits));
     match wrong {
         Some(piece) => Err(damaged(objects, kept).with("level", piece.level).hint(REBUILD)),
         None => Ok(()),

@@ -1,6 +1,6 @@
 //! The rows of pieces: written by hash of their keys, read by key.
 
-use super::pieces::{CARRIED, MOST_BITS, Part, REBUILD, damaged, fetch};
+use super::pieces::{CARRIED, MAX_BITS, Part, REBUILD, damaged, fetch};
 use crate::commit::objects::{Objects, StateObject, hash};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array};
 use arrow::compute::{cast, take_record_batch};
@@ -28,7 +28,7 @@ const BATCH_ROWS: usize = 8_192;
 
 /// The bits of the hash that tell the parts of a piece with about so many rows apart.
 pub fn part_bits(rows: u64) -> u32 {
-    (rows / PART_ROWS.end()).checked_ilog2().map_or(0, |bits| bits + 1).min(MOST_BITS)
+    (rows / PART_ROWS.end()).checked_ilog2().map_or(0, |bits| bits + 1).min(MAX_BITS)
 }
 
 /// The range that a hash falls into.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(super) const CHUNK_ROWS: usize = 1_024;
 
 /// Waiting batches of a partition that are made one, so that rows that come one by one do not weigh as much as batches.
-const MOST_WAITING: usize = 32;
+const MAX_WAITING: usize = 32;
 
 /// What all partitions of a table share.
 pub(super) struct FileTarget {
@@ -77,7 +77,7 @@ impl PartitionWriter {
         self.waiting_bytes
     }
 
-    /// Rows of an offered batch that complete a chunk: the places of each chunk's last row.
+    /// Rows of an offered batch that complete a chunk: the indices of each chunk's last row.
     pub(super) fn chunk_ends(&self, rows: usize) -> impl Iterator<Item = usize> + use<> {
         (CHUNK_ROWS - self.waiting_rows - 1..rows).step_by(CHUNK_ROWS)
     }
@@ -112,7 +112,7 @@ impl PartitionWriter {
         self.waiting_rows += rows;
         self.waiting_bytes += row_bytes(&rest);
         self.waiting.push(rest);
-        if self.waiting.len() > MOST_WAITING {
+        if self.waiting.len() > MAX_WAITING {
             let whole = concat_batches(self.waiting[0].schema_ref(), &self.waiting)?;
             self.waiting_bytes = row_bytes(&whole);
             self.waiting = vec![whole];

@@ -29,7 +29,7 @@ pub(super) struct Router {
     /// Bytes of the path that are not the partition's.
     path_overhead: usize,
     max_open: usize,
-    /// Paths of the partitions that have a writer, by place of the writer.
+    /// Paths of the partitions that have a writer, by index of the writer.
     open: HashMap<Arc<str>, usize>,
     /// One value per source and row, row by row.
     keys: Vec<u64>,
@@ -40,7 +40,7 @@ pub(super) struct Router {
 /// Where the rows of one partition go.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
-    /// To the writer at this place.
+    /// To the writer at this index.
     Open(usize),
     /// To the spill, with the partition's path.
     Spill(Arc<str>),
@@ -51,7 +51,7 @@ pub(super) enum Target {
 /// The rows of one batch by where they go; each list in the order of the batch.
 #[derive(Debug, Default)]
 pub(super) struct Routed {
-    /// Rows per writer, by place of the writer.
+    /// Rows per writer, by index of the writer.
     pub(super) open: Vec<Vec<u32>>,
     /// Rows for the spill.
     pub(super) spill: Vec<u32>,
@@ -59,7 +59,7 @@ pub(super) struct Routed {
     pub(super) spill_paths: Vec<Arc<str>>,
     /// Rows without a partition.
     pub(super) refused: Vec<(u32, Refusal)>,
-    /// Paths of partitions that need a writer from now on, in the order of their places.
+    /// Paths of partitions that need a writer from now on, in the order of their indices.
     pub(super) opened: Vec<Arc<str>>,
 }
 
@@ -118,8 +118,8 @@ impl Router {
         let rows = batch.num_rows();
         self.keys.clear();
         self.keys.resize(rows * width, 0);
-        for place in 0..width {
-            self.fill_keys(place, batch)?;
+        for index in 0..width {
+            self.fill_keys(index, batch)?;
         }
         let keys = std::mem::take(&mut self.keys);
         let (mut last_key, mut last_target) = (None, Target::Refused(Refusal::TooLong));
@@ -130,7 +130,7 @@ impl Router {
                 last_key = Some(key);
             }
             match &last_target {
-                Target::Open(place) => routed.open[*place].push(row as u32),
+                Target::Open(index) => routed.open[*index].push(row as u32),
                 Target::Spill(path) => {
                     routed.spill.push(row as u32);
                     routed.spill_paths.push(Arc::clone(path));
@@ -154,11 +154,11 @@ impl Router {
         }
     }
 
-    fn fill_keys(&mut self, place: usize, batch: &RecordBatch) -> Result<()> {
+    fn fill_keys(&mut self, index: usize, batch: &RecordBatch) -> Result<()> {
         let width = self.sources.len();
-        let (source, texts) = &mut self.sources[place];
+        let (source, texts) = &mut self.sources[index];
         let column = batch.column(source.column);
-        let keys = self.keys[place..].iter_mut().step_by(width);
+        let keys = self.keys[index..].iter_mut().step_by(width);
         match source.kind {
             SourceKind::Text => {
                 let cast_column;
@@ -205,13 +205,13 @@ impl Router {
         let target = match self.path(key) {
             Err(refusal) => Target::Refused(refusal),
             Ok(path) => match self.open.get(path.as_str()) {
-                Some(place) => Target::Open(*place),
+                Some(index) => Target::Open(*index),
                 None if self.open.len() < self.max_open => {
-                    let (path, place) = (Arc::<str>::from(path), self.open.len());
-                    self.open.insert(Arc::clone(&path), place);
+                    let (path, index) = (Arc::<str>::from(path), self.open.len());
+                    self.open.insert(Arc::clone(&path), index);
                     routed.opened.push(path);
                     routed.open.push(Vec::new());
-                    Target::Open(place)
+                    Target::Open(index)
                 }
                 None => Target::Spill(path.into()),
             },

@@ -87,13 +87,13 @@ impl TableSinkSpec {
         }
         let is_transient = |name: &str| schema.columns.iter().any(|column| column.transient && column.name == name);
         let columns: Vec<usize> = (0..input.fields().len())
-            .filter(|place| {
-                let name = input.field(*place).name();
+            .filter(|index| {
+                let name = input.field(*index).name();
                 // A reader that finds a column in the path and in the file refuses both or takes either.
                 !is_transient(name) && !parts.iter().any(|part| part.name == *name)
             })
             .collect();
-        let output = Schema::new(columns.iter().map(|place| Arc::clone(&input.fields()[*place])).collect::<Vec<_>>());
+        let output = Schema::new(columns.iter().map(|index| Arc::clone(&input.fields()[*index])).collect::<Vec<_>>());
         if columns.is_empty() {
             return Err(Error::config("choose the columns to write")
                 .with("table", &schema.table)

@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub const STEP: &str = "sink";
 
 /// Files whose last bytes are on their way at once.
-const MOST_CLOSING: usize = 8;
+const MAX_CLOSING: usize = 8;
 
 /// Bytes kept free in a file name for its number and ending.
 const NAME_ENDING_BYTES: usize = 32;
@@ -111,7 +111,7 @@ impl TableSink {
         counts.kept += (batch.num_rows() - routed.refused.len()) as u64;
         refuse(&batch, &routed.refused, &self.spec.table, out)?;
 
-        let columns = self.spec.columns.iter().map(|place| Arc::clone(batch.column(*place))).collect();
+        let columns = self.spec.columns.iter().map(|index| Arc::clone(batch.column(*index))).collect();
         let rows = RecordBatch::try_new(Arc::clone(&self.spec.output), columns)?;
         drop(batch);
         self.spill(&rows, &routed)?;
@@ -160,19 +160,19 @@ impl TableSink {
         // Chunks are encoded in the order in which their last rows came, over all partitions: which row group is ended
         // early for want of memory then does not depend on how rows came in batches.
         let mut chunks: Vec<(u32, usize)> = Vec::new();
-        for (place, places) in routed.iter().enumerate().filter(|(_, places)| !places.is_empty()) {
-            let writer = &mut self.writers[place];
-            chunks.extend(writer.chunk_ends(places.len()).map(|end| (places[end], place)));
-            writer.offer(select(rows, places)?);
+        for (index, indices) in routed.iter().enumerate().filter(|(_, indices)| !indices.is_empty()) {
+            let writer = &mut self.writers[index];
+            chunks.extend(writer.chunk_ends(indices.len()).map(|end| (indices[end], index)));
+            writer.offer(select(rows, indices)?);
         }
         chunks.sort_unstable();
-        for (_, place) in chunks {
-            let closed = self.writers[place].encode_chunk(&self.target)?;
+        for (_, index) in chunks {
+            let closed = self.writers[index].encode_chunk(&self.target)?;
             self.keep(closed)?;
             self.flush_when_full()?;
         }
-        for (writer, places) in self.writers.iter_mut().zip(routed) {
-            writer.keep_rest(!places.is_empty() && places.len() * 2 < rows.num_rows() && is_run(places))?;
+        for (writer, indices) in self.writers.iter_mut().zip(routed) {
+            writer.keep_rest(!indices.is_empty() && indices.len() * 2 < rows.num_rows() && is_run(indices))?;
         }
         self.encode_wide_rows()
     }
@@ -278,7 +278,7 @@ impl TableSink {
 
     fn keep(&mut self, closed: Option<ClosedFile>) -> Result<()> {
         self.closing.extend(closed);
-        while self.closing.len() > MOST_CLOSING {
+        while self.closing.len() > MAX_CLOSING {
             self.wait_for_oldest()?;
         }
         Ok(())
@@ -306,20 +306,20 @@ impl Drop for TableSink {
     }
 }
 
-/// Whether ascending places have no gap between them.
-fn is_run(places: &[u32]) -> bool {
-    match (places.first(), places.last()) {
-        (Some(first), Some(last)) => (last - first) as usize + 1 == places.len(),
+/// Whether ascending indices have no gap between them.
+fn is_run(indices: &[u32]) -> bool {
+    match (indices.first(), indices.last()) {
+        (Some(first), Some(last)) => (last - first) as usize + 1 == indices.len(),
         _ => false,
     }
 }
 
-/// The rows at `places`, which ascend: a view of the batch when there is no gap between them, else a copy.
-fn select(rows: &RecordBatch, places: &[u32]) -> Result<RecordBatch> {
-    if is_run(places) {
-        return Ok(rows.slice(places[0] as usize, places.len()));
+/// The rows at `indices`, which ascend: a view of the batch when there is no gap between them, else a copy.
+fn select(rows: &RecordBatch, indices: &[u32]) -> Result<RecordBatch> {
+    if is_run(indices) {
+        return Ok(rows.slice(indices[0] as usize, indices.len()));
     }
-    Ok(take_record_batch(rows, &UInt32Array::from(places.to_vec()))?)
+    Ok(take_record_batch(rows, &UInt32Array::from(indices.to_vec()))?)
 }
 
 /// Makes dead letters of rows without a partition, each with its row as JSON.
@@ -327,8 +327,8 @@ fn refuse(batch: &RecordBatch, refused: &[(u32, Refusal)], table: &str, out: &mu
     if refused.is_empty() {
         return Ok(());
     }
-    let places: Vec<u32> = refused.iter().map(|(row, _)| *row).collect();
-    let lines = json::lines(&select(batch, &places)?)?;
+    let indices: Vec<u32> = refused.iter().map(|(row, _)| *row).collect();
+    let lines = json::lines(&select(batch, &indices)?)?;
     // A line end inside a value is written as an escape, so lines are rows.
     for ((_, refusal), raw) in refused.iter().zip(lines.split(|byte| *byte == b'\n')) {
         out.reject(Reject {

@@ -62,7 +62,7 @@ fn find_run(name: &str) -> Option<(usize, StagedRun)> {
         let window = window_of(name.get(start..start + WINDOW_BYTES)?)?;
         let before = name[..start].strip_suffix('-')?;
         let is_of_job = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let begin = before.bytes().rposition(|byte| !is_of_job(byte)).map_or(0, |place| place + 1);
+        let begin = before.bytes().rposition(|byte| !is_of_job(byte)).map_or(0, |index| index + 1);
         let job = &before[begin..];
         let ends_well =
             !matches!(name[start + WINDOW_BYTES..].bytes().next(), Some(byte) if byte.is_ascii_alphanumeric());

@@ -169,7 +169,7 @@ fn a_bucket_gets_parts_of_one_size_and_shows_the_file_once_it_is_completed() {
     let runtime = runtime();
     let memory = Arc::new(InMemory::new());
     let store = BucketStore::new(storage(), memory.clone(), runtime.handle().clone(), Stop::default());
-    let bytes: Vec<u8> = (0..PART_BYTES * 3 + 100).map(|place| (place / 1_000) as u8).collect();
+    let bytes: Vec<u8> = (0..PART_BYTES * 3 + 100).map(|index| (index / 1_000) as u8).collect();
     let mut writer = store.create("t/big").unwrap();
     for piece in bytes.chunks(1_000_003) {
         writer.write_all(piece).unwrap();
@@ -228,7 +228,7 @@ fn s3_shows_a_file_once_it_is_completed_and_keeps_no_aborted_upload() {
     };
     let storage = Storage::open("s3://etl-test/out", &s3, Path::new("/")).unwrap();
     let store = pending_store(&storage, runtime.handle().clone(), &Stop::default());
-    let bytes: Vec<u8> = (0..PART_BYTES + 100).map(|place| (place / 1_000) as u8).collect();
+    let bytes: Vec<u8> = (0..PART_BYTES + 100).map(|index| (index / 1_000) as u8).collect();
     let path = "t/partition_app=a%2Fb ☃ =/x-0.parquet";
     let file = write(store.as_ref(), path, &bytes);
     let key = ObjectPath::parse(format!("out/{path}")).unwrap();

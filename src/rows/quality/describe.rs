@@ -8,8 +8,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::fmt::Write;
 
 /// Most characters of one value, and of one example.
-const MOST_OF_VALUE: usize = 60;
-const MOST_OF_EXAMPLE: usize = 160;
+const MAX_OF_VALUE: usize = 60;
+const MAX_OF_EXAMPLE: usize = 160;
 
 /// Writes the values of some columns of a batch, row by row: `event_id=e1, app_id=null`.
 pub(super) struct RowText<'a> {
@@ -43,11 +43,11 @@ impl<'a> RowText<'a> {
                 self.value.push('?');
             }
             let _ = write!(text, "{name}=");
-            push_cut(text, if self.value.is_empty() { "\"\"" } else { &self.value }, MOST_OF_VALUE);
+            push_cut(text, if self.value.is_empty() { "\"\"" } else { &self.value }, MAX_OF_VALUE);
         }
-        if text.len() > MOST_OF_EXAMPLE {
+        if text.len() > MAX_OF_EXAMPLE {
             let whole = std::mem::take(text);
-            push_cut(text, &whole, MOST_OF_EXAMPLE);
+            push_cut(text, &whole, MAX_OF_EXAMPLE);
         }
     }
 }
@@ -112,7 +112,7 @@ impl Allowed {
         };
         texts.sort_unstable();
         let mut text = String::new();
-        push_cut(&mut text, &texts.join(", "), MOST_OF_EXAMPLE);
+        push_cut(&mut text, &texts.join(", "), MAX_OF_EXAMPLE);
         text
     }
 }

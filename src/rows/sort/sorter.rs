@@ -34,9 +34,9 @@ use tokio::task::JoinHandle;
 /// Bytes of rows a collector holds before it writes them.
 const COLLECTOR_BYTES: usize = 2 << 20;
 /// The least a sort can work with.
-const LEAST_MEMORY: usize = 8 << 20;
+const MIN_MEMORY: usize = 8 << 20;
 /// Most rows of a batch that leaves a sort.
-const MOST_ROWS: usize = 8_192;
+const MAX_ROWS: usize = 8_192;
 /// Batches that wait between a sort and its reader.
 const QUEUE: usize = 2;
 
@@ -65,7 +65,7 @@ impl Sorter {
     /// Checks the spill folder. `runtime` must have worker threads of its own; sorts run on it.
     pub fn new(limits: &LimitsConfig, runtime: Handle) -> Result<Self> {
         let memory = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
-        if memory < LEAST_MEMORY {
+        if memory < MIN_MEMORY {
             return Err(Error::config("set up sorting")
                 .with("setting", "limits.memory")
                 .with("value", limits.memory)
@@ -84,7 +84,7 @@ impl Sorter {
     /// A sorter with a share of the memory, for `parts` sorts side by side.
     #[must_use]
     pub fn split(&self, parts: usize) -> Self {
-        Self { memory: (self.memory / parts.max(1)).max(LEAST_MEMORY), ..self.clone() }
+        Self { memory: (self.memory / parts.max(1)).max(MIN_MEMORY), ..self.clone() }
     }
 
     /// Bytes written to disk so far, by collectors and by sorts.
@@ -143,7 +143,7 @@ impl Sorter {
         let (rows, bytes) = collectors.iter().fold((0, 0), |(rows, bytes), one| (rows + one.rows, bytes + one.bytes));
         let target = batch_bytes(self.memory);
         let row_bytes = (bytes / rows.max(1)).max(1);
-        let batch_rows = (target as u64 / row_bytes).clamp(1, MOST_ROWS as u64) as usize;
+        let batch_rows = (target as u64 / row_bytes).clamp(1, MAX_ROWS as u64) as usize;
 
         let source_schema = with_row_number(&schema);
         let parts = collectors.iter_mut().map(RowCollector::take_rows).collect();

@@ -59,10 +59,10 @@ fn wide(numbers: std::ops::Range<i64>, keys: i64) -> RecordBatch {
 fn collect(sorter: &Sorter, rows: i64, step: i64, collectors: i64, keys: i64) -> Vec<RowCollector> {
     let share = rows / collectors;
     std::thread::scope(|scope| {
-        let threads = (0..collectors).map(|place| {
+        let threads = (0..collectors).map(|index| {
             scope.spawn(move || {
                 let mut collector = sorter.collector(&schema());
-                let mut from = place * share;
+                let mut from = index * share;
                 let end = from + share;
                 while from < end {
                     let to = (from + step).min(end);

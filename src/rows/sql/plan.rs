@@ -245,10 +245,10 @@ fn arrange(file: &str, input: &SchemaRef, selected: &Schema) -> Result<(Vec<usiz
     let mut order = Vec::with_capacity(selected.fields().len());
     let mut fields = Vec::with_capacity(selected.fields().len());
     for field in input.fields() {
-        let place = selected.index_of(field.name()).map_err(|_| {
+        let index = selected.index_of(field.name()).map_err(|_| {
             failed().with("missing column", field.name()).hint("select every column of the table, as `*` does")
         })?;
-        let found = selected.field(place).data_type();
+        let found = selected.field(index).data_type();
         if !fits(found, field.data_type()) {
             return Err(failed()
                 .with("column", field.name())
@@ -256,21 +256,21 @@ fn arrange(file: &str, input: &SchemaRef, selected: &Schema) -> Result<(Vec<usiz
                 .with("declared", field.data_type())
                 .hint("CAST it to the declared type"));
         }
-        order.push(place);
+        order.push(index);
         fields.push(Arc::clone(field));
     }
-    for (place, field) in selected.fields().iter().enumerate() {
-        if selected.fields()[..place].iter().any(|earlier| earlier.name() == field.name()) {
+    for (index, field) in selected.fields().iter().enumerate() {
+        if selected.fields()[..index].iter().any(|earlier| earlier.name() == field.name()) {
             return Err(failed().with("column twice", field.name()));
         }
-        if order.contains(&place) {
+        if order.contains(&index) {
             continue;
         }
         let data_type = plain(field.data_type());
         if data_type.is_null() {
             return Err(failed().with("column", field.name()).hint("give the NULL a type: CAST(NULL AS VARCHAR)"));
         }
-        order.push(place);
+        order.push(index);
         fields.push(Arc::new(Field::new(field.name(), data_type, true)));
     }
     Ok((order, Arc::new(Schema::new(fields))))

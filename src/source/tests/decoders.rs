@@ -251,7 +251,7 @@ fn an_outage_is_an_error_and_never_damage() {
 
 proptest! {
     #[test]
-    fn damage_is_never_an_error_or_a_panic(place in 0usize..200, change in 1u8.., cut in 0usize..200) {
+    fn damage_is_never_an_error_or_a_panic(index in 0usize..200, change in 1u8.., cut in 0usize..200) {
         for whole in [
             gzip(TEXT),
             zstd(TEXT),
@@ -262,7 +262,7 @@ proptest! {
         ] {
             let mut damaged = whole.clone();
             let count = damaged.len();
-            damaged[place % count] ^= change;
+            damaged[index % count] ^= change;
             damaged.truncate(count - cut % count);
             for framing in [Framing::Lines, Framing::Array, Framing::Concatenated] {
                 let seen = try_read(&mut &*damaged, &config(framing), &LimitsConfig::default(), 4096);

@@ -136,8 +136,8 @@ fn names_with_blanks_percents_and_other_scripts_are_opened() {
     assert_eq!(listing.skipped.into_iter().collect::<Vec<_>>(), [(skip::UNREADABLE_NAME, (1, 8))]);
     assert_eq!(listing.objects.len(), 5);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for (place, input) in listing.objects.iter().enumerate() {
-        assert_eq!(input.object.ordinal, place as u32);
+    for (index, input) in listing.objects.iter().enumerate() {
+        assert_eq!(input.object.ordinal, index as u32);
         let Opened::Reader(mut reader) =
             open(&storage(&root), input, runtime.handle(), &Stop::default()).unwrap().wait().unwrap()
         else {
