@@ -1,7 +1,27 @@
 //! The transformers and enrichments this binary knows: one list, read from top to bottom.
 
 use crate::text::suggest::unknown;
-use etl_sdk::{Component, Enrichment, Result, Transformer};
+use etl_sdk::{Component, Enrichment, Explanation, Result, Transformer};
+
+/// What a component is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Turns records into rows.
+    Transformer,
+    /// Adds to the rows of a table.
+    Enrichment,
+}
+
+/// A question with the component that answers it.
+#[derive(Clone, Copy, Debug)]
+pub struct Explained<'a> {
+    /// What the component is for.
+    pub role: Role,
+    /// The component's name.
+    pub component: &'a str,
+    /// The question.
+    pub explanation: &'a Explanation,
+}
 
 /// What the job file may name.
 #[derive(Clone, Debug, Default)]
@@ -13,10 +33,10 @@ pub struct Registry {
 /// Everything that is built in.
 pub fn builtin() -> Registry {
     Registry::default()
-        .transformer(transformer_clickstream::COMPONENT)
-        .enrichment(plugin_user_agent::COMPONENT)
-        .enrichment(plugin_ip_geo::COMPONENT)
-        .enrichment(plugin_bot_filter::COMPONENT)
+        .transformer(transformer_clickstream::component())
+        .enrichment(plugin_user_agent::component())
+        .enrichment(plugin_ip_geo::component())
+        .enrichment(plugin_bot_filter::component())
 }
 
 impl Registry {
@@ -53,11 +73,29 @@ impl Registry {
     pub fn find_enrichment(&self, name: &str) -> Result<&Component<dyn Enrichment>> {
         find(&self.enrichments, "enrichment", name)
     }
+
+    /// What the components explain of themselves, in the order they were added.
+    pub fn explanations(&self) -> impl Iterator<Item = Explained<'_>> {
+        let transformers = self.transformers.iter().flat_map(|one| explained(Role::Transformer, one));
+        transformers.chain(self.enrichments.iter().flat_map(|one| explained(Role::Enrichment, one)))
+    }
+
+    /// The question of that name. An unknown name is an error that lists the known ones and the nearest.
+    pub fn find_explanation(&self, name: &str) -> Result<Explained<'_>> {
+        self.explanations().find(|explained| explained.explanation.name == name).ok_or_else(|| {
+            let known: Vec<&str> = self.explanations().map(|explained| &*explained.explanation.name).collect();
+            unknown("question", name, &known)
+        })
+    }
+}
+
+fn explained<T: ?Sized>(role: Role, component: &Component<T>) -> impl Iterator<Item = Explained<'_>> {
+    component.explanations.iter().map(move |explanation| Explained { role, component: &component.name, explanation })
 }
 
 fn find<'a, T: ?Sized>(components: &'a [Component<T>], role: &str, name: &str) -> Result<&'a Component<T>> {
     components.iter().find(|component| component.name == name).ok_or_else(|| {
-        let known: Vec<&str> = components.iter().map(|component| component.name).collect();
+        let known: Vec<&str> = components.iter().map(|component| &*component.name).collect();
         unknown(role, name, &known)
     })
 }
@@ -70,11 +108,12 @@ pub(crate) mod testing {
     use arrow::array::RecordBatch;
     use arrow::datatypes::SchemaRef;
     use etl_sdk::{
-        Component, Enrichment, EnrichmentWorker, Error, Keep, Output, RawRecord, Result, Run, Table, TableSchema,
-        Transformer, TransformerWorker, parse_options,
+        Answer, BuildContext, Component, Enrichment, EnrichmentWorker, Error, Explanation, Keep, Output, RawRecord,
+        Result, Run, StepName, Table, TableSchema, Transformer, TransformerWorker, parse_options,
     };
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
+    use serde_json::{Value, json};
     use std::sync::Arc;
 
     /// Options of the sample transformer.
@@ -114,7 +153,7 @@ pub(crate) mod testing {
             &self.tables
         }
 
-        fn chain(&self) -> &[&'static str] {
+        fn chain(&self) -> &[StepName] {
             &[]
         }
 
@@ -136,7 +175,7 @@ pub(crate) mod testing {
     }
 
     impl EnrichmentWorker for Idle {
-        fn enrich(&mut self, _: &str, batch: RecordBatch, _: &mut Output) -> Result<RecordBatch> {
+        fn enrich(&mut self, _: &StepName, batch: RecordBatch, _: &mut Output) -> Result<RecordBatch> {
             Ok(batch)
         }
     }
@@ -153,31 +192,28 @@ pub(crate) mod testing {
         }
     }
 
-    /// A registry with the transformer `sample` (table `event`, columns `id` and `at`) and the step `sample-step`.
+    fn build_sample(options: Value, _: &BuildContext) -> Result<Arc<dyn Transformer>> {
+        let options: Options = parse_options(options)?;
+        if options.rows == 13 || matches!(options.mode, Mode::Slow) && !options.names.is_empty() {
+            return Err(Error::config("check the rows").with("key", "rows").hint("take another"));
+        }
+        let text = r#"{"table":"event","description":"","columns":[
+            {"name":"id","type":"string"},{"name":"at","type":"timestamp"}]}"#;
+        let schema = TableSchema::parse(text)?;
+        let table = Table { schema, keep: Keep::All, partition_by: Vec::new(), step: "rows".into() };
+        Ok(Arc::new(Sample { tables: vec![table] }))
+    }
+
+    /// A registry with the transformer `sample` (table `event`, columns `id` and `at`), the step `sample-step`, and its
+    /// question `sample-question`.
     pub(crate) fn sample() -> Registry {
-        Registry::default()
-            .transformer(Component {
-                name: "sample",
-                summary: "Does nothing",
-                build: |options, _| {
-                    let options: Options = parse_options(options)?;
-                    if options.rows == 13 || matches!(options.mode, Mode::Slow) && !options.names.is_empty() {
-                        return Err(Error::config("check the rows").with("key", "rows").hint("take another"));
-                    }
-                    let text = r#"{"table":"event","description":"","columns":[
-                        {"name":"id","type":"string"},{"name":"at","type":"timestamp"}]}"#;
-                    let schema = TableSchema::parse(text)?;
-                    let table = Table { schema, keep: Keep::All, partition_by: Vec::new(), step: "rows" };
-                    Ok(Arc::new(Sample { tables: vec![table] }))
-                },
-                options_schema: || schemars::schema_for!(Options).to_value(),
-            })
-            .enrichment(Component {
-                name: "sample-step",
-                summary: "Changes nothing",
-                build: |_, _| Ok(Arc::new(SampleStep)),
-                options_schema: || serde_json::json!({"type": "object"}),
-            })
+        let question =
+            Explanation::new("sample-question", "Asks nothing", |_| Ok(Answer { json: Value::Null, text: Vec::new() }));
+        let sample =
+            Component::new("sample", "Does nothing", build_sample, || schemars::schema_for!(Options).to_value());
+        let build_step = |_, _: &BuildContext| Ok(Arc::new(SampleStep) as Arc<dyn Enrichment>);
+        let step = Component::new("sample-step", "Changes nothing", build_step, || json!({"type": "object"}));
+        Registry::default().transformer(sample).enrichment(step.explanation(question))
     }
 }
 

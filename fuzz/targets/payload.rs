@@ -10,7 +10,7 @@
 
 use arrow::array::RecordBatch;
 use base64_simd::STANDARD;
-use etl_sdk::{ObjectRef, Output, RawRecord, Run, Transformer, TransformerWorker};
+use etl_sdk::{EpochMillis, ObjectRef, Output, RawRecord, Run, Transformer, TransformerWorker};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use libfuzzer_sys::fuzz_target;
@@ -48,9 +48,9 @@ fn clickstream() -> Clickstream {
 fn worker() -> Box<dyn TransformerWorker> {
     let run = Run {
         id: "fuzz".to_owned(),
-        now_msec: START + 3_600_000,
-        window_start_msec: START,
-        window_end_msec: START + 3_600_000,
+        now: EpochMillis(START + 3_600_000),
+        window_start: EpochMillis(START),
+        window_end: EpochMillis(START + 3_600_000),
     };
     TRANSFORMER.with(|transformer| Arc::clone(transformer).worker(&run)).expect("a worker")
 }

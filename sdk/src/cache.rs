@@ -2,12 +2,13 @@
 
 use hashbrown::HashMap;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// How well a cache did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CacheStats {
     /// `user-agent`, `ip-geo`, `traffic-source`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Look-ups answered from the cache.
     pub hits: u64,
     /// Look-ups that computed their value.
@@ -41,12 +42,12 @@ pub struct BoundedCache<V> {
 
 impl<V: Clone> BoundedCache<V> {
     /// `capacity` is the number of entries held at most.
-    pub fn new(name: &'static str, capacity: usize) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, capacity: usize) -> Self {
         Self {
             young: HashMap::new(),
             old: HashMap::new(),
             generation: (capacity / 2).max(1),
-            stats: CacheStats { name, hits: 0, misses: 0 },
+            stats: CacheStats { name: name.into(), hits: 0, misses: 0 },
         }
     }
 

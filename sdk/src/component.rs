@@ -1,27 +1,73 @@
 //! How a transformer or enrichment is named, built and described.
 
-use crate::{Error, FolderBudget, FolderFile, RemoteFolders, Result, read_local_folder};
+use crate::{Error, Explanation, FolderBudget, FolderFile, RemoteFolders, Result, read_local_folder};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A transformer or enrichment as the registry lists it.
+type Build<T> = dyn Fn(Value, &BuildContext) -> Result<Arc<T>> + Send + Sync;
+
+/// A transformer or enrichment as the registry lists it. Its parts may be made at run time.
 pub struct Component<T: ?Sized> {
     /// What the job file calls it: lower case with dashes.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// One line for `list`.
-    pub summary: &'static str,
-    /// Builds it from the `with` section of the job file, checking all of it.
-    pub build: fn(Value, &BuildContext) -> Result<Arc<T>>,
-    /// JSON Schema of the `with` section.
-    pub options_schema: fn() -> Value,
+    pub summary: Cow<'static, str>,
+    /// What it explains of itself, each a command of its own.
+    pub explanations: Vec<Explanation>,
+    build: Arc<Build<T>>,
+    options_schema: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
+impl<T: ?Sized> Component<T> {
+    /// `build` makes it of the `with` section of the job file, checking all of it; `options_schema` is the JSON Schema
+    /// of that section.
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        summary: impl Into<Cow<'static, str>>,
+        build: impl Fn(Value, &BuildContext) -> Result<Arc<T>> + Send + Sync + 'static,
+        options_schema: impl Fn() -> Value + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            summary: summary.into(),
+            explanations: Vec::new(),
+            build: Arc::new(build),
+            options_schema: Arc::new(options_schema),
+        }
+    }
+
+    /// Adds something that it explains of itself.
+    #[must_use]
+    pub fn explanation(mut self, explanation: Explanation) -> Self {
+        self.explanations.push(explanation);
+        self
+    }
+
+    /// Builds it from the `with` section of the job file. Fails when the section, or a file it names, is wrong.
+    pub fn build(&self, options: Value, context: &BuildContext) -> Result<Arc<T>> {
+        (self.build)(options, context)
+    }
+
+    /// JSON Schema of the `with` section.
+    pub fn options_schema(&self) -> Value {
+        (self.options_schema)()
+    }
+}
+
+// Derived, it would ask for a `T` that can be cloned.
 impl<T: ?Sized> Clone for Component<T> {
     fn clone(&self) -> Self {
-        *self
+        Self {
+            name: self.name.clone(),
+            summary: self.summary.clone(),
+            explanations: self.explanations.clone(),
+            build: Arc::clone(&self.build),
+            options_schema: Arc::clone(&self.options_schema),
+        }
     }
 }
 
@@ -30,8 +76,6 @@ impl<T: ?Sized> fmt::Debug for Component<T> {
         f.debug_struct("Component").field("name", &self.name).finish_non_exhaustive()
     }
 }
-
-impl<T: ?Sized> Copy for Component<T> {}
 
 /// What a component may use while it is built.
 #[derive(Clone, Debug, Default)]

@@ -1,15 +1,16 @@
 //! The contract of an enrichment: rows of one table in, the same rows with more known about them out.
 
-use crate::{CacheStats, Output, Result, Run};
+use crate::{CacheStats, Output, Result, Run, StepName};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Something the run report says of an enrichment's data: a database's type, its build date, its record count.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Fact {
     /// `database type`, `build date`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The value, for a person.
     pub value: String,
 }
@@ -36,7 +37,7 @@ pub trait EnrichmentWorker: Send {
     ///
     /// The runner counts `read` and `kept` of `step`; the worker counts what it filters, with
     /// [`Output::filter`], and what it rejects, with [`Output::reject`].
-    fn enrich(&mut self, step: &str, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch>;
+    fn enrich(&mut self, step: &StepName, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch>;
 
     /// Hit rates since the worker was made.
     fn caches(&self) -> Vec<CacheStats> {

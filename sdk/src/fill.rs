@@ -5,11 +5,11 @@ use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
-/// The places of an enrichment's columns in the table as it is afterwards.
+/// The indexes of an enrichment's columns in the table as it is afterwards.
 #[derive(Clone, Debug)]
 pub struct Fill {
     schema: SchemaRef,
-    places: Vec<usize>,
+    indexes: Vec<usize>,
 }
 
 impl Fill {
@@ -18,31 +18,31 @@ impl Fill {
     /// Fails when a name comes twice, or when the table has the column with another type.
     pub fn new<'a>(input: &SchemaRef, columns: impl IntoIterator<Item = (&'a str, DataType)>) -> Result<Self> {
         let mut fields = input.fields().to_vec();
-        let mut places = Vec::new();
+        let mut indexes = Vec::new();
         for (name, data_type) in columns {
-            let place = match fields.iter().position(|field| field.name() == name) {
-                Some(place) if places.contains(&place) => {
+            let index = match fields.iter().position(|field| field.name() == name) {
+                Some(index) if indexes.contains(&index) => {
                     return Err(Error::config("choose the columns to fill").with("twice", name));
                 }
-                Some(place) if *fields[place].data_type() != data_type => {
+                Some(index) if *fields[index].data_type() != data_type => {
                     return Err(Error::config("choose the columns to fill")
                         .with("column", name)
-                        .with("type", fields[place].data_type())
+                        .with("type", fields[index].data_type())
                         .with("needed", data_type));
                 }
-                Some(place) => {
-                    fields[place] = Arc::new(fields[place].as_ref().clone().with_nullable(true));
-                    place
+                Some(index) => {
+                    fields[index] = Arc::new(fields[index].as_ref().clone().with_nullable(true));
+                    index
                 }
                 None => {
                     fields.push(Arc::new(Field::new(name, data_type, true)));
                     fields.len() - 1
                 }
             };
-            places.push(place);
+            indexes.push(index);
         }
         let schema = Schema::new_with_metadata(fields, input.metadata().clone());
-        Ok(Self { schema: Arc::new(schema), places })
+        Ok(Self { schema: Arc::new(schema), indexes })
     }
 
     /// The table afterwards.
@@ -50,17 +50,17 @@ impl Fill {
         &self.schema
     }
 
-    /// What the batch holds now in the column of the given place in the list; `None` when the column is a new one.
+    /// What the batch holds now in the column of the given index in the list; `None` when the column is a new one.
     pub fn existing<'a>(&self, batch: &'a RecordBatch, column: usize) -> Option<&'a ArrayRef> {
-        batch.columns().get(self.places[column])
+        batch.columns().get(self.indexes[column])
     }
 
     /// The batch with one array per column of the list, in its order.
     pub fn apply(&self, batch: &RecordBatch, arrays: Vec<ArrayRef>) -> Result<RecordBatch> {
         let mut columns = batch.columns().to_vec();
-        for (place, array) in self.places.iter().zip(arrays) {
-            if *place < columns.len() {
-                columns[*place] = array;
+        for (index, array) in self.indexes.iter().zip(arrays) {
+            if *index < columns.len() {
+                columns[*index] = array;
             } else {
                 columns.push(array);
             }
@@ -69,9 +69,9 @@ impl Fill {
     }
 }
 
-/// The place of a text column that a step reads. Fails with its name when the table lacks it or it is no text.
+/// The index of a text column that a step reads. Fails with its name when the table lacks it or it is no text.
 pub fn text_column(schema: &SchemaRef, name: &str) -> Result<usize> {
-    let Some((place, field)) = schema.column_with_name(name) else {
+    let Some((index, field)) = schema.column_with_name(name) else {
         return Err(Error::config("find the column to read").with("column", name));
     };
     if *field.data_type() != DataType::Utf8 {
@@ -80,7 +80,7 @@ pub fn text_column(schema: &SchemaRef, name: &str) -> Result<usize> {
             .with("type", field.data_type())
             .with("needed", DataType::Utf8));
     }
-    Ok(place)
+    Ok(index)
 }
 
 /// A batch's column as text. The step has checked its type with [`text_column`].

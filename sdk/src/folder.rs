@@ -10,11 +10,11 @@ use std::sync::Arc;
 const MAX_DEPTH: usize = 16;
 
 /// Most files of a folder that are read, and most names that are looked at for them.
-const MOST_FILES: usize = 10_000;
-const MOST_NAMES: usize = 100_000;
+const MAX_FILES: usize = 10_000;
+const MAX_NAMES: usize = 100_000;
 
 /// Most bytes of all of them.
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// A file below a folder: its path from there, with slashes, and its content.
 pub type FolderFile = (String, Vec<u8>);
@@ -53,19 +53,19 @@ pub struct FolderBudget {
 impl FolderBudget {
     /// That of a folder nobody has read of. `place` is the name that errors carry.
     pub fn new(place: &str) -> Self {
-        Self { place: place.to_owned(), names: MOST_NAMES, files: MOST_FILES, bytes: MOST_BYTES }
+        Self { place: place.to_owned(), names: MAX_NAMES, files: MAX_FILES, bytes: MAX_BYTES }
     }
 
     /// A name was looked at.
     pub fn name(&mut self) -> Result<()> {
-        self.names = self.names.checked_sub(1).ok_or_else(|| self.spent("names", MOST_NAMES as u64))?;
+        self.names = self.names.checked_sub(1).ok_or_else(|| self.spent("names", MAX_NAMES as u64))?;
         Ok(())
     }
 
     /// A file of this size is about to be read.
     pub fn file(&mut self, bytes: u64) -> Result<()> {
-        self.files = self.files.checked_sub(1).ok_or_else(|| self.spent("files", MOST_FILES as u64))?;
-        self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| self.spent("bytes", MOST_BYTES))?;
+        self.files = self.files.checked_sub(1).ok_or_else(|| self.spent("files", MAX_FILES as u64))?;
+        self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| self.spent("bytes", MAX_BYTES))?;
         Ok(())
     }
 
@@ -137,14 +137,14 @@ mod tests {
     #[test]
     fn a_budget_is_spent() {
         let mut budget = FolderBudget::new("s3://b/rules");
-        budget.file(MOST_BYTES).unwrap();
+        budget.file(MAX_BYTES).unwrap();
         budget.file(0).unwrap();
         let error = budget.file(1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limit);
         assert!(error.to_string().contains("s3://b/rules"), "{error}");
         let mut budget = FolderBudget::new("x");
-        assert!((0..MOST_FILES).all(|_| budget.file(0).is_ok()) && budget.file(0).is_err());
-        assert!((0..MOST_NAMES).all(|_| budget.name().is_ok()) && budget.name().is_err());
+        assert!((0..MAX_FILES).all(|_| budget.file(0).is_ok()) && budget.file(0).is_err());
+        assert!((0..MAX_NAMES).all(|_| budget.name().is_ok()) && budget.name().is_err());
     }
 
     #[test]

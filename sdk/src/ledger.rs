@@ -1,7 +1,7 @@
 //! Counts per step that must balance.
 
+use crate::ReasonCode;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What one step did with its rows: `read + added = kept + filtered + dead`.
@@ -14,9 +14,9 @@ pub struct StepCounts {
     /// Rows that went on.
     pub kept: u64,
     /// Rows left out on purpose, by reason code.
-    pub filtered: BTreeMap<Cow<'static, str>, u64>,
+    pub filtered: BTreeMap<ReasonCode, u64>,
     /// Rows that went to the dead letters, by reason code.
-    pub dead: BTreeMap<Cow<'static, str>, u64>,
+    pub dead: BTreeMap<ReasonCode, u64>,
 }
 
 impl StepCounts {
@@ -58,11 +58,11 @@ impl Ledger {
     /// The counts of a step; a step is created at the end of the list when it is first asked for.
     pub fn step(&mut self, name: &str) -> &mut StepCounts {
         // A job has a dozen steps at most: a scan beats a map and keeps the order.
-        let place = self.steps.iter().position(|(step, _)| step == name).unwrap_or_else(|| {
+        let index = self.steps.iter().position(|(step, _)| step == name).unwrap_or_else(|| {
             self.steps.push((name.to_owned(), StepCounts::default()));
             self.steps.len() - 1
         });
-        &mut self.steps[place].1
+        &mut self.steps[index].1
     }
 
     /// The counts of a step, if it has any.

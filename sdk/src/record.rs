@@ -22,7 +22,7 @@ pub struct Address {
     pub offset: u64,
     /// Length of the record in bytes, without its line end.
     pub length: u64,
-    /// Place in the array when the record is an element of a framed array or of a payload.
+    /// Index in the array when the record is an element of a framed array or of a payload.
     pub index: Option<u32>,
 }
 
@@ -33,19 +33,19 @@ pub struct RawRecord<'a> {
     pub object: &'a Arc<ObjectRef>,
     /// First byte of the record in the decompressed object.
     pub offset: u64,
-    /// Place in the array, for the array framer.
+    /// Index in the array, for the array framer.
     pub index: Option<u32>,
     /// The record's bytes as they stand in the decompressed object; not checked to be UTF-8.
     pub bytes: &'a [u8],
-    /// Places of the elements that are wanted of a record with many, ascending; `None` for all. A replay of dead letters
+    /// Indexes of the elements that are wanted of a record with many, ascending; `None` for all. A replay of dead letters
     /// asks for those alone that are not in the output yet.
     pub only: Option<&'a [u32]>,
 }
 
 impl RawRecord<'_> {
-    /// Whether the element at `place` is wanted. One that is not is neither read nor counted.
-    pub fn wants(&self, place: u32) -> bool {
-        self.only.is_none_or(|only| only.binary_search(&place).is_ok())
+    /// Whether the element at `index` is wanted. One that is not is neither read nor counted.
+    pub fn wants(&self, index: u32) -> bool {
+        self.only.is_none_or(|only| only.binary_search(&index).is_ok())
     }
 
     /// The record's address; `index` overrides the framer's for elements of a payload.

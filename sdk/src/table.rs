@@ -1,6 +1,6 @@
 //! Tables: an ordered schema, how rows of one key become one row, and where rows go.
 
-use crate::{Error, Result};
+use crate::{Error, Result, StepName};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -16,7 +16,7 @@ pub struct Table {
     /// The partition columns unless the job file says otherwise.
     pub partition_by: Vec<PartitionBy>,
     /// The transformer's step whose kept rows are the rows it hands over for this table.
-    pub step: &'static str,
+    pub step: StepName,
 }
 
 /// What becomes of the rows of a table.
@@ -34,10 +34,8 @@ pub enum Keep {
 pub struct Merge {
     /// The columns that identify a row.
     pub key: Vec<String>,
-    /// Columns that take the greatest value of the group, nulls ignored.
-    pub greatest: Vec<String>,
-    /// Groups of columns taken together from one row.
-    pub picks: Vec<Pick>,
+    /// How the other columns are merged: each of them is in exactly one rule.
+    pub rules: Vec<MergeRule>,
     /// Whether rows go on into later runs; `None` for a table whose rows are made of one run alone.
     pub carry: Option<Carry>,
 }
@@ -46,7 +44,8 @@ pub struct Merge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Carry {
     /// Rows: a run writes the rows of its keys, merged with what earlier runs knew of them. Its own partial rows must not
-    /// depend on other runs, so the columns that order picks tell runs apart.
+    /// depend on other runs, so the columns that order picks tell runs apart. There are no totals among its rules: a run
+    /// that replaces another meets that one's keys as rows without values, which are no rows to add up.
     Rows {
         /// A `timestamp` column: when the key was last met. A row where it is null says nothing and is not written.
         met: String,
@@ -63,14 +62,28 @@ pub enum Carry {
     },
 }
 
-/// Columns that come from one row of the group: the first by `order`.
+/// How columns of the partial rows of one key become those of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pick {
-    /// Columns taken as a unit, nulls included.
-    pub columns: Vec<String>,
-    /// `bigint` columns compared in turn, smallest first. A row whose first order column is null is no candidate;
-    /// when no row is, the columns are null.
-    pub order: Vec<String>,
+pub enum MergeRule {
+    /// The greatest value of a `string`, `bigint`, `timestamp` or `date` column, nulls ignored.
+    Greatest(String),
+    /// Columns that come from one row of the group: the first by `order`.
+    Pick {
+        /// Columns taken as a unit, nulls included.
+        columns: Vec<String>,
+        /// `bigint` columns compared in turn, smallest first. A row whose first order column is null is no candidate;
+        /// when no row is, the columns are null.
+        order: Vec<String>,
+    },
+    /// The sum of a `bigint` column, or of a decimal one where the Arrow schema has it; nulls are ignored, and the sum
+    /// of nulls alone is null. A sum that the column cannot hold is an error of the run, and never wraps.
+    ///
+    /// A `double` is refused: its sum depends on the order of the rows, and so on how they were cut into tasks. Sum the
+    /// smallest unit instead, such as cents.
+    Sum(String),
+    /// How many rows became the row. A `bigint` column that the transformer leaves null, for the one row that it is, or
+    /// fills with the number of rows that it merged itself. A total that the column cannot hold is an error of the run.
+    Count(String),
 }
 
 /// One partition column of the output path.
@@ -168,8 +181,8 @@ impl TableSchema {
     pub fn parse(text: &str) -> Result<Self> {
         let schema: Self =
             serde_json::from_str(text).map_err(|error| Error::config("read a table schema").source(error))?;
-        for (place, column) in schema.columns.iter().enumerate() {
-            if schema.columns[..place].iter().any(|earlier| earlier.name == column.name) {
+        for (index, column) in schema.columns.iter().enumerate() {
+            if schema.columns[..index].iter().any(|earlier| earlier.name == column.name) {
                 return Err(Error::config("read a table schema")
                     .with("table", &schema.table)
                     .with("twice", &column.name));
@@ -190,7 +203,7 @@ impl TableSchema {
         ))
     }
 
-    /// Place of a column in the working schema.
+    /// Index of a column in the working schema.
     pub fn index_of(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
@@ -242,8 +255,8 @@ impl fmt::Display for ColumnType {
             Self::Array(element) => write!(f, "array<{element}>"),
             Self::Struct(members) => {
                 f.write_str("struct<")?;
-                for (place, (name, member)) in members.iter().enumerate() {
-                    write!(f, "{}{name}:{member}", if place == 0 { "" } else { "," })?;
+                for (index, (name, member)) in members.iter().enumerate() {
+                    write!(f, "{}{name}:{member}", if index == 0 { "" } else { "," })?;
                 }
                 f.write_str(">")
             }

@@ -2,7 +2,9 @@
 //!
 //! Merged tables are merged here by a plain fold over JSON values, which shares no code with the engine's.
 
-use crate::{Keep, Ledger, Merge, ObjectRef, Output, RawRecord, Reject, Result, Run, Transformer};
+use crate::{
+    EpochMillis, Keep, Ledger, Merge, MergeRule, ObjectRef, Output, RawRecord, Reject, Result, Run, Transformer,
+};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use serde_json::{Map, Value};
@@ -24,9 +26,10 @@ pub struct Outcome {
     pub ledger: Ledger,
 }
 
-/// A run whose instant is `now_msec`.
-pub fn run_at(id: &str, now_msec: i64) -> Run {
-    Run { id: id.to_owned(), now_msec, window_start_msec: 0, window_end_msec: now_msec }
+/// A run whose instant is so many milliseconds after 1970.
+pub fn run_at(id: &str, now: i64) -> Run {
+    let now = EpochMillis(now);
+    Run { id: id.to_owned(), now, window_start: EpochMillis(0), window_end: now }
 }
 
 /// Runs a transformer over records of one object, `records_per_task` at a time.
@@ -71,12 +74,12 @@ pub fn transform_elements(
 
 fn outcome(transformer: &Arc<dyn Transformer>, run: &Run, out: Output) -> Result<Outcome> {
     let mut tables = BTreeMap::new();
-    for (place, table) in transformer.tables().iter().enumerate() {
-        let batches = out.batches.iter().filter(|(of, _)| *of == place).map(|(_, batch)| batch);
+    for (index, table) in transformer.tables().iter().enumerate() {
+        let batches = out.batches.iter().filter(|(of, _)| *of == index).map(|(_, batch)| batch);
         let mut batch = concat_batches(&table.schema.working_schema(), batches)?;
         if let Keep::Merged(merge) = &table.keep {
             let rows = merge_rows(rows(&batch)?, merge);
-            batch = transformer.complete(place, run, batch_of(&rows, &batch)?)?;
+            batch = transformer.complete(index, run, batch_of(&rows, &batch)?)?;
         }
         tables.insert(table.schema.table.clone(), rows(&batch)?);
     }
@@ -122,29 +125,69 @@ fn merge_group(group: &[Row], merge: &Merge) -> Row {
         }
     };
     take(&group[0], &merge.key);
-    for column in &merge.greatest {
-        let greatest =
-            group.iter().filter(|row| row.contains_key(column)).max_by(|a, b| compare(&a[column], &b[column]));
-        if let Some(row) = greatest {
-            take(row, std::slice::from_ref(column));
-        }
-    }
-    for pick in &merge.picks {
-        let order =
-            |row: &Row| pick.order.iter().map(|column| row.get(column).and_then(Value::as_i64)).collect::<Vec<_>>();
-        // `min_by` keeps the first of equals; the rule is the last.
-        let candidates = group.iter().rev().filter(|row| row.contains_key(&pick.order[0]));
-        if let Some(row) = candidates.min_by_key(|row| order(row)) {
-            take(row, &pick.columns);
-            take(row, &pick.order);
+    for rule in &merge.rules {
+        match rule {
+            MergeRule::Greatest(column) => {
+                let present = group.iter().filter(|row| row.contains_key(column));
+                if let Some(row) = present.max_by(|a, b| compare(&a[column], &b[column])) {
+                    take(row, std::slice::from_ref(column));
+                }
+            }
+            MergeRule::Pick { columns, order } => {
+                let key = |row: &Row| order.iter().map(|column| whole(row, column)).collect::<Vec<_>>();
+                // `min_by` keeps the first of equals; the rule is the last.
+                let candidates = group.iter().rev().filter(|row| row.contains_key(&order[0]));
+                if let Some(row) = candidates.min_by_key(|row| key(row)) {
+                    take(row, columns);
+                    take(row, order);
+                }
+            }
+            MergeRule::Sum(column) => {
+                let present: Vec<i64> = group.iter().filter_map(|row| whole(row, column)).collect();
+                if !present.is_empty() {
+                    let sum: i64 = present.iter().sum();
+                    take(&Row::from_iter([(column.clone(), sum.into())]), std::slice::from_ref(column));
+                }
+            }
+            MergeRule::Count(column) => {
+                let count: i64 = group.iter().map(|row| whole(row, column).unwrap_or(1)).sum();
+                take(&Row::from_iter([(column.clone(), count.into())]), std::slice::from_ref(column));
+            }
         }
     }
     merged
+}
+
+fn whole(row: &Row, column: &str) -> Option<i64> {
+    row.get(column).and_then(Value::as_i64)
 }
 
 fn compare(left: &Value, right: &Value) -> Ordering {
     match (left, right) {
         (Value::String(left), Value::String(right)) => left.cmp(right),
         _ => left.as_f64().partial_cmp(&right.as_f64()).unwrap_or(Ordering::Equal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn totals_are_added_up_and_a_row_without_a_count_is_one() {
+        let rules = vec![MergeRule::Sum("bytes".to_owned()), MergeRule::Count("requests".to_owned())];
+        let merge = Merge { key: vec!["tenant".to_owned()], rules, carry: None };
+        let row = |row: Value| row.as_object().cloned().unwrap();
+        let rows = vec![
+            row(json!({"tenant": "a", "bytes": 5})),
+            row(json!({"tenant": "b"})),
+            row(json!({"tenant": "a", "bytes": 7, "requests": 3})),
+        ];
+        let merged = merge_rows(rows, &merge);
+        assert_eq!(
+            merged,
+            [row(json!({"tenant": "a", "bytes": 12, "requests": 4})), row(json!({"tenant": "b", "requests": 1}))]
+        );
     }
 }

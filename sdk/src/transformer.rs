@@ -1,6 +1,6 @@
 //! The contract of a transformer: raw records in, rows of its tables out.
 
-use crate::{CacheStats, Output, RawRecord, Result, Run, Table};
+use crate::{CacheStats, Output, RawRecord, Result, Run, StepName, Table};
 use arrow::array::RecordBatch;
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ pub enum Unit {
 
 /// Built once per run from the job file; shared by all workers.
 pub trait Transformer: Send + Sync {
-    /// The tables it fills. Batches name them by their place in this list.
+    /// The tables it fills. Batches name them by their index in this list.
     fn tables(&self) -> &[Table];
 
     /// Its steps that rows pass one after the other: the first reads every record, and each reads what the one before
     /// keeps. The runner checks that no row is lost between them.
-    fn chain(&self) -> &[&'static str];
+    fn chain(&self) -> &[StepName];
 
     /// What a dead letter of a step stands for. A replay takes that much of the record again, so nothing of it may have
     /// become a row.

@@ -1,10 +1,10 @@
-//! The arguments of `explain`, for clap. Their comments are the help.
+//! The arguments of `explain`, for clap. Their comments are the help; the questions that components answer bring theirs.
 
 use super::args::{OutputArgs, SetArgs};
-use super::usage;
-use crate::commands::TrafficRequest;
-use clap::{Args, Subcommand};
-use etl_sdk::Result;
+use crate::commands::ExplanationRequest;
+use crate::registry::builtin;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use etl_sdk::{Arguments, Explanation};
 use std::path::PathBuf;
 
 pub(super) const EXAMPLES: &str = "\
@@ -13,12 +13,6 @@ Examples:
   etl-runner explain source.framing
   etl-runner explain job --output json
   etl-runner explain traffic-source --url https://shop.example/?utm_source=news";
-
-const TRAFFIC_EXAMPLES: &str = "\
-Examples:
-  etl-runner explain traffic-source --url https://shop.example/ --referrer https://www.google.com/
-  etl-runner explain traffic-source --job job.yaml --app shop --utm-source newsletter
-  etl-runner explain traffic-source --rules rules --app shop --url 'https://shop.example/?gclid=1' --output json";
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -29,99 +23,105 @@ pub(super) struct ExplainArgs {
     #[command(flatten)]
     pub(super) output: OutputArgs,
     #[command(subcommand)]
-    pub(super) of: Option<ExplainCommand>,
+    pub(super) of: Option<QuestionArgs>,
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum ExplainCommand {
-    /// Explain where the clickstream rules say that a visit came from, and which rule says so.
-    #[command(after_help = TRAFFIC_EXAMPLES)]
-    TrafficSource(TrafficArgs),
+/// A question that a component answers: a subcommand for each of the registry's.
+#[derive(Debug)]
+pub(super) struct QuestionArgs {
+    name: String,
+    arguments: Arguments,
+    common: CommonArgs,
 }
 
+/// What every question takes.
 #[derive(Debug, Args)]
-pub(super) struct TrafficArgs {
-    /// The page's url, the attribute `_page_url`.
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// What led to the page, `_page_referrer`.
-    #[arg(long, value_name = "URL")]
-    referrer: Option<String>,
-    /// What led to the site, `_latest_referrer`.
-    #[arg(long, value_name = "URL")]
-    latest_referrer: Option<String>,
-    /// Its host, `_latest_referrer_host`. The SDK sends it beside `_latest_referrer`, and the rules do not work it out.
-    #[arg(long, value_name = "HOST")]
-    latest_referrer_host: Option<String>,
-    /// The event's `host_name`.
-    #[arg(long, value_name = "HOST")]
-    host: Option<String>,
-    /// A source that the client sent, `_utm_source`.
-    #[arg(long, value_name = "TEXT")]
-    utm_source: Option<String>,
-    /// A medium that the client sent, `_utm_medium`.
-    #[arg(long, value_name = "TEXT")]
-    utm_medium: Option<String>,
-    /// A campaign that the client sent, `_utm_campaign`.
-    #[arg(long, value_name = "TEXT")]
-    utm_campaign: Option<String>,
-    /// Any other attribute of the event, such as `_gclid=x` or `_traffic_source_category=Social`; may be repeated.
-    #[arg(long = "attribute", value_name = "KEY=VALUE")]
-    attributes: Vec<String>,
-    /// The app. Default: the job's first, else the only one that has rules.
-    #[arg(long, value_name = "APP")]
-    app: Option<String>,
-    /// Folder or s3:// prefix of rules. Default: the rules that come with the program.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "job")]
-    rules: Option<String>,
-    /// Take rules and options from this job file.
+struct CommonArgs {
+    /// Take the options of this job file.
     #[arg(long, value_name = "FILE")]
     job: Option<PathBuf>,
-    /// As `compat: reference` in the job file.
-    #[arg(long, conflicts_with = "job")]
-    reference: bool,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
-    pub(super) output: OutputArgs,
+    output: OutputArgs,
 }
 
 impl ExplainArgs {
     pub fn output(&self) -> OutputArgs {
-        match &self.of {
-            Some(ExplainCommand::TrafficSource(traffic)) => traffic.output,
-            None => self.output,
+        self.of.as_ref().map_or(self.output, |question| question.common.output)
+    }
+}
+
+impl QuestionArgs {
+    pub fn into_request(self) -> ExplanationRequest {
+        ExplanationRequest {
+            name: self.name,
+            arguments: self.arguments,
+            job_file: self.common.job,
+            overrides: self.common.set.overrides,
         }
     }
 }
 
-impl TrafficArgs {
-    pub fn into_request(self) -> Result<TrafficRequest> {
-        let named = [
-            ("_page_url", self.url),
-            ("_page_referrer", self.referrer),
-            ("_latest_referrer", self.latest_referrer),
-            ("_latest_referrer_host", self.latest_referrer_host),
-            ("_utm_source", self.utm_source),
-            ("_utm_medium", self.utm_medium),
-            ("_utm_campaign", self.utm_campaign),
-        ];
-        let mut attributes: Vec<(String, String)> =
-            named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
-        for attribute in self.attributes {
-            let Some((key, value)) = attribute.split_once('=') else {
-                return Err(usage("an attribute without a value", "write --attribute KEY=VALUE"));
-            };
-            attributes.push((key.to_owned(), value.to_owned()));
-        }
-        Ok(TrafficRequest {
-            attributes,
-            host_name: self.host,
-            app: self.app,
-            rules: self.rules,
-            job_file: self.job,
-            overrides: self.set.overrides,
-            reference: self.reference,
-        })
+impl Subcommand for QuestionArgs {
+    fn augment_subcommands(command: Command) -> Command {
+        let registry = builtin();
+        registry
+            .explanations()
+            .fold(command, |command, explained| command.subcommand(command_of(explained.explanation)))
     }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        builtin().find_explanation(name).is_ok()
+    }
+}
+
+impl FromArgMatches for QuestionArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
+        let (name, matches) = matches.subcommand().ok_or_else(missing)?;
+        let registry = builtin();
+        let explained = registry.find_explanation(name).map_err(|_| missing())?;
+        let mut arguments = Arguments::default();
+        for parameter in &explained.explanation.parameters {
+            if parameter.value.is_none() {
+                if matches.get_flag(&parameter.name) {
+                    arguments.insert(&parameter.name, []);
+                }
+            } else if let Some(values) = matches.get_many::<String>(&parameter.name) {
+                arguments.insert(&parameter.name, values.cloned());
+            }
+        }
+        Ok(Self { name: name.to_owned(), arguments, common: CommonArgs::from_arg_matches(matches)? })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn command_of(explanation: &Explanation) -> Command {
+    let parameters = explanation.parameters.iter().map(|parameter| {
+        let name = parameter.name.to_string();
+        let arg = Arg::new(name.clone()).long(name).help(parameter.help.to_string());
+        let arg = match &parameter.value {
+            None => arg.action(ArgAction::SetTrue),
+            Some(value) if parameter.repeated => arg.action(ArgAction::Append).value_name(value.to_string()),
+            Some(value) => arg.value_name(value.to_string()),
+        };
+        if parameter.replaces_job { arg.conflicts_with("job") } else { arg }
+    });
+    let command = Command::new(explanation.name.to_string()).about(explanation.summary.to_string()).args(parameters);
+    let command = if explanation.examples.is_empty() {
+        command
+    } else {
+        let lines: Vec<String> = explanation.examples.iter().map(|line| format!("  {line}")).collect();
+        command.after_help(format!("Examples:\n{}", lines.join("\n")))
+    };
+    CommonArgs::augment_args(command)
 }

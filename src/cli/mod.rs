@@ -11,7 +11,6 @@ pub use self::exit::{code_of, code_of_outcome};
 
 use self::args::{Cli, Command};
 use self::dead_letters::DeadLettersCommand;
-use self::explain::ExplainCommand;
 use super::commands;
 use super::registry::builtin;
 use crate::report::Outcome;
@@ -70,9 +69,7 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
         Command::Gc(gc) => commands::gc::run(&gc.into_request(), printer),
         Command::List(_) => commands::list::run(&builtin(), printer),
         Command::Explain(explain) => match explain.of {
-            Some(ExplainCommand::TrafficSource(traffic)) => {
-                commands::explain_traffic::run(&traffic.into_request()?, printer)
-            }
+            Some(question) => commands::explain_component::run(&question.into_request(), &builtin(), printer),
             None => commands::explain::run(&explain.name.unwrap_or_default(), &builtin(), printer),
         },
         Command::Schema(_) => commands::schema::run(&builtin(), printer),

@@ -93,7 +93,7 @@ pub fn inspect(job: &Job, registry: &Registry) -> Result<CheckReport> {
     let pipeline = Pipeline::build(job, registry)?;
     let steps = pipeline.tables.iter().flat_map(|plan| {
         plan.steps.iter().map(|step| StepFound {
-            step: step.name.clone(),
+            step: step.name.to_string(),
             table: plan.table.schema.table.clone(),
             facts: step.enrichment.facts(),
         })

@@ -49,12 +49,12 @@ fn screen(name: &str, title: &str, schema: &Value, root: &Value) -> String {
 fn find(name: &str, registry: &Registry) -> Result<(String, Value, Value)> {
     let transformer = registry.transformers().iter().find(|one| one.name == name);
     if let Some(component) = transformer {
-        let schema = (component.options_schema)();
-        return Ok((component_title("transformer", component.summary), schema.clone(), schema));
+        let schema = component.options_schema();
+        return Ok((component_title("transformer", &component.summary), schema.clone(), schema));
     }
     if let Some(component) = registry.enrichments().iter().find(|one| one.name == name) {
-        let schema = (component.options_schema)();
-        return Ok((component_title("enrichment", component.summary), schema.clone(), schema));
+        let schema = component.options_schema();
+        return Ok((component_title("enrichment", &component.summary), schema.clone(), schema));
     }
     let root = json_schema(registry);
     if name == "job" {
@@ -79,8 +79,8 @@ fn not_found(name: &str, key: &str, inner: &Value, root: &Value, registry: &Regi
     let keys = inner.get("properties").and_then(Value::as_object);
     let mut known: Vec<&str> = keys.map(|keys| keys.keys().map(String::as_str).collect()).unwrap_or_default();
     if std::ptr::eq(inner, root) {
-        known.extend(registry.transformers().iter().map(|one| one.name));
-        known.extend(registry.enrichments().iter().map(|one| one.name));
+        known.extend(registry.transformers().iter().map(|one| &*one.name));
+        known.extend(registry.enrichments().iter().map(|one| &*one.name));
         return unknown("name", name, &known);
     }
     unknown("key", key, &known)

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 /// Prints names and summaries, in the order of the registry.
 pub fn run(registry: &Registry, printer: &Printer) -> Result<Outcome> {
-    let transformers: Vec<_> = registry.transformers().iter().map(|one| (one.name, one.summary)).collect();
-    let enrichments: Vec<_> = registry.enrichments().iter().map(|one| (one.name, one.summary)).collect();
+    let transformers: Vec<_> = registry.transformers().iter().map(|one| (&*one.name, &*one.summary)).collect();
+    let enrichments: Vec<_> = registry.enrichments().iter().map(|one| (&*one.name, &*one.summary)).collect();
     if printer.is_json() {
         let values = |list: &[(&str, &str)]| -> Vec<Value> {
             list.iter().map(|(name, summary)| json!({"name": name, "summary": summary})).collect()

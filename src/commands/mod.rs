@@ -5,7 +5,7 @@ pub mod check;
 pub mod compare;
 pub mod dead_letters;
 pub mod explain;
-pub mod explain_traffic;
+pub mod explain_component;
 pub mod gc;
 mod job_latest;
 pub mod list;
@@ -24,18 +24,11 @@ mod window_requests;
 mod windows;
 
 pub use self::request::{
-    CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest, TrafficRequest,
+    CheckRequest, ExplanationRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest,
 };
 pub use self::window_requests::{BackfillRequest, RetryRequest, StateAction, StateFormat, StateRequest, StatusRequest};
-
-use etl_sdk::{Error, ErrorKind};
 
 /// Looks up a variable of the process, for the job file.
 pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-/// A command line that is wrong, and what to write instead.
-fn usage(what: &str, hint: String) -> Error {
-    Error::new(ErrorKind::Usage, what).hint(hint)
 }

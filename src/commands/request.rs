@@ -1,5 +1,6 @@
 //! What a command is asked to do, in plain structs.
 
+use etl_sdk::Arguments;
 use std::path::PathBuf;
 
 /// One run of a job over one window.
@@ -113,21 +114,15 @@ pub enum SqlFormat {
     JsonLines,
 }
 
-/// A question about a traffic source.
+/// A question that a component answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrafficRequest {
-    /// Attributes of the event with their values, such as `_page_url`.
-    pub attributes: Vec<(String, String)>,
-    /// The event's `host_name`.
-    pub host_name: Option<String>,
-    /// The app.
-    pub app: Option<String>,
-    /// Folder or url of rules, when there is no job file.
-    pub rules: Option<String>,
-    /// The job file that has rules and options.
+pub struct ExplanationRequest {
+    /// The question: `traffic-source`.
+    pub name: String,
+    /// What is asked.
+    pub arguments: Arguments,
+    /// The job file that has the component's options.
     pub job_file: Option<PathBuf>,
     /// `path=value` overrides of the job file, in order.
     pub overrides: Vec<String>,
-    /// `compat: reference`, when there is no job file.
-    pub reference: bool,
 }

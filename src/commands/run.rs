@@ -15,7 +15,7 @@ use crate::screen::{Printer, ProgressDisplay};
 use crate::text::Span;
 use crate::window::Window;
 use chrono::{DateTime, Utc};
-use etl_sdk::{Error, ErrorKind, Result};
+use etl_sdk::{EpochMillis, Error, ErrorKind, Result};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -43,7 +43,7 @@ pub fn run(request: &RunRequest, printer: &Printer) -> Result<Outcome> {
     let display = ProgressDisplay::start(printer, progress.clone());
     let plan = RunPlan {
         window,
-        now_msec: now.timestamp_millis(),
+        now_msec: EpochMillis(now.timestamp_millis()),
         now_given: request.now.is_some(),
         threads: fitted.threads,
         dry_run: request.dry_run,

@@ -11,7 +11,7 @@ use crate::screen::{Printer, ProgressDisplay};
 use crate::text::{ByteSize, one_line};
 use crate::window::Window;
 use chrono::{DateTime, SecondsFormat, Utc};
-use etl_sdk::{Error, ErrorKind, Result};
+use etl_sdk::{EpochMillis, Error, ErrorKind, Result};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -132,7 +132,7 @@ impl Batch<'_> {
         }
         let plan = RunPlan {
             window: item.window,
-            now_msec: self.now.timestamp_millis(),
+            now_msec: EpochMillis(self.now.timestamp_millis()),
             now_given: self.now_given,
             threads,
             dry_run: self.dry_run,

@@ -4,7 +4,7 @@ use super::manifest_rules::ManifestRules;
 use super::objects::{Objects, hash, to_json};
 use crate::output::staging::{DeadLetterFile, WrittenFile};
 use crate::window::Window;
-use etl_sdk::{Error, Ledger, Result};
+use etl_sdk::{EpochMillis, Error, Ledger, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,8 +20,8 @@ pub struct CommitDetail {
     pub name: String,
     /// The window.
     pub window: Window,
-    /// The run's instant, epoch milliseconds.
-    pub now_msec: i64,
+    /// The run's instant.
+    pub now_msec: EpochMillis,
     /// Version of the program.
     pub program: String,
     /// Path of the list of input objects, below the job's state.
@@ -97,7 +97,7 @@ impl CommitDetail {
     }
 
     /// A detail that replaces and replays nothing.
-    pub fn new(name: &str, window: Window, now_msec: i64) -> Self {
+    pub fn new(name: &str, window: Window, now_msec: EpochMillis) -> Self {
         Self {
             format: FORMAT,
             name: name.to_owned(),

@@ -13,7 +13,7 @@ use crate::output::staging::{PendingFile, PendingFound, PendingStore, PendingWri
 use crate::publish::Publisher;
 use crate::window::Window;
 use async_trait::async_trait;
-use etl_sdk::{Error, ErrorKind, Ledger, Result};
+use etl_sdk::{EpochMillis, Error, ErrorKind, Ledger, Result};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
@@ -348,7 +348,7 @@ impl Attempt {
         let id = format!("{revision}-{input}");
         let books = Books { log: &self.log, tables: &self.files, dead_letters: &self.files };
         let state = books.clean_up(state, &window, &id, &name)?;
-        let plan = PlanRecord { now_msec: 0, name: name.clone(), tasks: TASKS, inputs: input.to_string() };
+        let plan = PlanRecord { now_msec: EpochMillis(0), name: name.clone(), tasks: TASKS, inputs: input.to_string() };
         let (work, _) = Work::open(self.log.objects(), &window, &id, plan)?;
         let (mut results, state) = books.finished(state, &window, &work)?;
         for task in (0..TASKS).filter(|task| !results.contains_key(task)).collect::<Vec<_>>() {
@@ -402,7 +402,7 @@ impl Attempt {
             format: CommitDetail::FORMAT,
             name: name.to_owned(),
             window,
-            now_msec: 0,
+            now_msec: EpochMillis(0),
             program: String::new(),
             inputs: self.job.input.to_string(),
             sink: "sink".to_owned(),

@@ -9,7 +9,7 @@ use crate::output::staging::{DeadLetterFile, PendingFile, WrittenFile};
 use crate::rows::quality::QualityCounts;
 use crate::window::Window;
 use bytes::Bytes;
-use etl_sdk::{Error, Ledger, Result};
+use etl_sdk::{EpochMillis, Error, Ledger, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,8 +18,8 @@ const WORK: &str = "work";
 /// What must be the same for the results of one run to be of use to the next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRecord {
-    /// The run's instant, epoch milliseconds: all tasks of a run have the same.
-    pub now_msec: i64,
+    /// The run's instant: all tasks of a run have the same.
+    pub now_msec: EpochMillis,
     /// Stem of the files' names.
     pub name: String,
     /// Number of tasks.

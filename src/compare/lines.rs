@@ -146,7 +146,8 @@ impl Lines<'_> {
                     return Err(Error::config("read JSON lines")
                         .with("uri", &uri)
                         .with("offset", offset)
-                        .with(reject.reason, reject.message));
+                        .with("reason", reject.reason)
+                        .with("message", reject.message));
                 }
             };
             self.stop.check()?;

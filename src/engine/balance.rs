@@ -4,7 +4,7 @@ use super::pipeline::{Pipeline, is_merged, merge_step};
 use crate::output::sink::STEP as SINK_STEP;
 use crate::output::staging::WrittenFile;
 use crate::source::STEP as SOURCE_STEP;
-use etl_sdk::{Error, Ledger, Result};
+use etl_sdk::{Error, Ledger, Result, StepName};
 
 /// Checks that every step balances, that each step reads what the one before keeps, and that the files hold the rows
 /// that went into the sink.
@@ -26,13 +26,14 @@ pub fn check(ledger: &Ledger, pipeline: &Pipeline, files: &[WrittenFile]) -> Res
         }
         Err(lost(to).with("kept_by", from).with("kept", kept(from)).with("read", read(to)))
     };
-    let chain: Vec<&str> = std::iter::once(SOURCE_STEP).chain(pipeline.transformer.chain().iter().copied()).collect();
+    let chain: Vec<&str> =
+        std::iter::once(SOURCE_STEP).chain(pipeline.transformer.chain().iter().map(StepName::as_str)).collect();
     for pair in chain.windows(2) {
         door(pair[0], pair[1])?;
     }
     let mut into_sink = 0;
     for plan in pipeline.tables.iter().filter(|plan| plan.sink.is_some()) {
-        let mut last = plan.table.step.to_owned();
+        let mut last = plan.table.step.to_string();
         let merge = is_merged(&plan.table).then(|| merge_step(&plan.table));
         for step in merge.into_iter().chain(plan.step_names().map(str::to_owned)) {
             door(&last, &step)?;

@@ -9,6 +9,7 @@ use crate::output::staging::{DeadLetterFile, WrittenFile};
 use crate::rows::quality::Findings;
 use crate::source::STEP as SOURCE_STEP;
 use etl_sdk::{CacheStats, Error, Ledger, Result};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Files, dead letters and counts of a run.
@@ -24,7 +25,7 @@ pub struct RunOutput {
     /// Rows per step.
     pub ledger: Ledger,
     /// Hit rates by cache.
-    pub caches: BTreeMap<&'static str, CacheStats>,
+    pub caches: BTreeMap<Cow<'static, str>, CacheStats>,
     /// Objects read.
     pub objects: u64,
     /// Objects in an archive.
@@ -128,8 +129,8 @@ impl RunOutput {
     fn take_caches(&mut self, caches: &[CacheStats]) {
         for stats in caches {
             self.caches
-                .entry(stats.name)
-                .or_insert_with(|| CacheStats { name: stats.name, ..CacheStats::default() })
+                .entry(stats.name.clone())
+                .or_insert_with(|| CacheStats { name: stats.name.clone(), ..CacheStats::default() })
                 .merge(stats);
         }
     }

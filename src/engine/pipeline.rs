@@ -1,7 +1,7 @@
 //! What a job does to its rows, built once and checked: transformer, steps per table, and what is written.
 
 use crate::commit::ManifestRules;
-use crate::job::Job;
+use crate::job::{Job, StepConfig};
 use crate::output::sink::{STEP as SINK_STEP, TableSinkSpec};
 use crate::registry::Registry;
 use crate::rows::quality;
@@ -12,7 +12,8 @@ use crate::source::STEP as SOURCE_STEP;
 use crate::targets::manifests;
 use crate::text::suggest::unknown;
 use arrow::datatypes::SchemaRef;
-use etl_sdk::{Enrichment, Error, Keep, Ledger, Result, Table, Transformer};
+use etl_sdk::{Enrichment, Error, Keep, Ledger, Result, StepName, Table, Transformer};
+use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub struct TablePlan {
 /// One enrichment of one table.
 pub struct Step {
     /// Name in the ledger: `user-agent`, `sql:traffic-label`; numbered when a name comes twice.
-    pub name: String,
+    pub name: StepName,
     /// Schema of the batches it takes.
     pub input: SchemaRef,
     /// The enrichment.
@@ -72,27 +73,18 @@ impl Pipeline {
                 }
             };
             let (steps, schema) = &mut plans[table];
-            let name = step_name(config, &mut names);
-            let enrichment: Arc<dyn Enrichment> = match &config.sql {
-                None => job.build_enrichment(place, registry)?,
-                Some(file) => {
-                    let path = job.context().resolve(file);
-                    let step = read_sql(&path).and_then(|sql| {
-                        SqlStep::new(
-                            &name,
-                            &path.display().to_string(),
-                            &tables[table].schema.table,
-                            &sql,
-                            &config.with,
-                        )
-                    });
+            let name = step_name(&config.step, &mut names);
+            let enrichment: Arc<dyn Enrichment> = match &config.step {
+                StepConfig::Native { name, options } => job.build_enrichment(place, name, options, registry)?,
+                StepConfig::Sql { file, parameters } => {
+                    let step = sql_step(&job.context().resolve(file), &tables[table].schema.table, parameters);
                     Arc::new(step.map_err(|error| job.placed(&["enrich", &number, "sql"], error))?)
                 }
             };
             let output = enrichment
                 .output_schema(schema)
                 .map_err(|error| job.placed(&["enrich", &number], error.with("table", &tables[table].schema.table)))?;
-            steps.push(Step { name, input: std::mem::replace(schema, output), enrichment });
+            steps.push(Step { name: name.into(), input: std::mem::replace(schema, output), enrichment });
         }
         for name in job.config.tables.keys() {
             find_table(tables, name).map_err(|error| job.placed(&["tables", name], error))?;
@@ -130,7 +122,7 @@ impl Pipeline {
             ledger.step(step);
         }
         for plan in self.tables.iter().filter(|plan| plan.sink.is_some()) {
-            ledger.step(plan.table.step);
+            ledger.step(&plan.table.step);
             if is_merged(&plan.table) {
                 ledger.step(&merge_step(&plan.table));
             }
@@ -155,7 +147,7 @@ impl TablePlan {
     /// Ledger steps that rows pass before the sink, in order: the enrichments, then the quality rules.
     pub fn step_names(&self) -> impl Iterator<Item = &str> {
         let enrichments = self.steps.iter().map(|step| step.name.as_str());
-        enrichments.chain(self.quality.iter().map(|rules| rules.step))
+        enrichments.chain(self.quality.iter().map(|rules| rules.step.as_str()))
     }
 
     /// The table as quality rules see it, with the schema that the last step gives.
@@ -181,16 +173,17 @@ fn find_table(tables: &[Table], name: &str) -> Result<usize> {
     })
 }
 
-fn read_sql(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path)
-        .map_err(|error| Error::config("read the SQL file").with("file", path.display()).source(error))
+fn sql_step(file: &Path, table: &str, parameters: &Value) -> Result<SqlStep> {
+    let name = file.display().to_string();
+    let sql = std::fs::read_to_string(file)
+        .map_err(|error| Error::config("read the SQL file").with("file", &name).source(error))?;
+    SqlStep::new(&name, table, &sql, parameters)
 }
 
-fn step_name(config: &crate::job::EnrichConfig, names: &mut Vec<String>) -> String {
-    let name = match (&config.name, &config.sql) {
-        (Some(name), _) => name.clone(),
-        (None, Some(file)) => format!("sql:{}", file.file_stem().unwrap_or_default().to_string_lossy()),
-        (None, None) => "enrich".to_owned(),
+fn step_name(step: &StepConfig, names: &mut Vec<String>) -> String {
+    let name = match step {
+        StepConfig::Native { name, .. } => name.clone(),
+        StepConfig::Sql { file, .. } => format!("sql:{}", file.file_stem().unwrap_or_default().to_string_lossy()),
     };
     let same = names.iter().filter(|known| **known == name).count();
     names.push(name.clone());

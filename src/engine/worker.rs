@@ -14,7 +14,7 @@ use crate::rows::sort::{RowCollector, Sorter};
 use crate::source::{Frame, InputObject, Opened, Opening, STEP as SOURCE_STEP, open, read_object};
 use crate::storage::Storage;
 use arrow::array::RecordBatch;
-use etl_sdk::{CacheStats, EnrichmentWorker, Ledger, Output, Result, Run, TransformerWorker, Unit};
+use etl_sdk::{CacheStats, EnrichmentWorker, Ledger, Output, Result, Run, StepName, TransformerWorker, Unit};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -110,7 +110,7 @@ pub struct Worker<'a> {
 
 /// The enrichments and quality rules of one table, as one thread runs them.
 pub struct Chain {
-    steps: Vec<(String, Box<dyn EnrichmentWorker>)>,
+    steps: Vec<(StepName, Box<dyn EnrichmentWorker>)>,
     checker: Option<TableChecker>,
 }
 
@@ -301,7 +301,7 @@ impl<'a> Worker<'a> {
         }
         let transformer = &self.shared.pipeline.transformer;
         for reject in self.out.rejects.drain(..) {
-            let only = only.filter(|_| transformer.unit_of(reject.step) == Unit::Record);
+            let only = only.filter(|_| transformer.unit_of(&reject.step) == Unit::Record);
             files.dead_letters.write_elements(&reject, only)?;
         }
         Ok(())

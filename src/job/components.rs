@@ -4,7 +4,7 @@ use super::load::Job;
 use super::shape;
 use super::yaml::{Node, NodeKind};
 use crate::registry::Registry;
-use etl_sdk::{Component, Enrichment, Error, ErrorKind, Result, Transformer};
+use etl_sdk::{Component, Enrichment, ErrorKind, Result, Transformer};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -17,27 +17,28 @@ impl Job {
         self.build(component, &config.with, &["transformer"])
     }
 
-    /// Builds the enrichment at `index` of the `enrich` list, which must be one with a `name`.
-    pub fn build_enrichment(&self, index: usize, registry: &Registry) -> Result<Arc<dyn Enrichment>> {
+    /// Builds the enrichment of a name, which stands at `index` of the `enrich` list.
+    pub fn build_enrichment(
+        &self,
+        index: usize,
+        name: &str,
+        options: &Value,
+        registry: &Registry,
+    ) -> Result<Arc<dyn Enrichment>> {
         let number = index.to_string();
-        let Some((name, config)) =
-            self.config.enrich.get(index).and_then(|config| Some((config.name.as_deref()?, config)))
-        else {
-            return Err(Error::internal("build an enrichment that has no name").with("index", index));
-        };
         let component =
             registry.find_enrichment(name).map_err(|error| self.placed(&["enrich", &number, "name"], error))?;
-        self.build(component, &config.with, &["enrich", &number])
+        self.build(component, options, &["enrich", &number])
     }
 
     fn build<T: ?Sized>(&self, component: &Component<T>, options: &Value, section: &[&str]) -> Result<Arc<T>> {
         let path = [section, &["with"]].concat();
-        let schema = (component.options_schema)();
+        let schema = component.options_schema();
         // Without options, what must be there is missed all the same.
         let without = Node { place: self.place(section).clone(), kind: NodeKind::Mapping(Vec::new()) };
         let node = self.node(&path).filter(|node| !node.is_null()).unwrap_or(&without);
         shape::check(node, &schema, &schema, &dotted(&path))?;
-        (component.build)(options.clone(), &self.context()).map_err(|error| {
+        component.build(options.clone(), &self.context()).map_err(|error| {
             // `parse_options` names the key at fault as `rules[0].name`.
             let key = error.facts().iter().find(|(name, _)| *name == "key").map(|(_, key)| key.clone());
             let key = key.unwrap_or_default();

@@ -9,9 +9,11 @@ use crate::source::SourceConfig;
 use crate::storage::S3Config;
 use crate::targets::manifests::ManifestConfig;
 use crate::text::Span;
-use schemars::JsonSchema;
+use etl_sdk::{Error, Result};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -82,26 +84,88 @@ pub struct ComponentConfig {
     pub with: Value,
 }
 
-/// One enrichment step: `name` for a built-in, or `sql` for a SELECT in a file.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// One enrichment step of a table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "EnrichFields")]
 pub struct EnrichConfig {
+    /// What it does.
+    pub step: StepConfig,
+    /// The table it works on; the transformer's first table when there is none.
+    pub table: Option<String>,
+    /// Whether it is done at all.
+    pub enabled: bool,
+}
+
+/// The kinds of enrichment steps.
+#[derive(Clone, Debug)]
+pub enum StepConfig {
+    /// An enrichment of the registry.
+    Native {
+        /// Its name.
+        name: String,
+        /// Its options.
+        options: Value,
+    },
+    /// A SELECT over the table's rows.
+    Sql {
+        /// The file that holds it.
+        file: PathBuf,
+        /// The values of its `$name` parameters.
+        parameters: Value,
+    },
+}
+
+/// One enrichment step: `name` for a built-in, or `sql` for a SELECT in a file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "EnrichConfig")]
+pub(super) struct EnrichFields {
     /// A built-in enrichment; `etl-runner list` prints all of them.
     #[serde(default)]
-    pub name: Option<String>,
+    name: Option<String>,
     /// A file with one SELECT over the table's rows. It may add columns, fill columns and filter rows; it sees one row
     /// at a time, so it has no aggregates, joins, ordering or limits.
     #[serde(default)]
-    pub sql: Option<PathBuf>,
+    sql: Option<PathBuf>,
     /// The table it works on. Default: the transformer's first table.
     #[serde(default)]
-    pub table: Option<String>,
+    table: Option<String>,
     /// The built-in's options, or the values of `$name` parameters of the SQL.
     #[serde(default)]
-    pub with: Value,
+    with: Value,
     /// `false` leaves the step out.
     #[serde(default = "yes")]
-    pub enabled: bool,
+    enabled: bool,
+}
+
+impl TryFrom<EnrichFields> for EnrichConfig {
+    type Error = Error;
+
+    fn try_from(fields: EnrichFields) -> Result<Self> {
+        let step = match (fields.name, fields.sql) {
+            (Some(name), None) => StepConfig::Native { name, options: fields.with },
+            (None, Some(file)) => StepConfig::Sql { file, parameters: fields.with },
+            (name, _) => {
+                let what = match name {
+                    Some(_) => "an enrichment has a `name` or a `sql` file, not both",
+                    None => "an enrichment needs a `name` or a `sql` file",
+                };
+                return Err(Error::config(what).hint("`etl-runner list` prints the names"));
+            }
+        };
+        Ok(Self { step, table: fields.table, enabled: fields.enabled })
+    }
+}
+
+/// The schema is that of the keys as they are written.
+impl JsonSchema for EnrichConfig {
+    fn schema_name() -> Cow<'static, str> {
+        EnrichFields::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        EnrichFields::json_schema(generator)
+    }
 }
 
 /// Settings of one table.

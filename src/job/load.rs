@@ -4,8 +4,12 @@ use super::config::JobConfig;
 use super::environment::{Environment, substitute};
 use super::yaml::{Node, NodeKind, Place, parse, wrong};
 use super::{overrides, schema, shape};
+use crate::job::EnrichConfig;
+use crate::job::config::EnrichFields;
+use crate::rows::quality::{QualityConfig, QualityFields};
 use crate::storage::PrefixReader;
 use etl_sdk::{BuildContext, Error, ErrorKind, RemoteFolders, Result};
+use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use std::fs::File;
 use std::io::{self, Read};
@@ -57,6 +61,7 @@ pub fn load_text(text: String, path: &Path, overrides: &[String], environment: E
     refuse_reserved(&document)?;
     let schema = schema::plain();
     shape::check(&document, &schema, &schema, "")?;
+    check_exclusive(&document)?;
     let config = typed(&document)?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
@@ -92,11 +97,7 @@ impl Job {
 
     /// As [`Job::placed`], with a kind of its own.
     pub(super) fn placed_as(&self, kind: ErrorKind, path: &[&str], error: Error) -> Error {
-        let placed = Error::new(kind, self.locate(path));
-        match error.hint_text() {
-            Some(hint) => placed.hint(hint.to_owned()).source(error),
-            None => placed.source(error),
-        }
+        placed_as(kind, self.place(path), error)
     }
 
     /// The job file as data, with overrides and variables applied. It may hold secrets of the environment.
@@ -110,6 +111,14 @@ impl Job {
 
     pub(super) fn node(&self, path: &[&str]) -> Option<&Node> {
         path.iter().try_fold(&self.document, |node, key| node.get(key))
+    }
+}
+
+fn placed_as(kind: ErrorKind, place: &Place, error: Error) -> Error {
+    let placed = Error::new(kind, place.to_string());
+    match error.hint_text() {
+        Some(hint) => placed.hint(hint.to_owned()).source(error),
+        None => placed.source(error),
     }
 }
 
@@ -148,6 +157,29 @@ fn refuse_reserved(document: &Node) -> Result<()> {
             .hint("its name is kept for a later version; remove it")),
         None => Ok(()),
     }
+}
+
+/// Checks the keys that exclude each other, here and not in [`typed`], which knows neither hints nor the key at fault.
+/// What is wrong otherwise is left to it.
+fn check_exclusive(document: &Node) -> Result<()> {
+    let placed = |path: [&str; 3], error: Error| placed_as(error.kind(), document.place_of(path), error);
+    for (index, step) in elements::<EnrichFields>(document, "enrich") {
+        EnrichConfig::try_from(step).map_err(|error| placed(["enrich", &index, ""], error))?;
+    }
+    for (index, rule) in elements::<QualityFields>(document, "quality") {
+        QualityConfig::try_from(rule).map_err(|wrong| placed(["quality", &index, wrong.key], wrong.error))?;
+    }
+    Ok(())
+}
+
+/// The elements of a list that can be read as such, each behind its number.
+fn elements<T: DeserializeOwned>(document: &Node, section: &str) -> impl Iterator<Item = (String, T)> {
+    let items = match document.get(section).map(|node| &node.kind) {
+        Some(NodeKind::Sequence(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let items = items.iter().enumerate();
+    items.filter_map(|(index, item)| Some((index.to_string(), serde_json::from_value(item.to_value()).ok()?)))
 }
 
 /// The types have the last word: sizes, durations and limits check their own text.

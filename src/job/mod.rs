@@ -16,3 +16,4 @@ pub use self::environment::Environment;
 pub use self::load::{Job, load, load_text};
 pub use self::places::Places;
 pub use self::schema::json_schema;
+pub use crate::job::config::StepConfig;

@@ -11,7 +11,7 @@ pub fn json_schema(registry: &Registry) -> Value {
     let mut root = plain();
     root["title"] = json!("Job file of etl-runner");
     let transformers =
-        registry.transformers().iter().map(|component| ("transformer", component.name, (component.options_schema)()));
+        registry.transformers().iter().map(|component| ("transformer", &*component.name, component.options_schema()));
     let rules = add_components(&mut root, transformers.collect());
     if !rules.is_empty() {
         // Conditions by name, so that an editor shows the errors of one component and not those of all.
@@ -20,7 +20,7 @@ pub fn json_schema(registry: &Registry) -> Value {
         root["properties"]["transformer"]["allOf"] = all.into();
     }
     let enrichments =
-        registry.enrichments().iter().map(|component| ("enrichment", component.name, (component.options_schema)()));
+        registry.enrichments().iter().map(|component| ("enrichment", &*component.name, component.options_schema()));
     let rules = add_components(&mut root, enrichments.collect());
     if !rules.is_empty() {
         root["$defs"]["EnrichConfig"]["properties"]["name"]["enum"] =

@@ -1,6 +1,5 @@
 //! What a schema cannot say of a job: names, and settings that exclude each other.
 
-use super::config::EnrichConfig;
 use super::load::Job;
 use super::yaml::wrong;
 use crate::source::{Layout, Select};
@@ -16,7 +15,6 @@ impl Job {
     pub fn validate(&self) -> Result<()> {
         self.check_name()?;
         self.check_places()?;
-        self.check_enrich()?;
         self.check_tables()?;
         self.check_schedule()?;
         self.check_bounds()
@@ -60,20 +58,6 @@ impl Job {
         }
         if let Some(index) = source.suffixes.iter().position(String::is_empty) {
             return Err(self.wrong(&["source", "suffixes", &index.to_string()], "an empty suffix fits everything"));
-        }
-        Ok(())
-    }
-
-    fn check_enrich(&self) -> Result<()> {
-        for (index, step) in self.config.enrich.iter().enumerate() {
-            let what = match step {
-                EnrichConfig { name: Some(_), sql: Some(_), .. } => {
-                    "an enrichment has a `name` or a `sql` file, not both"
-                }
-                EnrichConfig { name: None, sql: None, .. } => "an enrichment needs a `name` or a `sql` file",
-                _ => continue,
-            };
-            return Err(self.wrong(&["enrich", &index.to_string()], what).hint("`etl-runner list` prints the names"));
         }
         Ok(())
     }

@@ -103,8 +103,12 @@ impl Scene {
 fn report(hour: i64) -> RunReport {
     let at = |hours: i64| chrono::DateTime::from_timestamp(START + hours * HOUR, 0).unwrap();
     let window = Window::new(at(hour), at(hour + 1)).unwrap();
-    let mut report =
-        RunReport::new(format!("shop-{}", window.id()), "shop", window, (START + (hour + 1) * HOUR) * 1000);
+    let mut report = RunReport::new(
+        format!("shop-{}", window.id()),
+        "shop",
+        window,
+        etl_sdk::EpochMillis((START + (hour + 1) * HOUR) * 1000),
+    );
     report.status = Status::Done;
     report.records = 100;
     let step = |name: &str, table: Option<&str>| StepReport {

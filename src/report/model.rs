@@ -4,9 +4,8 @@
 use crate::text::one_line;
 use crate::window::Window;
 use chrono::SecondsFormat;
-use etl_sdk::{CacheStats, Error, Fact, Ledger, StepCounts};
+use etl_sdk::{CacheStats, EpochMillis, Error, Fact, Ledger, ReasonCode, StepCounts};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Version of the report's fields. It grows when a field changes its meaning or goes away, not when one is added.
@@ -316,14 +315,14 @@ impl From<&Error> for ErrorReport {
 
 impl From<&CacheStats> for CacheReport {
     fn from(stats: &CacheStats) -> Self {
-        Self { name: stats.name.to_owned(), hits: stats.hits, misses: stats.misses, hit_rate: stats.hit_rate() }
+        Self { name: stats.name.to_string(), hits: stats.hits, misses: stats.misses, hit_rate: stats.hit_rate() }
     }
 }
 
 impl StepReport {
     /// The counts of one step.
     pub fn new(name: &str, table: Option<&str>, counts: &StepCounts) -> Self {
-        let owned = |reasons: &BTreeMap<Cow<'static, str>, u64>| {
+        let owned = |reasons: &BTreeMap<ReasonCode, u64>| {
             reasons.iter().map(|(reason, rows)| (reason.to_string(), *rows)).collect()
         };
         Self {
@@ -352,15 +351,15 @@ impl StepReport {
 impl EnrichmentReport {
     /// The facts of one step.
     pub fn new(step: &str, facts: &[Fact]) -> Self {
-        let facts = facts.iter().map(|fact| (fact.name.to_owned(), fact.value.clone())).collect();
+        let facts = facts.iter().map(|fact| (fact.name.to_string(), fact.value.clone())).collect();
         Self { step: step.to_owned(), facts }
     }
 }
 
 impl RunReport {
     /// A report of a run that has done nothing yet; its status is `failed` until it is set.
-    pub fn new(run_id: impl Into<String>, job: impl Into<String>, window: Window, now_msec: i64) -> Self {
-        let now = chrono::DateTime::from_timestamp_millis(now_msec).unwrap_or_default();
+    pub fn new(run_id: impl Into<String>, job: impl Into<String>, window: Window, now_msec: EpochMillis) -> Self {
+        let now = chrono::DateTime::from_timestamp_millis(now_msec.0).unwrap_or_default();
         Self {
             schema_version: SCHEMA_VERSION,
             run_id: run_id.into(),

@@ -235,12 +235,13 @@ mod tests {
     use crate::report::model::{CacheReport, EnrichmentReport, ErrorReport, FileReport, PhaseReport, RuleResult};
     use crate::window::Window;
     use chrono::DateTime;
-    use etl_sdk::{CacheStats, Error, ErrorKind, Fact, Ledger};
+    use etl_sdk::{CacheStats, EpochMillis, Error, ErrorKind, Fact, Ledger};
 
     fn report() -> RunReport {
         let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         let window = Window { start: at(1_795_132_800), end: at(1_795_136_400) };
-        let mut report = RunReport::new("shop-20261120T000000Z-20261120T010000Z", "shop", window, 1_795_136_700_000);
+        let mut report =
+            RunReport::new("shop-20261120T000000Z-20261120T010000Z", "shop", window, EpochMillis(1_795_136_700_000));
         report.status = Status::Done;
         report.version = "0.1.0".to_owned();
         report.objects.listed = 42;
@@ -282,9 +283,11 @@ mod tests {
             observed: "7 of 98,000 rows (<0.01%) break it".to_owned(),
             examples: vec!["platform=TV".to_owned()],
         }];
-        report.caches = vec![CacheReport::from(&CacheStats { name: "ip-geo", hits: 73_500, misses: 24_500 })];
-        report.enrichments =
-            vec![EnrichmentReport::new("ip-geo", &[Fact { name: "build date", value: "2026-11-01".to_owned() }])];
+        report.caches = vec![CacheReport::from(&CacheStats { name: "ip-geo".into(), hits: 73_500, misses: 24_500 })];
+        report.enrichments = vec![EnrichmentReport::new(
+            "ip-geo",
+            &[Fact { name: "build date".into(), value: "2026-11-01".to_owned() }],
+        )];
         report.phases = vec![PhaseReport { name: "read".to_owned(), elapsed_seconds: 1.5 }];
         (report.elapsed_seconds, report.cpu_seconds, report.peak_memory_bytes) = (2.04, 3.9, 210 << 20);
         report

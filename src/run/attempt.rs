@@ -81,17 +81,13 @@ impl<'a> Attempt<'a> {
         let objects = context.objects();
         let inputs = inputs::keep(objects, &name, &id, &listing.objects)?;
         let tasks = pack(listing.objects, config.limits.task_bytes.0);
-        let record = PlanRecord {
-            now_msec: run.now_msec,
-            name: name.clone(),
-            tasks: tasks.len() as u64,
-            inputs: inputs.clone(),
-        };
+        let record =
+            PlanRecord { now_msec: run.now, name: name.clone(), tasks: tasks.len() as u64, inputs: inputs.clone() };
         let books = context.books();
         let state = books.clean_up(state, &plan.window, &id, &name)?;
         let (work, record) = Work::open(objects, &plan.window, &id, record)?;
         failpoint!("run.planned");
-        run.now_msec = record.now_msec;
+        run.now = record.now_msec;
         let (finished, state) = books.finished(state, &plan.window, &work)?;
         let (base, replaces) = (state.version, replaced(context, &state, &plan.window, &covered)?);
         Ok(Self {
@@ -169,7 +165,7 @@ impl<'a> Attempt<'a> {
             window: self.plan.window,
             replaces: Some(&self.covered),
             name: &self.name,
-            now_msec: self.run.now_msec,
+            now_msec: self.run.now,
             keep: true,
         };
         Carrying::open(self.context.pipeline, self.context.objects(), self.context.log.refresh()?.as_ref(), run)
@@ -192,7 +188,7 @@ impl<'a> Attempt<'a> {
         let detail = CommitDetail {
             inputs: self.inputs.clone(),
             replaces: self.replaces.clone(),
-            ..CommitDetail::new(&self.name, self.plan.window, self.run.now_msec)
+            ..CommitDetail::new(&self.name, self.plan.window, self.run.now)
         };
         let objects = self.tasks.iter().flat_map(|task| &task.objects);
         let decision = Decision {

@@ -10,7 +10,7 @@ use crate::process::stop::{Stop, StopReason};
 use crate::process::usage;
 use crate::report::{ErrorReport, Progress, RunReport, Status};
 use crate::window::Window;
-use etl_sdk::{Error, ErrorKind, Result, Run};
+use etl_sdk::{EpochMillis, Error, ErrorKind, Result, Run};
 use std::time::{Duration, Instant};
 
 /// How often a run that waits for another looks again.
@@ -21,8 +21,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub struct RunPlan {
     /// The window to run.
     pub window: Window,
-    /// The run's instant, epoch milliseconds.
-    pub now_msec: i64,
+    /// The run's instant.
+    pub now_msec: EpochMillis,
     /// Whether a person chose that instant. If not, a run that goes on after a stop keeps the instant of its beginning.
     pub now_given: bool,
     /// Worker threads.
@@ -88,9 +88,9 @@ pub fn execute(context: &JobContext<'_>, plan: &RunPlan) -> (RunReport, Result<(
 pub fn run_of(context: &JobContext<'_>, plan: &RunPlan) -> Run {
     Run {
         id: format!("{}-{}", context.job.config.job, plan.window.id()),
-        now_msec: plan.now_msec,
-        window_start_msec: plan.window.start.timestamp_millis(),
-        window_end_msec: plan.window.end.timestamp_millis(),
+        now: plan.now_msec,
+        window_start: EpochMillis(plan.window.start.timestamp_millis()),
+        window_end: EpochMillis(plan.window.end.timestamp_millis()),
     }
 }
 

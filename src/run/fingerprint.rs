@@ -2,6 +2,7 @@
 
 use crate::job::Job;
 use crate::source::InputObject;
+use etl_sdk::EpochMillis;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -57,7 +58,7 @@ fn drop_verdict(rule: &mut Value) {
 }
 
 /// The name of a plan: the same for the same job, input and names of files.
-pub fn of_plan(job: &str, name: &str, now_msec: Option<i64>, objects: &[InputObject]) -> String {
+pub fn of_plan(job: &str, name: &str, now_msec: Option<EpochMillis>, objects: &[InputObject]) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -65,7 +66,7 @@ pub fn of_plan(job: &str, name: &str, now_msec: Option<i64>, objects: &[InputObj
     };
     part(job.as_bytes());
     part(name.as_bytes());
-    part(&now_msec.map(i64::to_le_bytes).unwrap_or_default());
+    part(&now_msec.map(|now| now.0.to_le_bytes()).unwrap_or_default());
     for object in objects {
         part(object.object.uri.as_bytes());
         part(object.object.etag.as_deref().unwrap_or_default().as_bytes());

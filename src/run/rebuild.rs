@@ -11,7 +11,7 @@ use crate::report::Progress;
 use crate::source;
 use crate::window::Window;
 use chrono::{DateTime, TimeDelta, Utc};
-use etl_sdk::{Carry, Error, Result, Run};
+use etl_sdk::{Carry, EpochMillis, Error, Result, Run};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -114,12 +114,12 @@ fn read_window(
     }
     let run = Run {
         id: format!("{}-{}", config.job, window.id()),
-        now_msec: detail.now_msec,
-        window_start_msec: window.start.timestamp_millis(),
-        window_end_msec: window.end.timestamp_millis(),
+        now: detail.now_msec,
+        window_start: EpochMillis(window.start.timestamp_millis()),
+        window_end: EpochMillis(window.end.timestamp_millis()),
     };
     // Rows of later runs are stamped past this instant, whenever the window itself was run.
-    let instant = Utc::now().timestamp_millis().max(run.now_msec);
+    let instant = EpochMillis(Utc::now().timestamp_millis()).max(run.now);
     let carrying = Carrying::empty(context.objects(), of_run(window, &commit.name, instant));
     let shared = context.shared(&run, &commit.name, stop, &Progress::default(), None)?;
     let tasks = pack(listing.objects, config.limits.task_bytes.0);
@@ -146,7 +146,7 @@ fn keep(
         let window = Window::new(now, now + TimeDelta::hours(1))?;
         (window, format!("{}-{}", context.job.config.job, window.id()))
     };
-    let carrying = Carrying::empty(context.objects(), of_run(window, &name, now.timestamp_millis()));
+    let carrying = Carrying::empty(context.objects(), of_run(window, &name, EpochMillis(now.timestamp_millis())));
     let sorter = crate::rows::sort::Sorter::new(&context.job.config.limits, context.runtime.clone())?.with_stop(stop);
     report.rows.clear();
     for plan in context.pipeline.tables.iter().filter(|plan| carries_rows(plan)) {
@@ -177,6 +177,6 @@ fn name_of(plan: &TablePlan) -> String {
     plan.table.schema.table.clone()
 }
 
-fn of_run(window: Window, name: &str, now_msec: i64) -> CarryingRun<'_> {
+fn of_run(window: Window, name: &str, now_msec: EpochMillis) -> CarryingRun<'_> {
     CarryingRun { window, replaces: None, name, now_msec, keep: true }
 }

@@ -35,13 +35,8 @@ pub fn rehearse(
     phases.begin("read");
     let state = context.log.refresh()?;
     let covered = state.overlapping(&plan.window);
-    let of_run = CarryingRun {
-        window: plan.window,
-        replaces: Some(&covered),
-        name: &run.id,
-        now_msec: run.now_msec,
-        keep: false,
-    };
+    let of_run =
+        CarryingRun { window: plan.window, replaces: Some(&covered), name: &run.id, now_msec: run.now, keep: false };
     let carrying = Carrying::open(context.pipeline, context.objects(), &state, of_run)?;
     let shared = context.shared(run, &run.id, stop, &plan.progress, carrying)?;
     let mut read = read_all(&shared, &tasks, plan.threads, None, BTreeMap::new())?;

@@ -38,7 +38,14 @@ impl Emitter<'_> {
         let Stretch { offset, length, index, raw } = stretch;
         let address = Address { object: Arc::clone(self.object), offset, length, index };
         let address = Some(address);
-        (self.visit)(Frame::Rejected(Reject { address, step: STEP, reason, message, raw, truncated }))
+        (self.visit)(Frame::Rejected(Reject {
+            address,
+            step: STEP.into(),
+            reason: reason.into(),
+            message,
+            raw,
+            truncated,
+        }))
     }
 }
 

@@ -13,17 +13,15 @@ use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
-use etl_sdk::{BuildContext, Component, Enrichment, EnrichmentWorker, Output, Result, Run};
+use etl_sdk::{BuildContext, Component, Enrichment, EnrichmentWorker, Output, Result, Run, StepName};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// The step as the registry lists it.
-pub const COMPONENT: Component<dyn Enrichment> = Component {
-    name: "bot-filter",
-    summary: "drops the rows of bots",
-    build,
-    options_schema: || schemars::schema_for!(Options).to_value(),
-};
+pub fn component() -> Component<dyn Enrichment> {
+    let summary = "drops the rows of bots";
+    Component::new("bot-filter", summary, build, || schemars::schema_for!(Options).to_value())
+}
 
 /// Reason code of the rows it filters.
 pub const REASON: &str = "bot";
@@ -58,7 +56,7 @@ struct Worker {
 }
 
 impl EnrichmentWorker for Worker {
-    fn enrich(&mut self, step: &str, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch> {
+    fn enrich(&mut self, step: &StepName, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch> {
         let categories = etl_sdk::as_text(batch.column(self.column))?;
         let bots = BooleanBuffer::collect_bool(categories.len(), |row| {
             categories.is_valid(row) && categories.value(row) == self.value

@@ -1,7 +1,7 @@
-use crate::COMPONENT;
+use crate::component;
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use etl_sdk::{BuildContext, EnrichmentWorker, Output, Run};
+use etl_sdk::{BuildContext, EnrichmentWorker, Output};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ fn batch(categories: &[Option<&str>]) -> RecordBatch {
 }
 
 fn worker(options: Value, batch: &RecordBatch) -> Box<dyn EnrichmentWorker> {
-    let filter = (COMPONENT.build)(options, &BuildContext::new(".")).unwrap();
+    let filter = component().build(options, &BuildContext::new(".")).unwrap();
     assert_eq!(filter.output_schema(&batch.schema()).unwrap(), batch.schema());
-    let run = Run { id: "test".into(), now_msec: 0, window_start_msec: 0, window_end_msec: 0 };
+    let run = etl_sdk::testing::run_at("test", 0);
     filter.worker(&run, &batch.schema()).unwrap()
 }
 
@@ -33,7 +33,7 @@ const MIXED: [Option<&str>; 7] =
 fn bots_go_and_nulls_stay() {
     let batch = batch(&MIXED);
     let mut out = Output::default();
-    let kept = worker(Value::Null, &batch).enrich("bots", batch, &mut out).unwrap();
+    let kept = worker(Value::Null, &batch).enrich(&"bots".into(), batch, &mut out).unwrap();
     assert_eq!(numbers(&kept), [1, 2, 3, 5, 6]);
     assert_eq!(out.ledger.get("bots").unwrap().filtered[crate::REASON], 2);
 }
@@ -48,7 +48,7 @@ fn batch_size_does_not_change_the_rows() {
         for start in (0..7).step_by(size) {
             // A slice has an offset, which the filter must honour.
             let part = whole.slice(start, size.min(7 - start));
-            kept.extend(numbers(&worker.enrich("bots", part, &mut out).unwrap()));
+            kept.extend(numbers(&worker.enrich(&"bots".into(), part, &mut out).unwrap()));
         }
         assert_eq!(kept, [1, 2, 3, 5, 6], "batches of {size}");
         assert_eq!(out.ledger.get("bots").unwrap().filtered_total(), 2, "batches of {size}");
@@ -59,7 +59,7 @@ fn batch_size_does_not_change_the_rows() {
 fn a_batch_without_bots_is_handed_on_as_it_is() {
     let batch = batch(&[Some("PC"), None]);
     let mut out = Output::default();
-    let kept = worker(Value::Null, &batch).enrich("bots", batch.clone(), &mut out).unwrap();
+    let kept = worker(Value::Null, &batch).enrich(&"bots".into(), batch.clone(), &mut out).unwrap();
     assert!(Arc::ptr_eq(kept.column(1), batch.column(1)), "the same arrays, not copies");
     assert!(out.ledger.get("bots").is_none());
 }
@@ -69,13 +69,13 @@ fn column_and_value_can_be_set() {
     let batch = batch(&MIXED);
     let mut out = Output::default();
     let options = json!({"column": "device_ua_device_category", "value": "Mobile"});
-    let kept = worker(options, &batch).enrich("phones", batch, &mut out).unwrap();
+    let kept = worker(options, &batch).enrich(&"phones".into(), batch, &mut out).unwrap();
     assert_eq!(numbers(&kept), [0, 1, 3, 4, 5, 6]);
 }
 
 #[test]
 fn a_table_without_the_column_is_refused() {
-    let filter = (COMPONENT.build)(json!({"column": "nope"}), &BuildContext::default()).unwrap();
+    let filter = component().build(json!({"column": "nope"}), &BuildContext::default()).unwrap();
     let error = filter.output_schema(&batch(&[]).schema()).unwrap_err();
     assert!(error.to_string().contains("column=nope"), "{error}");
     assert!(error.hint_text().is_some());
@@ -83,9 +83,9 @@ fn a_table_without_the_column_is_refused() {
 
 #[test]
 fn an_unknown_option_is_named() {
-    let error = (COMPONENT.build)(json!({"colum": "x"}), &BuildContext::default()).err().unwrap();
+    let error = component().build(json!({"colum": "x"}), &BuildContext::default()).err().unwrap();
     assert!(error.to_string().contains("colum"), "{error}");
-    let schema = (COMPONENT.options_schema)();
+    let schema = component().options_schema();
     assert_eq!(schema["additionalProperties"], json!(false));
     assert_eq!(schema["properties"]["value"]["default"], json!("Bot"));
 }

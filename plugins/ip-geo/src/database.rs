@@ -68,11 +68,11 @@ impl Database {
     pub(crate) fn facts(&self) -> Vec<Fact> {
         let metadata = self.metadata();
         vec![
-            Fact { name: "database", value: file_name(&self.path) },
-            Fact { name: "database type", value: metadata.database_type.clone() },
-            Fact { name: "build date", value: utc(metadata.build_epoch) },
-            Fact { name: "ip version", value: metadata.ip_version.to_string() },
-            Fact { name: "search tree nodes", value: metadata.node_count.to_string() },
+            Fact { name: "database".into(), value: file_name(&self.path) },
+            Fact { name: "database type".into(), value: metadata.database_type.clone() },
+            Fact { name: "build date".into(), value: utc(metadata.build_epoch) },
+            Fact { name: "ip version".into(), value: metadata.ip_version.to_string() },
+            Fact { name: "search tree nodes".into(), value: metadata.node_count.to_string() },
         ]
     }
 

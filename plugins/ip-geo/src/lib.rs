@@ -20,19 +20,18 @@ use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, SchemaRef};
 use database::Database;
 use etl_sdk::{
-    BoundedCache, BuildContext, CacheStats, Component, Enrichment, EnrichmentWorker, Fact, Fill, Output, Result, Run,
+    BuildContext, CacheStats, Component, Enrichment, EnrichmentWorker, Fact, Fill, Found, LookUps, Output, Result, Run,
+    StepName,
 };
 use place::Place;
 use serde_json::Value;
 use std::sync::Arc;
 
 /// The step as the registry lists it.
-pub const COMPONENT: Component<dyn Enrichment> = Component {
-    name: "ip-geo",
-    summary: "continent, country and city from the IP address (a database in the MMDB format)",
-    build,
-    options_schema: || schemars::schema_for!(Options).to_value(),
-};
+pub fn component() -> Component<dyn Enrichment> {
+    let summary = "continent, country and city from the IP address (a database in the MMDB format)";
+    Component::new("ip-geo", summary, build, || schemars::schema_for!(Options).to_value())
+}
 
 fn build(options: Value, context: &BuildContext) -> Result<Arc<dyn Enrichment>> {
     let options: Options = etl_sdk::parse_options(options)?;
@@ -71,8 +70,7 @@ impl Enrichment for IpGeo {
             input: etl_sdk::text_column(input, &self.options.input)?,
             parts: self.columns().map(|(part, _)| part).collect(),
             fill: self.fill(input)?,
-            cache: BoundedCache::new("ip-geo", self.options.cache_entries),
-            places: Vec::new(),
+            look_ups: LookUps::new("ip-geo", self.options.cache_entries),
             database: Arc::clone(&self.database),
         }))
     }
@@ -82,73 +80,45 @@ impl Enrichment for IpGeo {
     }
 }
 
-/// What one address gave: nothing, or a place with at least one part.
-type Found = Option<Arc<Place>>;
-
 /// An address is at most 45 characters, 53 with brackets and port. What is longer is none and is kept out of the cache.
-const LONGEST_ADDRESS: usize = 64;
+const MAX_ADDRESS: usize = 64;
 
 struct Worker {
     input: usize,
     /// The part of a place that each filled column takes.
     parts: Vec<usize>,
     fill: Fill,
-    cache: BoundedCache<Found>,
-    /// The batch's places by row; kept for its memory.
-    places: Vec<Found>,
+    look_ups: LookUps<Place>,
     database: Arc<Database>,
 }
 
-impl Worker {
-    fn look_up(&mut self, address: &str) -> Result<Found> {
-        if address.is_empty() || address.len() > LONGEST_ADDRESS {
-            return Ok(None);
-        }
-        let mut failure = None;
-        let database = &self.database;
-        let found = self.cache.get_or_insert_with(address, || match database.place(address) {
-            Ok(place) => (!place.is_empty()).then(|| Arc::new(place)),
-            Err(error) => {
-                failure = Some(error);
-                None
-            }
-        });
-        // A failure ends the run, so that the entry it leaves in the cache is never used.
-        failure.map_or(Ok(found), Err)
-    }
-
-    fn find_places(&mut self, addresses: &StringArray) -> Result<()> {
-        self.places.clear();
-        let mut previous: (&str, Found) = ("", None);
-        for address in addresses {
-            let address = address::first_of_list(address.unwrap_or_default());
-            if address != previous.0 {
-                previous = (address, self.look_up(address)?);
-            }
-            self.places.push(previous.1.clone());
-        }
-        Ok(())
-    }
+/// The address of a text; empty when it holds none.
+fn address_of(text: &str) -> &str {
+    let address = address::first_of_list(text);
+    if address.len() > MAX_ADDRESS { "" } else { address }
 }
 
 impl EnrichmentWorker for Worker {
-    fn enrich(&mut self, _step: &str, batch: RecordBatch, _out: &mut Output) -> Result<RecordBatch> {
-        self.find_places(etl_sdk::as_text(batch.column(self.input))?)?;
+    fn enrich(&mut self, _step: &StepName, batch: RecordBatch, _out: &mut Output) -> Result<RecordBatch> {
+        let database = &self.database;
+        let places = self.look_ups.find(etl_sdk::as_text(batch.column(self.input))?, address_of, |address| {
+            Ok(Some(database.place(address)?).filter(|place| !place.is_empty()))
+        })?;
         let mut arrays = Vec::with_capacity(self.parts.len());
         for (column, part) in self.parts.iter().enumerate() {
             let existing = self.fill.existing(&batch, column).map(|array| etl_sdk::as_text(array)).transpose()?;
-            arrays.push(fill_column(&self.places, *part, existing));
+            arrays.push(fill_column(places, *part, existing));
         }
         self.fill.apply(&batch, arrays)
     }
 
     fn caches(&self) -> Vec<CacheStats> {
-        vec![self.cache.stats()]
+        vec![self.look_ups.stats()]
     }
 }
 
 /// The new value where there is one, else the existing one.
-fn fill_column(places: &[Found], part: usize, existing: Option<&StringArray>) -> ArrayRef {
+fn fill_column(places: &[Found<Place>], part: usize, existing: Option<&StringArray>) -> ArrayRef {
     let new = |row: usize| places[row].as_ref().and_then(|place| place.parts[part].as_deref());
     let old = |row: usize| existing.filter(|column| column.is_valid(row)).map(|column| column.value(row));
     let values = || (0..places.len()).map(|row| new(row).or_else(|| old(row)));

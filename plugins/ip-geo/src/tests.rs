@@ -1,8 +1,8 @@
-use crate::COMPONENT;
+use crate::component;
 use crate::test_database::{self, Value as Mm};
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use etl_sdk::{BuildContext, Enrichment, EnrichmentWorker, Error, ErrorKind, Output, Run};
+use etl_sdk::{BuildContext, Enrichment, EnrichmentWorker, Error, ErrorKind, Output};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn conformance(part: &str) -> Option<PathBuf> {
 }
 
 fn build(options: Value) -> Result<Arc<dyn Enrichment>, Error> {
-    (COMPONENT.build)(options, &BuildContext::new("/"))
+    component().build(options, &BuildContext::new("/"))
 }
 
 /// A database in the flat layout: an IPv4 one with every key, and a record of the country alone.
@@ -64,13 +64,13 @@ fn batch(addresses: &[Option<&str>], countries: &[Option<&str>]) -> RecordBatch 
 }
 
 fn worker(enrichment: &Arc<dyn Enrichment>, batch: &RecordBatch) -> Box<dyn EnrichmentWorker> {
-    let run = Run { id: "test".into(), now_msec: 0, window_start_msec: 0, window_end_msec: 0 };
+    let run = etl_sdk::testing::run_at("test", 0);
     Arc::clone(enrichment).worker(&run, &batch.schema()).unwrap()
 }
 
 fn enrich(enrichment: &Arc<dyn Enrichment>, batch: RecordBatch) -> RecordBatch {
     let schema = enrichment.output_schema(&batch.schema()).unwrap();
-    let filled = worker(enrichment, &batch).enrich("geo", batch, &mut Output::default()).unwrap();
+    let filled = worker(enrichment, &batch).enrich(&"geo".into(), batch, &mut Output::default()).unwrap();
     assert_eq!(filled.schema(), schema, "the batch is as announced");
     filled
 }
@@ -124,7 +124,7 @@ fn batch_size_and_order_do_not_change_the_rows() {
         let mut rows = Vec::new();
         for start in (0..12).step_by(size) {
             let part = whole.slice(start, size.min(12 - start));
-            rows.extend(texts(&worker.enrich("geo", part, &mut Output::default()).unwrap(), "geo_country"));
+            rows.extend(texts(&worker.enrich(&"geo".into(), part, &mut Output::default()).unwrap(), "geo_country"));
         }
         assert_eq!(rows, expected, "batches of {size}");
     }
@@ -138,10 +138,14 @@ fn a_repeated_address_is_looked_up_once_and_a_huge_one_never() {
         [Some("81.2.69.142"), Some("81.2.69.142"), Some("2.125.160.216"), Some("81.2.69.142"), Some(&*huge)];
     let batch = batch(&addresses, &[None; 5]);
     let mut worker = worker(&geo, &batch);
-    let filled = worker.enrich("geo", batch, &mut Output::default()).unwrap();
+    let filled = worker.enrich(&"geo".into(), batch, &mut Output::default()).unwrap();
     assert_eq!(texts(&filled, "geo_country"), some(&["NO", "NO", "FR", "NO", ""]));
     let stats = &worker.caches()[0];
-    assert_eq!((stats.name, stats.hits, stats.misses), ("ip-geo", 1, 2), "the second row is the previous one's");
+    assert_eq!(
+        (stats.name.as_ref(), stats.hits, stats.misses),
+        ("ip-geo", 1, 2),
+        "the second row is the previous one's"
+    );
 }
 
 #[test]
@@ -206,7 +210,8 @@ fn a_database_cut_short_fails_the_run_or_the_build_and_never_panics() {
         match build(json!({ "database": path })) {
             Ok(geo) => {
                 let batch = batch(&ADDRESSES, &[None; 12]);
-                failures += usize::from(worker(&geo, &batch).enrich("geo", batch, &mut Output::default()).is_err());
+                failures +=
+                    usize::from(worker(&geo, &batch).enrich(&"geo".into(), batch, &mut Output::default()).is_err());
             }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Config);
@@ -254,7 +259,7 @@ fn a_country_database_fills_what_it_has_and_one_of_networks_is_refused() {
 
 #[test]
 fn the_schema_of_the_options_is_closed_and_has_the_defaults() {
-    let schema = (COMPONENT.options_schema)();
+    let schema = component().options_schema();
     assert_eq!(schema["additionalProperties"], json!(false));
     assert_eq!(schema["required"], json!(["database"]));
     assert_eq!(schema["properties"]["input"]["default"], json!("ip"));

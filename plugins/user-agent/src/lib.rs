@@ -13,24 +13,22 @@ mod woothee;
 
 pub use config::{Compat, EngineName, Options, OutputColumns};
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use columns::{map_column, map_type, text_column};
 use details::{Details, Part};
 use etl_sdk::{
-    BoundedCache, BuildContext, CacheStats, Component, Enrichment, EnrichmentWorker, Error, Fact, Fill, Output, Result,
-    Run,
+    BuildContext, CacheStats, Component, Enrichment, EnrichmentWorker, Error, Fact, Fill, LookUps, Output, Result, Run,
+    StepName,
 };
 use serde_json::Value;
 use std::sync::Arc;
 
 /// The step as the registry lists it.
-pub const COMPONENT: Component<dyn Enrichment> = Component {
-    name: "user-agent",
-    summary: "browser, operating system and device from the user agent (woothee or uap-core)",
-    build,
-    options_schema: || schemars::schema_for!(Options).to_value(),
-};
+pub fn component() -> Component<dyn Enrichment> {
+    let summary = "browser, operating system and device from the user agent (woothee or uap-core)";
+    Component::new("user-agent", summary, build, || schemars::schema_for!(Options).to_value())
+}
 
 fn build(options: Value, context: &BuildContext) -> Result<Arc<dyn Enrichment>> {
     let options: Options = etl_sdk::parse_options(options)?;
@@ -105,17 +103,16 @@ impl Enrichment for UserAgent {
             input: etl_sdk::text_column(input, &self.options.input)?,
             columns: self.columns().map(|(filled, _)| filled).collect(),
             fill: self.fill(input)?,
-            cache: BoundedCache::new("user-agent", self.options.cache_entries),
-            details: Vec::new(),
+            look_ups: LookUps::new("user-agent", self.options.cache_entries),
             engine: self.engine.clone(),
         }))
     }
 
     fn facts(&self) -> Vec<Fact> {
         match &self.engine {
-            Engine::Woothee => vec![Fact { name: "engine", value: "woothee".into() }],
+            Engine::Woothee => vec![Fact { name: "engine".into(), value: "woothee".into() }],
             Engine::Uap(uap) => {
-                let mut facts = vec![Fact { name: "engine", value: "uap".into() }];
+                let mut facts = vec![Fact { name: "engine".into(), value: "uap".into() }];
                 facts.extend(uap.facts());
                 facts
             }
@@ -125,66 +122,36 @@ impl Enrichment for UserAgent {
 
 /// Longest text an engine looks at, in bytes. It bounds the time a hostile header takes and the size of a cache entry;
 /// real user agents stay under 1,000.
-const LONGEST_TEXT: usize = 2_048;
+const MAX_TEXT: usize = 2_048;
 
 struct Worker {
     input: usize,
     columns: Vec<Filled>,
     fill: Fill,
-    cache: BoundedCache<Option<Arc<Details>>>,
-    /// The batch's results by row; kept for its memory.
-    details: Vec<Option<Arc<Details>>>,
+    look_ups: LookUps<Details>,
     engine: Engine,
 }
 
-impl Worker {
-    fn look_up(&mut self, text: &str) -> Result<Option<Arc<Details>>> {
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let mut failure = None;
-        let engine = &self.engine;
-        let found = self.cache.get_or_insert_with(text, || match engine.resolve(text) {
-            Ok(details) => Some(Arc::new(details)),
-            Err(error) => {
-                failure = Some(error);
-                None
-            }
-        });
-        // A failure ends the run, so that the entry it leaves in the cache is never used.
-        failure.map_or(Ok(found), Err)
-    }
-
-    fn find_details(&mut self, texts: &StringArray) -> Result<()> {
-        self.details.clear();
-        let mut previous: (&str, Option<Arc<Details>>) = ("", None);
-        for text in texts {
-            let text = text.unwrap_or_default();
-            let text = &text[..text.floor_char_boundary(LONGEST_TEXT)];
-            if text != previous.0 {
-                previous = (text, self.look_up(text)?);
-            }
-            self.details.push(previous.1.clone());
-        }
-        Ok(())
-    }
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
 }
 
 impl EnrichmentWorker for Worker {
-    fn enrich(&mut self, _step: &str, batch: RecordBatch, _out: &mut Output) -> Result<RecordBatch> {
+    fn enrich(&mut self, _step: &StepName, batch: RecordBatch, _out: &mut Output) -> Result<RecordBatch> {
         let texts = etl_sdk::as_text(batch.column(self.input))?;
-        self.find_details(texts)?;
+        let engine = &self.engine;
+        let details = self.look_ups.find(texts, shortened, |text| engine.resolve(text).map(Some))?;
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
         for filled in &self.columns {
             arrays.push(match filled {
-                Filled::Text(part) => text_column(&self.details, *part),
-                Filled::Map => map_column(&self.details, texts)?,
+                Filled::Text(part) => text_column(details, *part),
+                Filled::Map => map_column(details, texts)?,
             });
         }
         self.fill.apply(&batch, arrays)
     }
 
     fn caches(&self) -> Vec<CacheStats> {
-        vec![self.cache.stats()]
+        vec![self.look_ups.stats()]
     }
 }

@@ -1,9 +1,9 @@
 mod conformance;
 
-use crate::{COMPONENT, columns};
+use crate::{columns, component};
 use arrow::array::{Array, ArrayRef, Int64Array, MapArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use etl_sdk::{BuildContext, Enrichment, EnrichmentWorker, Error, ErrorKind, Output, Run};
+use etl_sdk::{BuildContext, Enrichment, EnrichmentWorker, Error, ErrorKind, Output};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ const DESKTOP: &str =
 const BOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 
 fn build(options: Value) -> Result<Arc<dyn Enrichment>, Error> {
-    (COMPONENT.build)(options, &BuildContext::new("/"))
+    component().build(options, &BuildContext::new("/"))
 }
 
 fn batch(texts: &[Option<&str>]) -> RecordBatch {
@@ -31,13 +31,13 @@ fn batch(texts: &[Option<&str>]) -> RecordBatch {
 }
 
 fn worker(enrichment: &Arc<dyn Enrichment>, batch: &RecordBatch) -> Box<dyn EnrichmentWorker> {
-    let run = Run { id: "test".into(), now_msec: 0, window_start_msec: 0, window_end_msec: 0 };
+    let run = etl_sdk::testing::run_at("test", 0);
     Arc::clone(enrichment).worker(&run, &batch.schema()).unwrap()
 }
 
 fn enrich(enrichment: &Arc<dyn Enrichment>, batch: RecordBatch) -> RecordBatch {
     let schema = enrichment.output_schema(&batch.schema()).unwrap();
-    let filled = worker(enrichment, &batch).enrich("ua", batch, &mut Output::default()).unwrap();
+    let filled = worker(enrichment, &batch).enrich(&"ua".into(), batch, &mut Output::default()).unwrap();
     assert_eq!(filled.schema(), schema, "the batch is as announced");
     filled
 }
@@ -139,7 +139,7 @@ fn batch_size_does_not_change_the_rows() {
             let mut found = Vec::new();
             for start in (0..whole.num_rows()).step_by(size) {
                 let part = whole.slice(start, size.min(whole.num_rows() - start));
-                found.extend(rows(&worker.enrich("ua", part, &mut Output::default()).unwrap()));
+                found.extend(rows(&worker.enrich(&"ua".into(), part, &mut Output::default()).unwrap()));
             }
             assert_eq!(found, expected, "{engine}, batches of {size}");
         }
@@ -157,9 +157,13 @@ fn a_repeated_text_is_parsed_once() {
     let batch = batch(&[Some(PHONE), Some(PHONE), Some(DESKTOP), Some(PHONE), None]);
     let enrichment = build(Value::Null).unwrap();
     let mut worker = worker(&enrichment, &batch);
-    worker.enrich("ua", batch, &mut Output::default()).unwrap();
+    worker.enrich(&"ua".into(), batch, &mut Output::default()).unwrap();
     let stats = &worker.caches()[0];
-    assert_eq!((stats.name, stats.hits, stats.misses), ("user-agent", 1, 2), "the second row is the previous one's");
+    assert_eq!(
+        (stats.name.as_ref(), stats.hits, stats.misses),
+        ("user-agent", 1, 2),
+        "the second row is the previous one's"
+    );
 }
 
 #[test]
@@ -231,7 +235,7 @@ fn wrong_options_are_named() {
 
 #[test]
 fn the_schema_of_the_options_is_closed_and_has_the_defaults() {
-    let schema = (COMPONENT.options_schema)();
+    let schema = component().options_schema();
     assert_eq!(schema["additionalProperties"], json!(false));
     assert_eq!(schema["properties"]["engine"]["default"], json!("woothee"));
     assert_eq!(schema["properties"]["output"]["default"]["map"], json!("device_ua"));

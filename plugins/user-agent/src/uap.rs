@@ -66,7 +66,7 @@ impl Uap {
             Some(path) => path.display().to_string(),
             None => format!("uap-core {}", BUILT_IN_VERSION.trim()),
         };
-        vec![Fact { name: "regexes", value }]
+        vec![Fact { name: "regexes".into(), value }]
     }
 
     /// The compiled rules.

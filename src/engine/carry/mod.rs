@@ -12,7 +12,7 @@ use crate::window::Window;
 use arrow::array::RecordBatch;
 use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
-use etl_sdk::{Carry, Error, Keep, Merge, Result};
+use etl_sdk::{Carry, EpochMillis, Error, Keep, Merge, Result};
 use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +25,7 @@ pub struct Carrying {
     /// The path that the run's objects begin with.
     stem: String,
     window: Window,
-    now_msec: i64,
+    now_msec: EpochMillis,
     /// The entry of the log that made what the run rests on; 0 for none.
     version: u64,
     earlier: BTreeMap<String, Earlier>,
@@ -86,8 +86,8 @@ pub struct CarryingRun<'a> {
     pub replaces: Option<&'a [Window]>,
     /// Name of its files.
     pub name: &'a str,
-    /// Its instant, epoch milliseconds.
-    pub now_msec: i64,
+    /// Its instant.
+    pub now_msec: EpochMillis,
     /// Whether it leaves something to later runs.
     pub keep: bool,
 }
@@ -137,7 +137,7 @@ impl Carrying {
             now_msec: run.now_msec,
             version: 0,
             earlier: BTreeMap::new(),
-            stamp: run.now_msec.saturating_mul(1_000),
+            stamp: run.now_msec.micros(),
             keep: run.keep,
             left: Mutex::default(),
         }

@@ -119,7 +119,7 @@ impl Carrying {
         let (met, key) = (place(met)?, key_of(&schema, merge)?);
         let days = i64::from(*days) * 86_400_000;
         // A window that runs long after its time knows what it knew then.
-        let instant = self.now_msec.min(self.window.end.timestamp_millis());
+        let instant = self.now_msec.0.min(self.window.end.timestamp_millis());
         let oldest = instant.saturating_sub(days).saturating_mul(1_000);
         Ok(Rules { table, schema, merge, met, stamp, oldest, key })
     }

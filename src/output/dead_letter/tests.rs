@@ -1,6 +1,6 @@
 use super::*;
 use crate::output::staging::memory::MemoryStore;
-use etl_sdk::{Address, ObjectRef, Reject, Run};
+use etl_sdk::{Address, EpochMillis, ObjectRef, Reject, Run};
 use flate2::read::MultiGzDecoder;
 use serde_json::{Value, json};
 use std::io::Read;
@@ -9,9 +9,9 @@ use std::sync::Arc;
 fn spec(raw_bytes: u64) -> DeadLetterSpec {
     let run = Run {
         id: "shop-20261120T000000Z-20261120T010000Z".to_owned(),
-        now_msec: 1_763_600_461_007,
-        window_start_msec: 1_763_596_800_000,
-        window_end_msec: 1_763_600_400_000,
+        now: EpochMillis(1_763_600_461_007),
+        window_start: EpochMillis(1_763_596_800_000),
+        window_end: EpochMillis(1_763_600_400_000),
     };
     DeadLetterSpec { job: "shop".to_owned(), name: run.id.clone(), run, task: 7, raw_bytes }
 }
@@ -21,8 +21,8 @@ fn reject(raw: &[u8]) -> Reject {
     let address = Address { object: Arc::new(object), offset: 10, length: 20, index: Some(3) };
     Reject {
         address: Some(address),
-        step: "payload",
-        reason: "bad_json",
+        step: "payload".into(),
+        reason: "bad_json".into(),
         message: "a comma is missing".to_owned(),
         raw: raw.to_vec(),
         truncated: false,

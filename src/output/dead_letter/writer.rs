@@ -3,7 +3,7 @@
 use crate::output::staging::{PendingFile, PendingStore, PendingWriter};
 use crate::storage::disk::{DISK_FULL, is_disk_full};
 use chrono::{DateTime, SecondsFormat, Utc};
-use etl_sdk::{Error, ErrorKind, Reject, Result, Run};
+use etl_sdk::{EpochMillis, Error, ErrorKind, Reject, Result, Run};
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use serde::Serialize;
@@ -73,8 +73,8 @@ impl DeadLetterWriter {
     ///
     /// Fails when the run's instants are outside the calendar.
     pub fn new(store: Arc<dyn PendingStore>, spec: DeadLetterSpec) -> Result<Self> {
-        let first_seen = instant(spec.run.now_msec)?.to_rfc3339_opts(SecondsFormat::Millis, true);
-        let day = instant(spec.run.window_start_msec)?.format("%Y-%m-%d");
+        let first_seen = instant(spec.run.now)?.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let day = instant(spec.run.window_start)?.format("%Y-%m-%d");
         let path = format!("job={}/dt={day}/run={}/part-{:05}.json.gz", spec.job, spec.name, spec.task);
         Ok(Self { store, path, spec, first_seen, encoder: None, line: Vec::new(), written: 0 })
     }
@@ -121,9 +121,9 @@ impl DeadLetterWriter {
         };
         let address = reject.address.as_ref();
         let line = Line {
-            reason_code: reject.reason,
+            reason_code: &reject.reason,
             reason: &reject.message,
-            step: reject.step,
+            step: &reject.step,
             source_uri: address.map(|address| address.object.uri.as_str()),
             etag: address.and_then(|address| address.object.etag.as_deref()),
             byte_offset: address.map(|address| address.offset),
@@ -181,8 +181,8 @@ fn base64(bytes: &[u8]) -> String {
     base64_simd::STANDARD.encode_to_string(bytes)
 }
 
-fn instant(msec: i64) -> Result<DateTime<Utc>> {
-    DateTime::from_timestamp_millis(msec)
+fn instant(msec: EpochMillis) -> Result<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(msec.0)
         .ok_or_else(|| Error::new(ErrorKind::Usage, "read an instant").with("milliseconds", msec))
 }
 

@@ -333,8 +333,8 @@ fn refuse(batch: &RecordBatch, refused: &[(u32, Refusal)], table: &str, out: &mu
     for ((_, refusal), raw) in refused.iter().zip(lines.split(|byte| *byte == b'\n')) {
         out.reject(Reject {
             address: None,
-            step: STEP,
-            reason: refusal.reason(),
+            step: STEP.into(),
+            reason: refusal.reason().into(),
             message: format!("{}: {table}", refusal.message()),
             raw: raw.to_vec(),
             truncated: false,

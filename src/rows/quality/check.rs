@@ -82,7 +82,7 @@ impl Findings {
 /// Judges the rows of one table, in one thread.
 pub struct TableChecker {
     rules: Arc<TableRules>,
-    /// Of the `sql` rules, at the places of their rules.
+    /// Of the `sql` rules, at the indexes of their rules.
     conditions: Vec<Option<SqlCondition>>,
     counts: Vec<RuleCounts>,
     keys: Option<RowCollector>,
@@ -122,15 +122,15 @@ impl TableChecker {
                 .with("columns", &self.rules.schema)
                 .with("batch", batch.schema()));
         }
-        out.ledger.step(self.rules.step).read += batch.num_rows() as u64;
+        out.ledger.step(&self.rules.step).read += batch.num_rows() as u64;
         let batch = self.remove_broken(batch, out)?;
-        out.ledger.step(self.rules.step).kept += batch.num_rows() as u64;
+        out.ledger.step(&self.rules.step).kept += batch.num_rows() as u64;
         let rules = Arc::clone(&self.rules);
-        for (place, rule) in rules.rules.iter().enumerate().filter(|(_, rule)| rule.action != Action::DeadLetter) {
+        for (index, rule) in rules.rules.iter().enumerate().filter(|(_, rule)| rule.action != Action::DeadLetter) {
             if let Test::Unique(columns) = &rule.test {
-                self.collect_keys(place, rule.number, &batch, columns)?;
+                self.collect_keys(index, rule.number, &batch, columns)?;
             } else {
-                self.judge(place, &batch)?;
+                self.judge(index, &batch)?;
             }
         }
         Ok(batch)
@@ -148,13 +148,13 @@ impl TableChecker {
         let mut dead: Option<BooleanBuffer> = None;
         // Each row with the first rule it breaks.
         let mut broken_by: Vec<(u32, usize)> = Vec::new();
-        for (place, _) in rules.rules.iter().enumerate().filter(|(_, rule)| rule.action == Action::DeadLetter) {
-            let broken = self.judge(place, &batch)?;
+        for (index, _) in rules.rules.iter().enumerate().filter(|(_, rule)| rule.action == Action::DeadLetter) {
+            let broken = self.judge(index, &batch)?;
             if broken.count_set_bits() == 0 {
                 continue;
             }
             let new = dead.as_ref().map_or_else(|| broken.clone(), |dead| &broken & &!dead);
-            broken_by.extend(new.set_indices().map(|row| (row as u32, place)));
+            broken_by.extend(new.set_indices().map(|row| (row as u32, index)));
             dead = Some(dead.map_or_else(|| broken.clone(), |dead| &dead | &broken));
         }
         let Some(dead) = dead else { return Ok(batch) };
@@ -168,23 +168,23 @@ impl TableChecker {
         let rows: UInt32Array = broken_by.iter().map(|(row, _)| *row).collect::<Vec<_>>().into();
         let lines = json_lines(&take_record_batch(batch, &rows)?)?;
         let mut texts: Vec<Option<RowText<'_>>> = Vec::new();
-        for place in 0..self.rules.rules.len() {
-            let wanted = self.examples && broken_by.iter().any(|(_, by)| *by == place);
-            texts.push(wanted.then(|| RowText::new(batch, self.columns(place))).transpose()?);
+        for index in 0..self.rules.rules.len() {
+            let wanted = self.examples && broken_by.iter().any(|(_, by)| *by == index);
+            texts.push(wanted.then(|| RowText::new(batch, self.columns(index))).transpose()?);
         }
         let mut text = String::new();
         // A line end inside a value is written as an escape, so lines are rows.
-        for ((row, place), raw) in broken_by.iter().zip(lines.split(|byte| *byte == b'\n')) {
-            let rule = &self.rules.rules[*place];
+        for ((row, index), raw) in broken_by.iter().zip(lines.split(|byte| *byte == b'\n')) {
+            let rule = &self.rules.rules[*index];
             let mut message = format!("the row of {} breaks the quality rule {}", rule.table, rule.name);
-            if let Some(texts) = &mut texts[*place] {
+            if let Some(texts) = &mut texts[*index] {
                 texts.write(*row as usize, &mut text);
                 message.extend([": ", &text]);
             }
             out.reject(Reject {
                 address: None,
-                step: self.rules.step,
-                reason: rule.reason,
+                step: self.rules.step.clone(),
+                reason: rule.reason.clone(),
                 message,
                 raw: raw.to_vec(),
                 truncated: false,
@@ -193,21 +193,21 @@ impl TableChecker {
         Ok(())
     }
 
-    /// The rows of a batch that break the rule at `place`, counted.
-    fn judge(&mut self, place: usize, batch: &RecordBatch) -> Result<BooleanBuffer> {
-        let broken = self.broken(place, batch)?;
+    /// The rows of a batch that break the rule at `index`, counted.
+    fn judge(&mut self, index: usize, batch: &RecordBatch) -> Result<BooleanBuffer> {
+        let broken = self.broken(index, batch)?;
         let found = broken.count_set_bits() as u64;
-        let counts = &mut self.counts[place];
+        let counts = &mut self.counts[index];
         counts.rows += batch.num_rows() as u64;
         counts.broken += found;
         if found > 0 && self.examples && counts.examples.len() < EXAMPLES {
-            self.keep_examples(place, batch, &broken)?;
+            self.keep_examples(index, batch, &broken)?;
         }
         Ok(broken)
     }
 
-    fn broken(&self, place: usize, batch: &RecordBatch) -> Result<BooleanBuffer> {
-        let test = &self.rules.rules[place].test;
+    fn broken(&self, index: usize, batch: &RecordBatch) -> Result<BooleanBuffer> {
+        let test = &self.rules.rules[index].test;
         Ok(match test {
             Test::Complete(columns) => {
                 let mut broken = BooleanBuffer::new_unset(batch.num_rows());
@@ -218,7 +218,7 @@ impl TableChecker {
             }
             Test::In(column, allowed) => allowed.broken(batch, *column)?,
             Test::Range(column, bounds, _) => bounds.broken(batch, *column)?,
-            Test::Sql(_) => match &self.conditions[place] {
+            Test::Sql(_) => match &self.conditions[index] {
                 Some(condition) => !&condition.holds(batch)?,
                 None => return Err(Error::internal("judge rows by a condition that was not planned")),
             },
@@ -226,8 +226,8 @@ impl TableChecker {
         })
     }
 
-    fn keep_examples(&mut self, place: usize, batch: &RecordBatch, broken: &BooleanBuffer) -> Result<()> {
-        let mut texts = RowText::new(batch, self.columns(place))?;
+    fn keep_examples(&mut self, index: usize, batch: &RecordBatch, broken: &BooleanBuffer) -> Result<()> {
+        let mut texts = RowText::new(batch, self.columns(index))?;
         let (mut found, mut text) = (Vec::new(), String::new());
         for row in broken.set_indices().take(LOOKED_AT) {
             texts.write(row, &mut text);
@@ -235,7 +235,7 @@ impl TableChecker {
                 found.push(text.clone());
             }
         }
-        let kept = &mut self.counts[place].examples;
+        let kept = &mut self.counts[index].examples;
         found.retain(|text| !kept.contains(text));
         kept.extend(found);
         kept.truncate(EXAMPLES);
@@ -243,18 +243,18 @@ impl TableChecker {
     }
 
     /// The columns that a rule looks at.
-    fn columns(&self, place: usize) -> &[usize] {
-        match &self.rules.rules[place].test {
+    fn columns(&self, index: usize) -> &[usize] {
+        match &self.rules.rules[index].test {
             Test::Complete(columns) | Test::Unique(columns) => columns,
             Test::In(column, _) | Test::Range(column, ..) => std::slice::from_ref(column),
-            Test::Sql(_) => self.conditions[place].as_ref().map_or(&[], SqlCondition::columns),
+            Test::Sql(_) => self.conditions[index].as_ref().map_or(&[], SqlCondition::columns),
             Test::Rows(_) => &[],
         }
     }
 
-    fn collect_keys(&mut self, place: usize, number: u32, batch: &RecordBatch, columns: &[usize]) -> Result<()> {
+    fn collect_keys(&mut self, index: usize, number: u32, batch: &RecordBatch, columns: &[usize]) -> Result<()> {
         let keys = keys_of(number, batch, columns, self.examples)?;
-        self.counts[place].rows += keys.num_rows() as u64;
+        self.counts[index].rows += keys.num_rows() as u64;
         let sorter = &self.sorter;
         self.keys.get_or_insert_with(|| sorter.collector(&key_schema())).push(keys)
     }

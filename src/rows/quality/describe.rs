@@ -8,8 +8,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::fmt::Write;
 
 /// Most characters of one value, and of one example.
-const MAX_OF_VALUE: usize = 60;
-const MAX_OF_EXAMPLE: usize = 160;
+const MAX_VALUE: usize = 60;
+const MAX_EXAMPLE: usize = 160;
 
 /// Writes the values of some columns of a batch, row by row: `event_id=e1, app_id=null`.
 pub(super) struct RowText<'a> {
@@ -22,9 +22,9 @@ impl<'a> RowText<'a> {
         const OPTIONS: FormatOptions<'static> = FormatOptions::new().with_null("null");
         let columns = columns
             .iter()
-            .map(|place| {
-                let formatter = ArrayFormatter::try_new(batch.column(*place).as_ref(), &OPTIONS)?;
-                Ok((batch.schema_ref().field(*place).name().as_str(), formatter))
+            .map(|index| {
+                let formatter = ArrayFormatter::try_new(batch.column(*index).as_ref(), &OPTIONS)?;
+                Ok((batch.schema_ref().field(*index).name().as_str(), formatter))
             })
             .collect::<Result<_, ArrowError>>()?;
         Ok(Self { columns, value: String::new() })
@@ -43,11 +43,11 @@ impl<'a> RowText<'a> {
                 self.value.push('?');
             }
             let _ = write!(text, "{name}=");
-            push_cut(text, if self.value.is_empty() { "\"\"" } else { &self.value }, MAX_OF_VALUE);
+            push_cut(text, if self.value.is_empty() { "\"\"" } else { &self.value }, MAX_VALUE);
         }
-        if text.len() > MAX_OF_EXAMPLE {
+        if text.len() > MAX_EXAMPLE {
             let whole = std::mem::take(text);
-            push_cut(text, &whole, MAX_OF_EXAMPLE);
+            push_cut(text, &whole, MAX_EXAMPLE);
         }
     }
 }
@@ -79,13 +79,13 @@ pub(super) fn share(part: u64, whole: u64) -> String {
 impl Rule {
     /// What the rule asks, for a person: `platform in WEB, ANDROID`. `columns` are the names of the table's.
     pub fn describe(&self, columns: &[&str]) -> String {
-        let name = |place: &usize| columns.get(*place).copied().unwrap_or("?");
-        let names = |places: &[usize]| places.iter().map(name).collect::<Vec<_>>().join(", ");
+        let name = |index: &usize| columns.get(*index).copied().unwrap_or("?");
+        let names = |indexes: &[usize]| indexes.iter().map(name).collect::<Vec<_>>().join(", ");
         let mut text = match &self.test {
-            Test::Complete(places) => format!("{} complete", names(places)),
-            Test::Unique(places) => format!("{} unique", names(places)),
-            Test::In(place, allowed) => format!("{} in {}", name(place), allowed.describe()),
-            Test::Range(place, _, text) => format!("{} {text}", name(place)),
+            Test::Complete(indexes) => format!("{} complete", names(indexes)),
+            Test::Unique(indexes) => format!("{} unique", names(indexes)),
+            Test::In(index, allowed) => format!("{} in {}", name(index), allowed.describe()),
+            Test::Range(index, _, text) => format!("{} {text}", name(index)),
             Test::Sql(sql) => sql.split_whitespace().collect::<Vec<_>>().join(" "),
             Test::Rows(rows) => match (rows.min, rows.max, rows.against_last, rows.within) {
                 (_, _, Some(runs), Some(within)) => format!("rows within {within} of the mean of the last {runs} runs"),
@@ -112,7 +112,7 @@ impl Allowed {
         };
         texts.sort_unstable();
         let mut text = String::new();
-        push_cut(&mut text, &texts.join(", "), MAX_OF_EXAMPLE);
+        push_cut(&mut text, &texts.join(", "), MAX_EXAMPLE);
         text
     }
 }

@@ -42,9 +42,12 @@ pub fn conclude(
     let tables = &report.tables;
     let rows = |table: &str| tables.iter().find(|found| found.name == table).map_or(0, |found| found.rows);
     report.quality = judge(rules, &counts, &rows, history);
-    let broken = || report.quality.iter().filter(|result| !result.passed);
-    let warnings: Vec<String> = broken().filter(|result| result.action == Action::Warn.name()).map(warning).collect();
-    let refusal = refusal(&broken().filter(|result| result.action == Action::Stop.name()).collect::<Vec<_>>());
+    let broken = |action| {
+        let results = rules.iter().zip(&report.quality);
+        results.filter(move |(rule, result)| rule.action == action && !result.passed).map(|(_, result)| result)
+    };
+    let warnings: Vec<String> = broken(Action::Warn).map(warning).collect();
+    let refusal = refusal(&broken(Action::Stop).collect::<Vec<_>>());
     report.warnings.extend(warnings);
     refusal.map_or(Ok(()), Err)
 }

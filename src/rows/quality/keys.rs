@@ -24,7 +24,7 @@ pub const KEYS: &str = "_quality";
 /// The order that rows of [`key_schema`] are sorted by to be counted.
 const KEY_ORDER: [&str; 2] = ["rule", "key"];
 
-/// Columns of the collected keys: `rule` (place among the job's rules), `key` (its hash), `example` (its text, short;
+/// Columns of the collected keys: `rule` (index among the job's rules), `key` (its hash), `example` (its text, short;
 /// empty when no examples are kept).
 pub fn key_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -45,13 +45,13 @@ pub(super) struct Repeated {
 
 /// The keys of a batch: a row for each of its rows without a null in `columns`.
 pub(super) fn keys_of(rule: u32, batch: &RecordBatch, columns: &[usize], examples: bool) -> Result<RecordBatch> {
-    let parts = columns.iter().map(|place| Part::of(batch.column(*place))).collect::<Result<Vec<_>>>()?;
+    let parts = columns.iter().map(|index| Part::of(batch.column(*index))).collect::<Result<Vec<_>>>()?;
     let mut texts = RowText::new(batch, columns)?;
     let mut keys = FixedSizeBinaryBuilder::with_capacity(batch.num_rows(), KEY_BYTES as i32);
     let mut shown = StringBuilder::new();
     let (mut encoded, mut text) = (Vec::new(), String::new());
     for row in 0..batch.num_rows() {
-        if columns.iter().any(|place| batch.column(*place).is_null(row)) {
+        if columns.iter().any(|index| batch.column(*index).is_null(row)) {
             continue;
         }
         encoded.clear();

@@ -23,3 +23,5 @@ pub use self::keys::{KEYS, key_schema};
 pub use self::limits::check_dead_letters;
 pub use self::rule::{Rule, TableRules, Target, Test, build};
 pub use self::values::{Allowed, Bounds, Scalar};
+pub(crate) use crate::rows::quality::config::QualityFields;
+pub use crate::rows::quality::config::{Asks, WrongRule};

@@ -1,12 +1,12 @@
 //! Rules as they run: the job file's section checked against the tables.
 
-use super::config::{Action, QualityConfig, RangeConfig, RowsConfig};
+use super::config::{Action, Asks, QualityConfig, RangeConfig, RowsConfig};
 use super::values::{Allowed, Bounds, Scalar};
 use crate::limits::Share;
 use crate::rows::sql::SqlCondition;
 use crate::text::suggest::unknown;
 use arrow::datatypes::SchemaRef;
-use etl_sdk::{Error, Result, Run};
+use etl_sdk::{EpochMillis, Error, ReasonCode, Result, Run, StepName};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -29,10 +29,10 @@ pub struct Rule {
     /// What it asks.
     pub test: Test,
     /// Reason of its dead letters.
-    pub(super) reason: &'static str,
+    pub(super) reason: ReasonCode,
 }
 
-/// What a rule asks. Columns are places in the table's final working schema.
+/// What a rule asks. Columns are indexes in the table's final working schema.
 #[derive(Clone, Debug)]
 pub enum Test {
     /// A value in each of the columns.
@@ -64,7 +64,7 @@ pub struct Target {
 #[derive(Clone, Debug)]
 pub struct TableRules {
     /// The ledger step in which rows leave: `quality event_v2`.
-    pub step: &'static str,
+    pub step: StepName,
     /// The table.
     pub table: String,
     /// The columns of the batches.
@@ -97,8 +97,7 @@ impl TableRules {
             .collect();
         (!own.is_empty()).then(|| {
             Arc::new(Self {
-                // Rejects name their step for the life of the program; a job has a handful of tables.
-                step: leak(format!("quality {}", target.table)),
+                step: format!("quality {}", target.table).into(),
                 table: target.table.clone(),
                 schema: Arc::clone(&target.schema),
                 rules: own,
@@ -118,8 +117,8 @@ pub fn build(
     let mut rules: Vec<Arc<Rule>> = Vec::new();
     let given: Vec<&str> =
         configs.iter().filter(|config| config.enabled).filter_map(|config| config.name.as_deref()).collect();
-    for (place, config) in configs.iter().enumerate().filter(|(_, config)| config.enabled) {
-        let number = place.to_string();
+    for (index, config) in configs.iter().enumerate().filter(|(_, config)| config.enabled) {
+        let number = index.to_string();
         let rule = Draft { config, targets, number: rules.len() as u32 }
             .rule(&given, &rules)
             .map_err(|(key, error)| placed(&["quality", &number, key], error))?;
@@ -139,42 +138,18 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn rule(&self, given: &[&str], earlier: &[Arc<Rule>]) -> Result<Rule, Fault> {
-        let kind = self.kind()?;
         let target = self.target()?;
-        let test = self.test(kind, target)?;
-        self.check_action(kind)?;
+        let test = self.test(target)?;
+        self.check_action()?;
         let name = match &self.config.name {
             Some(name) => check_name(name, given).map_err(|error| ("name", error))?,
-            None => derived_name(&target.table, kind, &self.columns(), |name| {
+            None => derived_name(&target.table, &self.config.asks, |name| {
                 given.contains(&name) || earlier.iter().any(|rule| rule.name == name)
             }),
         };
-        let reason = leak(format!("quality_{name}"));
+        let reason = format!("quality_{name}").into();
         let QualityConfig { action, at_least, .. } = *self.config;
         Ok(Rule { number: self.number, name, table: target.table.clone(), action, at_least, test, reason })
-    }
-
-    /// The one key that says what the rule asks.
-    fn kind(&self) -> Result<&'static str, Fault> {
-        let config = self.config;
-        let kinds = [
-            ("complete", config.complete.is_some()),
-            ("unique", config.unique.is_some()),
-            ("in", config.r#in.is_some()),
-            ("range", config.range.is_some()),
-            ("rows", config.rows.is_some()),
-            ("sql", config.sql.is_some()),
-        ];
-        let mut found = kinds.iter().filter(|(_, is_there)| *is_there).map(|(kind, _)| *kind);
-        let wrong = |what: String| {
-            Error::config(what)
-                .hint("a rule has one of complete, unique, in, range, rows and sql; write one rule for each")
-        };
-        match (found.next(), found.next()) {
-            (Some(kind), None) => Ok(kind),
-            (None, _) => Err(("", wrong("a quality rule asks nothing".to_owned()))),
-            (Some(first), Some(second)) => Err((second, wrong(format!("a quality rule has `{first}` and `{second}`")))),
-        }
     }
 
     fn target(&self) -> Result<&Target, Fault> {
@@ -194,45 +169,39 @@ impl Draft<'_> {
         Err(("table", error))
     }
 
-    fn test(&self, kind: &'static str, target: &Target) -> Result<Test, Fault> {
-        let config = self.config;
-        let placed = |error| (kind, error);
-        if config.column.is_some() != matches!(kind, "in" | "range") {
-            let what = if config.column.is_some() { "has no `column`" } else { "needs a `column`" };
-            return Err((if config.column.is_some() { "column" } else { kind }, {
-                Error::config(format!("a rule with `{kind}` {what}"))
-            }));
-        }
-        match kind {
-            "complete" => Ok(Test::Complete(places(config.complete.as_deref(), target, kind)?)),
-            "unique" => Ok(Test::Unique(places(config.unique.as_deref(), target, kind)?)),
-            "rows" => Ok(Test::Rows(check_rows(config.rows.unwrap_or_default()).map_err(placed)?)),
-            "sql" => {
-                let sql = config.sql.clone().unwrap_or_default();
+    fn test(&self, target: &Target) -> Result<Test, Fault> {
+        let asks = &self.config.asks;
+        let key = asks.key();
+        let placed = |error| (key, error);
+        let column = |name: &str| column(name, target).map_err(|error| ("column", error));
+        match asks {
+            Asks::Complete(names) => Ok(Test::Complete(columns(names, key, target).map_err(placed)?)),
+            Asks::Unique(names) => Ok(Test::Unique(columns(names, key, target).map_err(placed)?)),
+            Asks::Rows(rows) => Ok(Test::Rows(check_rows(*rows).map_err(placed)?)),
+            Asks::Sql(sql) => {
+                const EPOCH: EpochMillis = EpochMillis(0);
                 // Any run will do: its instants change no type.
-                let run = Run { id: String::new(), now_msec: 0, window_start_msec: 0, window_end_msec: 0 };
-                SqlCondition::new(&sql, &target.table, &run, &target.schema).map_err(placed)?;
-                Ok(Test::Sql(sql))
+                let run = Run { id: String::new(), now: EPOCH, window_start: EPOCH, window_end: EPOCH };
+                SqlCondition::new(sql, &target.table, &run, &target.schema).map_err(placed)?;
+                Ok(Test::Sql(sql.clone()))
             }
-            _ => {
-                let name = config.column.as_deref().unwrap_or_default();
-                let place = find(name, target).map_err(|error| ("column", error))?;
-                let scalar = scalar(name, place, target).map_err(|error| ("column", error))?;
-                if kind == "in" {
-                    let allowed = Allowed::read(scalar, config.r#in.as_deref().unwrap_or_default());
-                    return Ok(Test::In(place, allowed.map_err(placed)?));
-                }
-                let RangeConfig { min, max } = config.range.clone().unwrap_or_default();
+            Asks::In { column: name, values } => {
+                let (index, scalar) = column(name)?;
+                Ok(Test::In(index, Allowed::read(scalar, values).map_err(placed)?))
+            }
+            Asks::Range { column: name, bounds: RangeConfig { min, max } } => {
+                let (index, scalar) = column(name)?;
                 let bounds = Bounds::read(scalar, min.as_ref(), max.as_ref()).map_err(placed)?;
-                Ok(Test::Range(place, bounds, range_text(min.as_ref(), max.as_ref())))
+                Ok(Test::Range(index, bounds, range_text(min.as_ref(), max.as_ref())))
             }
         }
     }
 
-    fn check_action(&self, kind: &'static str) -> Result<(), Fault> {
+    fn check_action(&self) -> Result<(), Fault> {
+        let asks = &self.config.asks;
         let dead_letter = self.config.action == Action::DeadLetter;
-        if dead_letter && matches!(kind, "unique" | "rows") {
-            let error = Error::config(format!("a rule with `{kind}` cannot have the action `dead_letter`"))
+        if dead_letter && matches!(asks, Asks::Unique(_) | Asks::Rows(_)) {
+            let error = Error::config(format!("a rule with `{}` cannot have the action `dead_letter`", asks.key()))
                 .hint("it judges all rows together and cannot say which of them is wrong: choose `warn` or `stop`");
             return Err(("action", error));
         }
@@ -241,31 +210,26 @@ impl Draft<'_> {
                 Error::config("`at_least` goes with the actions `warn` and `stop`")
                     .hint("with `dead_letter` every broken row leaves; limits.dead_letters bounds how many may")
             })),
-            Some(_) if kind == "rows" => Err(("at_least", {
+            Some(_) if matches!(asks, Asks::Rows(_)) => Err(("at_least", {
                 Error::config("`at_least` does not go with `rows`").hint("`rows` has `min`, `max` and `within`")
             })),
             _ => Ok(()),
         }
     }
-
-    fn columns(&self) -> Vec<&str> {
-        let config = self.config;
-        let lists = config.complete.iter().chain(&config.unique).flatten();
-        lists.chain(&config.column).map(String::as_str).collect()
-    }
 }
 
-/// Places of the columns of `complete` and `unique`.
-fn places(names: Option<&[String]>, target: &Target, kind: &'static str) -> Result<Vec<usize>, Fault> {
-    let names = names.unwrap_or_default();
+/// The columns of `complete` and `unique`.
+fn columns(names: &[String], key: &str, target: &Target) -> Result<Vec<usize>> {
     if names.is_empty() {
-        return Err((kind, Error::config(format!("`{kind}` names no column"))));
+        return Err(Error::config(format!("`{key}` names no column")));
     }
-    let place = |name: &String| {
-        let place = find(name, target)?;
-        scalar(name, place, target).map(|_| place)
-    };
-    names.iter().map(place).collect::<Result<_>>().map_err(|error| (kind, error))
+    names.iter().map(|name| column(name, target).map(|(index, _)| index)).collect()
+}
+
+/// A column that can be judged.
+fn column(name: &str, target: &Target) -> Result<(usize, Scalar)> {
+    let index = find(name, target)?;
+    Ok((index, scalar(name, index, target)?))
 }
 
 fn find(name: &str, target: &Target) -> Result<usize> {
@@ -275,8 +239,8 @@ fn find(name: &str, target: &Target) -> Result<usize> {
     })
 }
 
-fn scalar(name: &str, place: usize, target: &Target) -> Result<Scalar> {
-    let data_type = target.schema.field(place).data_type();
+fn scalar(name: &str, index: usize, target: &Target) -> Result<Scalar> {
+    let data_type = target.schema.field(index).data_type();
     Scalar::of(data_type).ok_or_else(|| {
         Error::config(format!("a rule cannot judge the column `{name}`"))
             .with("table", &target.table)
@@ -325,15 +289,12 @@ fn check_name(name: &str, given: &[&str]) -> Result<String> {
 }
 
 /// `event_v2_unique_event_id`, with a number behind it when it is taken.
-fn derived_name(table: &str, kind: &str, columns: &[&str], taken: impl Fn(&str) -> bool) -> String {
-    let whole = std::iter::once(table).chain([kind]).chain(columns.iter().copied()).collect::<Vec<_>>().join("_");
+fn derived_name(table: &str, asks: &Asks, taken: impl Fn(&str) -> bool) -> String {
+    let columns = asks.columns().iter().map(String::as_str);
+    let whole = [table, asks.key()].into_iter().chain(columns).collect::<Vec<_>>().join("_");
     let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
     // Room for a number at the end.
     let name: String = whole.chars().map(plain).take(MAX_NAME - 6).collect();
     let numbered = (2_u32..).map(|number| format!("{name}_{number}"));
     std::iter::once(name.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(name)
-}
-
-fn leak(text: String) -> &'static str {
-    Box::leak(text.into_boxed_str())
 }

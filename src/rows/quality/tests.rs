@@ -9,7 +9,7 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use etl_sdk::{ErrorKind, Ledger, Output, Result, Run};
+use etl_sdk::{EpochMillis, ErrorKind, Ledger, Output, Result, Run};
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
@@ -79,12 +79,12 @@ fn target() -> Target {
     Target { table: "event".to_owned(), schema: schema(), written: true }
 }
 
-fn job(rules: &str) -> Job {
+fn job(rules: &str) -> Result<Job> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("job.yaml");
     let text = format!("job: x\nsource: {{url: in}}\ntransformer: {{name: t}}\nsink: {{url: out}}\nquality:\n{rules}");
     std::fs::write(&path, text).unwrap();
-    load(&path, &[], &|_| None).unwrap()
+    load(&path, &[], &|_| None)
 }
 
 fn checked(job: &Job, targets: &[Target]) -> Result<Vec<Arc<Rule>>> {
@@ -93,12 +93,12 @@ fn checked(job: &Job, targets: &[Target]) -> Result<Vec<Arc<Rule>>> {
 
 fn rules(rules: &str) -> Vec<Arc<Rule>> {
     let skipped = Target { table: "session".to_owned(), schema: schema(), written: false };
-    checked(&job(rules), &[target(), skipped]).unwrap()
+    checked(&job(rules).unwrap(), &[target(), skipped]).unwrap()
 }
 
 fn refusal(rule: &str) -> String {
     let skipped = Target { table: "session".to_owned(), schema: schema(), written: false };
-    let error = checked(&job(&format!("  - {rule}\n")), &[target(), skipped]).unwrap_err();
+    let error = job(&format!("  - {rule}\n")).and_then(|job| checked(&job, &[target(), skipped])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.to_string();
     let (_, text) = text.split_once("job.yaml:").unwrap();
@@ -121,9 +121,9 @@ impl Bench {
     fn checker(&self, rules: &[Arc<Rule>], examples: bool) -> TableChecker {
         let run = Run {
             id: "r".to_owned(),
-            now_msec: (START + 2 * HOUR) / 1_000,
-            window_start_msec: START / 1_000,
-            window_end_msec: (START + HOUR) / 1_000,
+            now: EpochMillis((START + 2 * HOUR) / 1_000),
+            window_start: EpochMillis(START / 1_000),
+            window_end: EpochMillis((START + HOUR) / 1_000),
         };
         TableChecker::new(&TableRules::of(rules, &target()).unwrap(), &run, &self.sorter, examples).unwrap()
     }
@@ -155,7 +155,7 @@ impl Bench {
     }
 
     fn conclude(&self, rules: &[Arc<Rule>], findings: Findings) -> (Vec<RuleResult>, Result<()>, Vec<String>) {
-        let mut report = RunReport::new("r", "x", Window::parse("2026-11-20").unwrap(), 0);
+        let mut report = RunReport::new("r", "x", Window::parse("2026-11-20").unwrap(), EpochMillis(0));
         report.tables = vec![TableReport { name: "event".to_owned(), rows: 100, ..TableReport::default() }];
         let history = |_: &str, runs: u32| [200, 220, 10_000][..runs as usize].to_vec();
         let result = conclude(rules, findings, &self.sorter, &history, &mut report);
@@ -276,7 +276,7 @@ fn dead_letters_leave_with_the_first_rule_they_break() {
     assert_eq!(found, [(6, 2, false), (6, 3, false), (3, 0, true)]);
     assert_eq!(results[0].observed, "2 of 6 rows (33.33%) break it and are dead letters");
     let reject = &out.rejects[2];
-    assert_eq!((reject.step, reject.reason), ("quality event", "quality_known"));
+    assert_eq!((&*reject.step, &*reject.reason), ("quality event", "quality_known"));
     assert_eq!(reject.message, "the row of event breaks the quality rule known: platform=TV");
     let raw: serde_json::Value = serde_json::from_slice(&reject.raw).unwrap();
     assert_eq!((raw["id"].as_str(), raw["number"].as_i64()), (Some("é\n\"x"), Some(-7)));
@@ -409,7 +409,8 @@ fn wrong_rules_are_refused_where_they_were_written() {
         let text = refusal(rule);
         assert!(text.contains(message), "{rule}: {text}");
     }
-    let twice = job("  - {name: a, sql: \"true\", action: warn}\n  - {name: a, sql: \"true\", action: warn}\n");
+    let twice =
+        job("  - {name: a, sql: \"true\", action: warn}\n  - {name: a, sql: \"true\", action: warn}\n").unwrap();
     assert!(checked(&twice, &[target()]).unwrap_err().to_string().contains("two quality rules have the name `a`"));
 }
 

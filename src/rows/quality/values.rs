@@ -99,9 +99,9 @@ fn refused(column: &ArrayRef, allows: impl Fn(usize) -> bool) -> BooleanBuffer {
     BooleanBuffer::collect_bool(column.len(), |row| column.is_valid(row) && !allows(row))
 }
 
-/// The column at `place` in the type it is compared as.
-fn plain_column(batch: &RecordBatch, place: usize) -> Result<ArrayRef> {
-    let column = batch.column(place);
+/// The column at `index` in the type it is compared as.
+fn plain_column(batch: &RecordBatch, index: usize) -> Result<ArrayRef> {
+    let column = batch.column(index);
     let scalar = Scalar::of(column.data_type())
         .ok_or_else(|| Error::internal("judge a column").with("type", column.data_type()))?;
     Ok(scalar.plain(column)?)
@@ -133,9 +133,9 @@ impl Allowed {
         }
     }
 
-    /// The rows of the column at `place` whose value is not allowed; nulls are.
-    pub(super) fn broken(&self, batch: &RecordBatch, place: usize) -> Result<BooleanBuffer> {
-        let column = plain_column(batch, place)?;
+    /// The rows of the column at `index` whose value is not allowed; nulls are.
+    pub(super) fn broken(&self, batch: &RecordBatch, index: usize) -> Result<BooleanBuffer> {
+        let column = plain_column(batch, index)?;
         Ok(match self {
             Self::Texts(texts) => {
                 let values = column.as_string::<i32>();
@@ -197,9 +197,9 @@ impl Bounds {
         if empty { Err(Error::config("no value is within `range`: `min` is greater than `max`")) } else { Ok(bounds) }
     }
 
-    /// The rows of the column at `place` whose value is outside; NaN is, nulls are not.
-    pub(super) fn broken(self, batch: &RecordBatch, place: usize) -> Result<BooleanBuffer> {
-        let column = plain_column(batch, place)?;
+    /// The rows of the column at `index` whose value is outside; NaN is, nulls are not.
+    pub(super) fn broken(self, batch: &RecordBatch, index: usize) -> Result<BooleanBuffer> {
+        let column = plain_column(batch, index)?;
         Ok(match self {
             Self::Whole(min, max) => {
                 let values = column.as_primitive::<Int64Type>();

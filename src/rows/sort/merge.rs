@@ -1,15 +1,15 @@
 //! Rows of one key become one row, by the table's [`Merge`].
 //!
 //! A batch is folded a column at a time: for each unit of columns the winning row of every key is found, then the
-//! columns are gathered by those rows in one go. The fold is associative, so a key whose rows span batches is carried
-//! over as the one row it has become.
+//! columns are gathered by those rows in one go; totals are added up instead. The fold is associative, so a key whose
+//! rows span batches is carried over as the one row it has become.
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, ArrowNativeTypeOp, AsArray, Int64Array, PrimitiveArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, partition, take, take_record_batch};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
-use etl_sdk::{Carry, Error, Merge, Pick, Result};
+use etl_sdk::{Carry, Error, ErrorKind, Merge, MergeRule, Result};
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,12 +26,17 @@ where
     MergedRows { rows, fold: Fold::new(merge, schema).map_err(Some), carried: None, ended: false }
 }
 
-/// Checks that every column of `schema` is in the key, in `greatest` or in exactly one pick, and that the types fit.
+/// Checks that every column of `schema` is in the key or in exactly one rule, and that the types fit.
 ///
 /// Fails naming the column: a column that nothing decides over would be lost in silence.
 pub fn check_merge(merge: &Merge, schema: &SchemaRef) -> Result<()> {
     Fold::new(merge, schema)?;
     let Some(Carry::Rows { met, stamp, .. }) = &merge.carry else { return Ok(()) };
+    for rule in &merge.rules {
+        if let MergeRule::Sum(column) | MergeRule::Count(column) = rule {
+            return Err(wrong().with("column", column).hint("a table that carries rows has no totals"));
+        }
+    }
     for name in [met, stamp] {
         let column = schema.index_of(name).map_err(|_| wrong().with("missing column", name))?;
         if !matches!(schema.field(column).data_type(), DataType::Timestamp(TimeUnit::Microsecond, _)) {
@@ -53,22 +58,26 @@ struct Fold {
     units: Vec<Unit>,
 }
 
-/// Columns that come from the same row of a group.
+/// Columns that one rule decides over.
 #[derive(Debug)]
 struct Unit {
     rule: Rule,
     columns: Vec<usize>,
 }
 
-/// Which row of a group a unit comes from.
+/// Where a unit's values come from.
 #[derive(Debug)]
 enum Rule {
-    /// Any: the columns are equal in the whole group.
+    /// Any row: the columns are equal in the whole group.
     Key,
-    /// The one with the greatest value in this column.
+    /// The row with the greatest value in this column.
     Greatest(usize),
-    /// The first by these columns; the last of the equal ones.
+    /// The first row by these columns; the last of the equal ones.
     First(Vec<usize>),
+    /// All rows: the total of this column.
+    Sum(usize),
+    /// All rows: the total of this column, in which null is one.
+    Count(usize),
 }
 
 impl Fold {
@@ -83,20 +92,13 @@ impl Fold {
             return Err(wrong().hint("name at least one key column"));
         }
         let mut units = vec![Unit { rule: Rule::Key, columns: key.clone() }];
-        for name in &merge.greatest {
-            let column = claim(name, "greatest".to_owned())?;
-            if !has_greatest(schema.field(column).data_type()) {
-                return Err(wrong_type(schema, column, "a greatest column is a string, bigint, timestamp or date"));
-            }
-            units.push(Unit { rule: Rule::Greatest(column), columns: vec![column] });
-        }
-        for (place, pick) in merge.picks.iter().enumerate() {
-            units.push(pick_unit(schema, pick, |name| claim(name, format!("pick {place}")))?);
+        for (index, rule) in merge.rules.iter().enumerate() {
+            units.push(unit(schema, rule, |name| claim(name, format!("rule {index}")))?);
         }
         match owners.iter().position(Option::is_none) {
             Some(column) => Err(wrong()
                 .with("column", schema.field(column).name())
-                .hint("every column is in the key, in greatest or in one pick")),
+                .hint("every column is in the key or in one rule")),
             None => Ok(Self { schema: Arc::clone(schema), key, units }),
         }
     }
@@ -108,10 +110,10 @@ impl Fold {
     /// Folds a batch that is sorted by key.
     fn sorted(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let groups = partition(&self.key_columns(batch))?.ranges();
-        self.gather(batch, &groups, |place| place)
+        self.gather(batch, &groups, |index| index)
     }
 
-    /// One row per group; `row` turns a place within the groups into a row of the batch.
+    /// One row per group; `row` turns an index within the groups into a row of the batch.
     fn gather(
         &self,
         batch: &RecordBatch,
@@ -120,13 +122,55 @@ impl Fold {
     ) -> Result<RecordBatch> {
         let mut columns: Vec<Option<ArrayRef>> = vec![None; batch.num_columns()];
         for unit in &self.units {
-            let winners = unit.rule.winners(batch, groups, &row)?;
+            let winners = match &unit.rule {
+                Rule::Key => groups.iter().map(|group| Some(row(group.start) as u32)).collect(),
+                Rule::Greatest(column) => greatest(batch.column(*column), groups, &row)?,
+                Rule::First(order) => first(batch, order, groups, &row),
+                Rule::Sum(column) => {
+                    columns[*column] = Some(self.total(batch, *column, None, groups, &row)?);
+                    continue;
+                }
+                Rule::Count(column) => {
+                    columns[*column] = Some(self.total(batch, *column, Some(1), groups, &row)?);
+                    continue;
+                }
+            };
             for column in &unit.columns {
                 columns[*column] = Some(take(batch.column(*column), &winners, None)?);
             }
         }
         // Every column has one owner, so none is missing here.
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns.into_iter().flatten().collect())?)
+    }
+
+    /// The total of each group in a column of numbers; nulls stand for `null`.
+    fn total(
+        &self,
+        batch: &RecordBatch,
+        column: usize,
+        null: Option<i64>,
+        groups: &[Range<usize>],
+        row: &impl Fn(usize) -> usize,
+    ) -> Result<ArrayRef> {
+        let field = self.schema.field(column);
+        let overflow = || {
+            Error::new(ErrorKind::Limit, "merge rows by key: a total is greater than its column can hold")
+                .with("column", field.name())
+                .with("type", field.data_type())
+        };
+        match field.data_type() {
+            DataType::Int64 => {
+                let sums = sums(batch.column(column).as_primitive::<Int64Type>(), null, groups, row);
+                Ok(Arc::new(sums.ok_or_else(overflow)?))
+            }
+            DataType::Decimal128(precision, scale) => {
+                let sums = sums(batch.column(column).as_primitive::<Decimal128Type>(), None, groups, row);
+                let sums = sums.ok_or_else(overflow)?.with_precision_and_scale(*precision, *scale)?;
+                sums.validate_decimal_precision(*precision).map_err(|error| overflow().source(error))?;
+                Ok(Arc::new(sums))
+            }
+            other => Err(Error::internal("add up numbers").with("type", other)),
+        }
     }
 }
 
@@ -139,25 +183,58 @@ fn claim_column(schema: &SchemaRef, owners: &mut [Option<String>], name: &str, o
     Ok(column)
 }
 
-fn pick_unit(schema: &SchemaRef, pick: &Pick, mut claim: impl FnMut(&str) -> Result<usize>) -> Result<Unit> {
-    let mut columns = Vec::with_capacity(pick.columns.len() + pick.order.len());
-    let mut order = Vec::with_capacity(pick.order.len());
-    for name in &pick.order {
+fn unit(schema: &SchemaRef, rule: &MergeRule, mut claim: impl FnMut(&str) -> Result<usize>) -> Result<Unit> {
+    let (rule, column) = match rule {
+        MergeRule::Pick { columns, order } => return pick_unit(schema, columns, order, claim),
+        MergeRule::Greatest(name) => {
+            let column = claim(name)?;
+            if !has_greatest(schema.field(column).data_type()) {
+                return Err(wrong_type(schema, column, "a greatest column is a string, bigint, timestamp or date"));
+            }
+            (Rule::Greatest(column), column)
+        }
+        MergeRule::Sum(name) => {
+            let column = claim(name)?;
+            if !matches!(schema.field(column).data_type(), DataType::Int64 | DataType::Decimal128(..)) {
+                let hint = "a sum is a bigint or a decimal; doubles have no sum that is the same in any order";
+                return Err(wrong_type(schema, column, hint));
+            }
+            (Rule::Sum(column), column)
+        }
+        MergeRule::Count(name) => {
+            let column = claim(name)?;
+            if schema.field(column).data_type() != &DataType::Int64 {
+                return Err(wrong_type(schema, column, "a count is a bigint"));
+            }
+            (Rule::Count(column), column)
+        }
+    };
+    Ok(Unit { rule, columns: vec![column] })
+}
+
+fn pick_unit(
+    schema: &SchemaRef,
+    columns: &[String],
+    order: &[String],
+    mut claim: impl FnMut(&str) -> Result<usize>,
+) -> Result<Unit> {
+    let (mut taken, mut compared) = (Vec::with_capacity(columns.len() + order.len()), Vec::with_capacity(order.len()));
+    for name in order {
         let column = claim(name)?;
         if schema.field(column).data_type() != &DataType::Int64 {
             return Err(wrong_type(schema, column, "an order column is a bigint"));
         }
-        order.push(column);
+        compared.push(column);
         // The order goes with the columns: a partial row is compared with others later.
-        columns.push(column);
+        taken.push(column);
     }
     if order.is_empty() {
-        return Err(wrong().with("columns", pick.columns.join(",")).hint("a pick names at least one order column"));
+        return Err(wrong().with("columns", columns.join(",")).hint("a pick names at least one order column"));
     }
-    for name in pick.columns.iter().filter(|name| !pick.order.contains(name)) {
-        columns.push(claim(name)?);
+    for name in columns.iter().filter(|name| !order.contains(name)) {
+        taken.push(claim(name)?);
     }
-    Ok(Unit { rule: Rule::First(order), columns })
+    Ok(Unit { rule: Rule::First(compared), columns: taken })
 }
 
 fn wrong() -> Error {
@@ -174,25 +251,33 @@ fn has_greatest(data_type: &DataType) -> bool {
     matches!(data_type, Utf8 | Int64 | Date32 | Timestamp(TimeUnit::Microsecond, _))
 }
 
-impl Rule {
-    /// The winning row of each group; null where no row is a candidate.
-    fn winners(
-        &self,
-        batch: &RecordBatch,
-        groups: &[Range<usize>],
-        row: &impl Fn(usize) -> usize,
-    ) -> Result<UInt32Array> {
-        match self {
-            Self::Key => Ok(groups.iter().map(|group| Some(row(group.start) as u32)).collect()),
-            Self::Greatest(column) => greatest(batch.column(*column), groups, row),
-            Self::First(order) => {
-                let order: Vec<&Int64Array> =
-                    order.iter().map(|column| batch.column(*column).as_primitive::<Int64Type>()).collect();
-                let beats = |new: usize, best: usize| compare(&order, new, best) != Ordering::Greater;
-                Ok(best(groups, row, |row| order[0].is_valid(row), beats))
-            }
+/// The first row of each group by the order columns, the last of the equal ones; null where no row is a candidate.
+fn first(batch: &RecordBatch, order: &[usize], groups: &[Range<usize>], row: &impl Fn(usize) -> usize) -> UInt32Array {
+    let order: Vec<&Int64Array> =
+        order.iter().map(|column| batch.column(*column).as_primitive::<Int64Type>()).collect();
+    let beats = |new: usize, best: usize| compare(&order, new, best) != Ordering::Greater;
+    best(groups, row, |row| order[0].is_valid(row), beats)
+}
+
+/// The sum of each group. Nulls stand for `null`, and for nothing where that is none. `None` when a sum does not fit.
+fn sums<T: ArrowPrimitiveType>(
+    column: &PrimitiveArray<T>,
+    null: Option<T::Native>,
+    groups: &[Range<usize>],
+    row: &impl Fn(usize) -> usize,
+) -> Option<PrimitiveArray<T>> {
+    let value = |row: usize| if column.is_valid(row) { Some(column.value(row)) } else { null };
+    let sum = |group: &Range<usize>| {
+        let mut sum: Option<T::Native> = None;
+        for value in group.clone().map(row).filter_map(value) {
+            sum = Some(match sum {
+                Some(sum) => sum.add_checked(value).ok()?,
+                None => value,
+            });
         }
-    }
+        Some(sum)
+    };
+    groups.iter().map(sum).collect::<Option<PrimitiveArray<T>>>()
 }
 
 /// The best candidate of each group. `beats` is asked whether a later row replaces an earlier one.

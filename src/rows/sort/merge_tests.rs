@@ -1,11 +1,13 @@
 use super::*;
 use crate::limits::LimitsConfig;
 use crate::rows::sort::sorter::Sorter;
-use arrow::array::{Date32Array, StringArray, TimestampMicrosecondArray};
+use arrow::array::{Date32Array, Decimal128Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Field, Schema};
 use arrow::row::{RowConverter, SortField};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+
+const DECIMAL: DataType = DataType::Decimal128(10, 2);
 
 /// Merges the rows of one batch by key. The result is sorted by key, ascending and nulls first, and is again a batch
 /// of partial rows: merging what tasks have reduced gives what merging their rows would have given.
@@ -24,13 +26,13 @@ fn reduce(batch: &RecordBatch, merge: &Merge) -> Result<RecordBatch> {
     });
     let mut groups = Vec::new();
     let mut start = 0;
-    for place in 1..=order.len() {
-        if place == order.len() || sortable.row(order[place] as usize) != sortable.row(order[start] as usize) {
-            groups.push(start..place);
-            start = place;
+    for index in 1..=order.len() {
+        if index == order.len() || sortable.row(order[index] as usize) != sortable.row(order[start] as usize) {
+            groups.push(start..index);
+            start = index;
         }
     }
-    fold.gather(batch, &groups, |place| order[place] as usize)
+    fold.gather(batch, &groups, |index| order[index] as usize)
 }
 
 /// One row as the naive fold sees it.
@@ -41,6 +43,9 @@ struct Row {
     number: Option<i64>,
     instant: Option<i64>,
     day: Option<i32>,
+    sum: Option<i64>,
+    decimal: Option<i128>,
+    count: Option<i64>,
     /// Two picks: the value and its order columns.
     picks: [Picked; 2],
 }
@@ -75,20 +80,22 @@ fn schema() -> SchemaRef {
         Field::new("value_b", DataType::Utf8, true),
         Field::new("first_b", DataType::Int64, true),
         Field::new("second_b", DataType::Int64, true),
+        Field::new("sum", DataType::Int64, true),
+        Field::new("decimal", DECIMAL, true),
+        Field::new("count", DataType::Int64, true),
     ]))
 }
 
 fn merge() -> Merge {
-    let pick = |letter: &str| Pick {
+    let pick = |letter: &str| MergeRule::Pick {
         columns: vec![format!("value_{letter}")],
         order: vec![format!("first_{letter}"), format!("second_{letter}")],
     };
-    Merge {
-        key: names(&["app", "user"]),
-        greatest: names(&["text", "number", "instant", "day"]),
-        picks: vec![pick("a"), pick("b")],
-        carry: None,
-    }
+    let mut rules = vec![pick("a"), pick("b")];
+    rules.extend(["text", "number", "instant", "day"].map(|name| MergeRule::Greatest(name.to_owned())));
+    rules.extend(["sum", "decimal"].map(|name| MergeRule::Sum(name.to_owned())));
+    rules.push(MergeRule::Count("count".to_owned()));
+    Merge { key: names(&["app", "user"]), rules, carry: None }
 }
 
 fn batch(rows: &[Row]) -> RecordBatch {
@@ -109,6 +116,9 @@ fn batch(rows: &[Row]) -> RecordBatch {
         string(&|row| row.picks[1].value),
         number(&|row| row.picks[1].first),
         number(&|row| row.picks[1].second),
+        number(&|row| row.sum),
+        Arc::new(rows.iter().map(|row| row.decimal).collect::<Decimal128Array>().with_data_type(DECIMAL)),
+        number(&|row| row.count),
     ];
     RecordBatch::try_new(schema(), columns).unwrap()
 }
@@ -123,6 +133,9 @@ fn naive(rows: &[Row]) -> Vec<Row> {
             number: None,
             instant: None,
             day: None,
+            sum: None,
+            decimal: None,
+            count: Some(0),
             picks: [Picked::default(), Picked::default()],
         };
         let kept = merged.entry(row.key).or_insert(empty);
@@ -130,6 +143,9 @@ fn naive(rows: &[Row]) -> Vec<Row> {
         kept.number = kept.number.max(row.number);
         kept.instant = kept.instant.max(row.instant);
         kept.day = kept.day.max(row.day);
+        kept.sum = kept.sum.map_or(row.sum, |sum| Some(sum + row.sum.unwrap_or(0)));
+        kept.decimal = kept.decimal.map_or(row.decimal, |sum| Some(sum + row.decimal.unwrap_or(0)));
+        kept.count = kept.count.map(|count| count + row.count.unwrap_or(1));
         for (kept, new) in kept.picks.iter_mut().zip(&row.picks) {
             let order = |pick: &Picked| (pick.first, pick.second);
             if new.first.is_some() && (kept.first.is_none() || order(new) <= order(kept)) {
@@ -146,14 +162,20 @@ fn any_row() -> impl Strategy<Value = Row> {
         || (any::<Option<u8>>(), small(), small()).prop_map(|(value, first, second)| Picked { value, first, second });
     let key = (proptest::option::weighted(0.8, 0u8..3), 0i64..4);
     let greatest = (proptest::option::of(0u8..9), small(), small(), proptest::option::of(-2i32..2));
-    (key, greatest, pick(), pick()).prop_map(|(key, (text, number, instant, day), a, b)| Row {
-        key,
-        text,
-        number,
-        instant,
-        day,
-        picks: [a, b],
-    })
+    let totals = (small(), proptest::option::of(-5_i128..5), proptest::option::of(0i64..3));
+    (key, greatest, totals, pick(), pick()).prop_map(
+        |(key, (text, number, instant, day), (sum, decimal, count), a, b)| Row {
+            key,
+            text,
+            number,
+            instant,
+            day,
+            sum,
+            decimal,
+            count,
+            picks: [a, b],
+        },
+    )
 }
 
 /// Cuts rows into batches after the given numbers of rows, over and over; zeros make empty batches.
@@ -212,6 +234,9 @@ fn reduced_tasks_sorted_and_merged_give_one_row_per_key() {
         number: Some(number),
         instant: None,
         day: None,
+        sum: Some(number),
+        decimal: Some(i128::from(number)),
+        count: None,
         picks: [
             Picked { value: Some((number % 256) as u8), first: Some(7), second: None },
             Picked { value: Some((number % 256) as u8), first: None, second: Some(1) },
@@ -238,11 +263,15 @@ fn one_key_over_many_batches_is_one_row() {
         number: Some(number),
         instant: None,
         day: None,
+        sum: Some(number),
+        decimal: None,
+        count: None,
         picks: [Picked { value: None, first: Some(-number), second: None }, Picked::default()],
     };
     let batches = (0..100).map(|number| batch(&vec![row(number); 50])).collect();
     let merged = merged(batches);
-    assert_eq!(merged, batch(&[row(99)]));
+    let sum = Some(50 * (0..100).sum::<i64>());
+    assert_eq!(merged, batch(&[Row { sum, count: Some(5_000), ..row(99) }]));
 }
 
 #[test]
@@ -253,16 +282,66 @@ fn an_error_of_the_rows_ends_the_merge() {
     assert!(found[0].is_err());
 }
 
+fn pick(order: &[&str], columns: &[&str]) -> MergeRule {
+    MergeRule::Pick { columns: names(columns), order: names(order) }
+}
+
 #[test]
-fn a_column_nobody_or_two_decide_over_is_named() {
+fn a_total_that_does_not_fit_is_an_error() {
+    let row = Row {
+        key: (None, 1),
+        text: None,
+        number: None,
+        instant: None,
+        day: None,
+        sum: None,
+        decimal: None,
+        count: None,
+        picks: [Picked::default(), Picked::default()],
+    };
+    let greatest_decimal = 10_i128.pow(10) - 1;
+    let cases = [
+        ("sum", Row { sum: Some(i64::MAX), ..row.clone() }, Row { sum: Some(1), ..row.clone() }),
+        ("count", Row { count: Some(i64::MAX), ..row.clone() }, row.clone()),
+        ("decimal", Row { decimal: Some(greatest_decimal), ..row.clone() }, Row { decimal: Some(1), ..row.clone() }),
+    ];
+    for (column, left, right) in cases {
+        for rows in [vec![batch(&[left.clone(), right.clone()])], vec![batch(&[left]), batch(&[right])]] {
+            let merged: Result<Vec<_>> = merge_sorted(rows.into_iter().map(Ok), &merge(), &schema()).collect();
+            let error = merged.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Limit);
+            assert!(error.to_string().contains(&format!("column={column} ")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn doubles_have_no_sum() {
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("key", DataType::Int64, true),
+        Field::new("value", DataType::Float64, true),
+    ]));
+    let merge = Merge { key: names(&["key"]), rules: vec![MergeRule::Sum("value".to_owned())], carry: None };
+    let error = check_merge(&merge, &schema).unwrap_err();
+    assert!(error.to_string().contains("column=value type=Float64"), "{error}");
+}
+
+#[test]
+fn a_column_that_no_rule_or_two_decide_over_is_named() {
     type Change = fn(&mut Merge);
-    let cases: [(Change, &str); 8] = [
-        (|merge| drop(merge.greatest.pop()), "column=day"),
-        (|merge| merge.greatest.push("app".into()), "column=app in=key and in=greatest"),
-        (|merge| merge.picks[1].order.push("first_a".into()), "column=first_a in=pick 0 and in=pick 1"),
-        (|merge| merge.picks[0].columns.push("nobody".into()), "missing column=nobody"),
-        (|merge| merge.picks[0].order = vec!["value_a".into()], "column=value_a type=Utf8"),
-        (|merge| merge.picks[0].order.clear(), "columns=value_a"),
+    let cases: [(Change, &str); 11] = [
+        (|merge| drop(merge.rules.pop()), "column=count"),
+        (|merge| merge.rules.push(MergeRule::Greatest("app".into())), "column=app in=key and in=rule 9"),
+        (|merge| merge.rules.push(pick(&["first_a"], &[])), "column=first_a in=rule 0 and in=rule 9"),
+        (|merge| merge.rules[0] = pick(&["first_a"], &["unknown"]), "missing column=unknown"),
+        (|merge| merge.rules[0] = pick(&["value_a"], &[]), "column=value_a type=Utf8"),
+        (|merge| merge.rules[0] = pick(&[], &["value_a"]), "columns=value_a"),
+        (|merge| merge.rules[2] = MergeRule::Sum("text".into()), "column=text type=Utf8"),
+        (|merge| merge.rules[5] = MergeRule::Count("day".into()), "column=day type=Date32"),
+        (
+            |merge| merge.carry = Some(Carry::Rows { met: "instant".into(), stamp: "instant".into(), days: 1 }),
+            "column=sum",
+        ),
         (|merge| merge.key.clear(), "merge rows by key"),
         (|merge| merge.key.push("app".into()), "column=app in=key and in=key"),
     ];
@@ -271,8 +350,10 @@ fn a_column_nobody_or_two_decide_over_is_named() {
         change(&mut wrong);
         let error = check_merge(&wrong, &schema()).unwrap_err();
         assert!(error.to_string().contains(expected), "{error} has no {expected}");
-        let mut rows = merge_sorted(std::iter::empty(), &wrong, &schema());
-        assert!(rows.next().unwrap().is_err());
-        assert!(rows.next().is_none());
+        if wrong.carry.is_none() {
+            let mut rows = merge_sorted(std::iter::empty(), &wrong, &schema());
+            assert!(rows.next().unwrap().is_err());
+            assert!(rows.next().is_none());
+        }
     }
 }

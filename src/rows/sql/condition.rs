@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
-use etl_sdk::{Error, Result, Run};
+use etl_sdk::{EpochMillis, Error, Result, Run};
 use std::sync::Arc;
 
 /// Names of the parameters a condition may use, without their `$`.
@@ -114,16 +114,16 @@ fn bind(expression: Expr, run: &Run) -> Result<Expr, Unbound> {
     let mut missing = None;
     let bound = expression.transform(|part| {
         let Expr::Placeholder(parameter) = &part else { return Ok(Transformed::no(part)) };
-        let msec = match parameter.id.trim_start_matches('$') {
-            "now" => run.now_msec,
-            "window_start" => run.window_start_msec,
-            "window_end" => run.window_end_msec,
+        let instant = match parameter.id.trim_start_matches('$') {
+            "now" => run.now,
+            "window_start" => run.window_start,
+            "window_end" => run.window_end,
             other => {
                 missing = Some(other.to_owned());
-                0
+                EpochMillis(0)
             }
         };
-        let instant = ScalarValue::TimestampMicrosecond(Some(msec.saturating_mul(1_000)), Some("UTC".into()));
+        let instant = ScalarValue::TimestampMicrosecond(Some(instant.micros()), Some("UTC".into()));
         Ok(Transformed::yes(lit(instant)))
     });
     match (bound, missing) {

@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::json::LineDelimitedWriter;
 use datafusion::common::cast::as_boolean_array;
 use datafusion::common::{DataFusionError, ScalarValue};
-use etl_sdk::{Enrichment, EnrichmentWorker, Error, ErrorKind, Output, Reject, Result, Run};
+use etl_sdk::{Enrichment, EnrichmentWorker, Error, ErrorKind, Output, Reject, Result, Run, StepName};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,6 @@ const FILTERED: &str = "sql";
 /// have them.
 #[derive(Debug)]
 pub struct SqlStep {
-    step: &'static str,
     file: String,
     table: String,
     sql: String,
@@ -39,11 +38,9 @@ impl SqlStep {
     /// object of strings, numbers, booleans and nulls, or null for none.
     ///
     /// The rest is checked in [`Enrichment::output_schema`], where the table's columns are known.
-    pub fn new(step: &str, file: &str, table: &str, sql: &str, parameters: &Value) -> Result<Self> {
+    pub fn new(file: &str, table: &str, sql: &str, parameters: &Value) -> Result<Self> {
         statement_of(file, sql)?;
         Ok(Self {
-            // Rejects name their step for the life of the program; a job has a handful of steps.
-            step: Box::leak(step.to_owned().into_boxed_str()),
             file: file.to_owned(),
             table: table.to_owned(),
             sql: sql.to_owned(),
@@ -85,21 +82,17 @@ impl Enrichment for SqlStep {
     }
 
     fn worker(self: Arc<Self>, _: &Run, input: &SchemaRef) -> Result<Box<dyn EnrichmentWorker>> {
-        Ok(Box::new(SqlWorker { plan: self.plan(input)?, step: self.step, file: self.file.clone() }))
+        Ok(Box::new(SqlWorker { plan: self.plan(input)?, file: self.file.clone() }))
     }
 }
 
 struct SqlWorker {
     plan: Plan,
-    step: &'static str,
     file: String,
 }
 
 impl EnrichmentWorker for SqlWorker {
-    fn enrich(&mut self, step: &str, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch> {
-        if step != self.step {
-            return Err(Error::internal("run the SQL").with("step", self.step).with("called", step));
-        }
+    fn enrich(&mut self, step: &StepName, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch> {
         let read = batch.num_rows();
         let mut done = Vec::new();
         let mut dead = 0;
@@ -113,7 +106,7 @@ impl EnrichmentWorker for SqlWorker {
                 }
                 Err(error) if part.num_rows() <= 1 => {
                     dead += part.num_rows();
-                    out.reject(reject(self.step, &error, &part));
+                    out.reject(reject(step.clone(), &error, &part));
                 }
                 Err(_) => {
                     let half = part.num_rows() / 2;
@@ -137,14 +130,14 @@ pub(super) fn is_of_the_run(error: &DataFusionError) -> bool {
     matches!(error.find_root(), Internal(_) | NotImplemented(_) | ResourcesExhausted(_) | IoError(_))
 }
 
-fn reject(step: &'static str, error: &DataFusionError, row: &RecordBatch) -> Reject {
+fn reject(step: StepName, error: &DataFusionError, row: &RecordBatch) -> Reject {
     // Without its address, the row's own values are what is left to find the record by.
     let mut writer = LineDelimitedWriter::new(Vec::new());
     let raw = match writer.write(row).and_then(|()| writer.finish()) {
         Ok(()) => writer.into_inner(),
         Err(_) => Vec::new(),
     };
-    Reject { address: None, step, reason: FAILED, message: error.strip_backtrace(), raw, truncated: false }
+    Reject { address: None, step, reason: FAILED.into(), message: error.strip_backtrace(), raw, truncated: false }
 }
 
 impl Plan {

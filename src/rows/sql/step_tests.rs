@@ -32,11 +32,11 @@ fn rows(numbers: impl IntoIterator<Item = i64>) -> RecordBatch {
 }
 
 fn step(sql: &str, parameters: &Value) -> Result<Arc<SqlStep>> {
-    SqlStep::new("enrich", "sql/step.sql", "event", sql, parameters).map(Arc::new)
+    SqlStep::new("sql/step.sql", "event", sql, parameters).map(Arc::new)
 }
 
 fn run_of() -> Run {
-    Run { id: "r".into(), now_msec: 0, window_start_msec: 0, window_end_msec: 0 }
+    etl_sdk::testing::run_at("r", 0)
 }
 
 fn enrich(sql: &str, parameters: &Value, batches: &[RecordBatch]) -> (RecordBatch, Output) {
@@ -45,7 +45,7 @@ fn enrich(sql: &str, parameters: &Value, batches: &[RecordBatch]) -> (RecordBatc
     let mut worker = step.worker(&run_of(), &schema()).unwrap();
     let mut out = Output::default();
     let enriched: Vec<_> =
-        batches.iter().map(|batch| worker.enrich("enrich", batch.clone(), &mut out).unwrap()).collect();
+        batches.iter().map(|batch| worker.enrich(&"enrich".into(), batch.clone(), &mut out).unwrap()).collect();
     (concat_batches(&output, &enriched).unwrap(), out)
 }
 

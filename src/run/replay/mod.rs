@@ -27,7 +27,7 @@ use crate::rows::quality::conclude;
 use crate::source::InputObject;
 use crate::storage::Storage;
 use crate::window::Window;
-use etl_sdk::{Error, ErrorKind, Result, Run};
+use etl_sdk::{EpochMillis, Error, ErrorKind, Result, Run};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -152,7 +152,7 @@ fn replay_once(context: &JobContext<'_>, plan: &ReplayPlan<'_>, stop: &Stop, rep
         return Ok(());
     }
     report.taken = tally.taken;
-    let mut run = RunReport::new(&replay.run.id, &context.job.config.job, plan.window, replay.run.now_msec);
+    let mut run = RunReport::new(&replay.run.id, &context.job.config.job, plan.window, replay.run.now);
     describe::output(&mut run, context.pipeline, &output);
     judge(context, &shared, &mut output, &mut run).inspect_err(|_| output.give_up_all(&shared))?;
     report.warnings.append(&mut run.warnings);
@@ -238,9 +238,9 @@ impl<'a> Replay<'a> {
         let run = Run {
             id: format!("{}-{}", context.job.config.job, plan.window.id()),
             // The run's own instant: what a replay adds is what the run would have made of it.
-            now_msec: first.detail.now_msec,
-            window_start_msec: plan.window.start.timestamp_millis(),
-            window_end_msec: plan.window.end.timestamp_millis(),
+            now: first.detail.now_msec,
+            window_start: EpochMillis(plan.window.start.timestamp_millis()),
+            window_end: EpochMillis(plan.window.end.timestamp_millis()),
         };
         let amendment = known.next_amendment();
         let (name, inputs) = (format!("{}.a{amendment}", first.state.name), first.detail.inputs.clone());
@@ -309,7 +309,7 @@ impl<'a> Replay<'a> {
             window: self.plan.window,
             replaces: None,
             name: &self.name,
-            now_msec: self.run.now_msec,
+            now_msec: self.run.now,
             keep: !self.plan.dry_run,
         };
         Carrying::open(self.context.pipeline, self.context.objects(), self.context.log.refresh()?.as_ref(), run)
@@ -320,7 +320,7 @@ impl<'a> Replay<'a> {
             inputs: self.inputs.clone(),
             replayed: tally.replayed,
             replayed_objects: tally.replayed_objects,
-            ..CommitDetail::new(&self.name, self.plan.window, self.run.now_msec)
+            ..CommitDetail::new(&self.name, self.plan.window, self.run.now)
         };
         let decision = Decision {
             detail,

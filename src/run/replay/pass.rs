@@ -151,7 +151,14 @@ mod tests {
             let frame = if bad.contains(&offset) {
                 let raw = b"abcd".to_vec();
                 let (message, address) = (String::new(), Some(address));
-                Frame::Rejected(Reject { address, step: "source", reason: "r", message, raw, truncated: false })
+                Frame::Rejected(Reject {
+                    address,
+                    step: "source".into(),
+                    reason: "r".into(),
+                    message,
+                    raw,
+                    truncated: false,
+                })
             } else {
                 Frame::Record(RawRecord { object: &object, offset, index: None, bytes: b"abcd", only: None })
             };

@@ -45,8 +45,8 @@ impl Seen {
         self.records.iter().map(|(_, _, bytes)| std::str::from_utf8(bytes).unwrap()).collect()
     }
 
-    fn reasons(&self) -> Vec<&'static str> {
-        self.rejects.iter().map(|reject| reject.reason).collect()
+    fn reasons(&self) -> Vec<&str> {
+        self.rejects.iter().map(|reject| reject.reason.as_str()).collect()
     }
 }
 

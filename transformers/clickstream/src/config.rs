@@ -1,10 +1,11 @@
 //! Options of the clickstream transformer.
 
+use crate::compat::Compat;
 use crate::source::Sources;
 use crate::traffic_source::{AppRules, RuleSet};
 use etl_sdk::{BuildContext, Result};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// Options of the clickstream transformer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -75,24 +76,6 @@ pub struct UniqueEvents {
     /// Also in the windows up to so many hours before and after the run's. Default: `0`, in the run's window alone.
     #[serde(default)]
     pub look_back_hours: u32,
-}
-
-/// Whose results are wanted where the reference's are odd.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Compat {
-    /// The better ones.
-    #[default]
-    Default,
-    /// Those of clickstream-analytics-on-aws 1.2.0: to compare with its tables, or to go on writing them.
-    Reference,
-}
-
-impl Compat {
-    /// Whether the reference's results are wanted.
-    pub fn is_reference(self) -> bool {
-        self == Self::Reference
-    }
 }
 
 impl ClickstreamConfig {

@@ -1,8 +1,9 @@
 //! Custom parameters: the keys without a column, as a map and as one JSON text.
 
-use crate::Compat;
+use crate::compat::Compat;
 use crate::event::{FIRST_NUMBER, KNOWN_USER_KEYS, ParsedEvent, UserProperty};
 use crate::java::KeyOrder;
+use crate::nested;
 use crate::rows::Rows;
 use crate::values::{self, key_text};
 use etl_sdk::json::Token;
@@ -30,27 +31,27 @@ impl CustomWriter {
         self.all.clear();
         self.put_all(&event.extras, 0, source);
         self.put_all(&event.attribute_extras, event.extras.len(), source);
-        self.write(source, rows, |place| {
-            event.extras.get(place).copied().unwrap_or_else(|| event.attribute_extras[place - event.extras.len()])
+        self.write(source, rows, |index| {
+            event.extras.get(index).copied().unwrap_or_else(|| event.attribute_extras[index - event.extras.len()])
         });
     }
 
     /// Fills the two columns of an item.
     pub fn item(&mut self, extras: &[(Token, Token)], source: &str, rows: &mut Rows) {
         self.extra.clear();
-        for (place, (key, _)) in extras.iter().enumerate() {
-            self.extra.put(&key_text(*key, source), place as u32);
+        for (index, (key, _)) in extras.iter().enumerate() {
+            self.extra.put(&key_text(*key, source), index as u32);
         }
         self.extra.copy_into(&mut self.all);
-        self.write(source, rows, |place| extras[place]);
+        self.write(source, rows, |index| extras[index]);
     }
 
     /// The reference puts a part's extra keys into a map, copies that map by iteration, and puts all of the copy into
     /// the event's map.
     fn put_all(&mut self, extras: &[(Token, Token)], base: usize, source: &str) {
         self.extra.clear();
-        for (place, (key, _)) in extras.iter().enumerate() {
-            self.extra.put(&key_text(*key, source), (base + place) as u32);
+        for (index, (key, _)) in extras.iter().enumerate() {
+            self.extra.put(&key_text(*key, source), (base + index) as u32);
         }
         self.extra.copy_into(&mut self.copied);
         self.all.put_all(&self.copied);
@@ -67,15 +68,15 @@ impl CustomWriter {
         let room = if self.compat.is_reference() { usize::MAX } else { rows.room_of_next() };
         self.json.clear();
         self.json.push('{');
-        for &place in &self.order {
-            let (key, value) = entry(place as usize);
+        for &index in &self.order {
+            let (key, value) = entry(index as usize);
             let start = self.json.len();
             if start > 1 {
                 self.json.push(',');
             }
-            values::write_string(&key_text(key, source), &mut self.json);
+            nested::write_string(&key_text(key, source), &mut self.json);
             self.json.push(':');
-            values::write_custom_json(value, source, &mut self.json);
+            nested::write_custom_json(value, source, &mut self.json);
             if self.json.len() >= room {
                 self.json.truncate(start);
             }
@@ -83,9 +84,9 @@ impl CustomWriter {
         self.json.push('}');
         rows.text(Some(&self.json));
         let Some(map) = rows.map() else { return };
-        for &place in &self.order {
-            let (key, value) = entry(place as usize);
-            let text = values::custom_text(value, source);
+        for &index in &self.order {
+            let (key, value) = entry(index as usize);
+            let text = nested::custom_text(value, source);
             map.typed_entry(&key_text(key, source), Some(&text), values::type_name(value, source), None);
         }
         map.end(true);
@@ -94,24 +95,24 @@ impl CustomWriter {
     /// Fills a user's properties: as a map and as JSON `{"name":{"set_time_msec":…,"value":…},…}`.
     pub fn user(&mut self, event: &ParsedEvent, source: &str) -> UserProperties {
         self.all.clear();
-        let known = event.known_user.iter().enumerate().filter_map(|(place, known)| Some((place, known.as_ref()?)));
-        for (place, _) in known {
-            self.all.put(KNOWN_USER_KEYS[place], place as u32);
+        let known = event.known_user.iter().enumerate().filter_map(|(index, known)| Some((index, known.as_ref()?)));
+        for (index, _) in known {
+            self.all.put(KNOWN_USER_KEYS[index], index as u32);
         }
         self.extra.clear();
-        for (place, property) in event.custom_user.iter().enumerate() {
-            self.extra.put(&key_text(property.key, source), (KNOWN_USER_KEYS.len() + place) as u32);
+        for (index, property) in event.custom_user.iter().enumerate() {
+            self.extra.put(&key_text(property.key, source), (KNOWN_USER_KEYS.len() + index) as u32);
         }
         self.extra.copy_into(&mut self.copied);
         self.all.put_all(&self.copied);
         let mut properties = UserProperties { json: String::from("{"), ..UserProperties::default() };
-        for place in self.all.iter() {
-            let place = place as usize;
-            let known = event.known_user.get(place).and_then(Option::as_ref);
-            let Some(property) = known.or_else(|| event.custom_user.get(place - KNOWN_USER_KEYS.len())) else {
+        for index in self.all.iter() {
+            let index = index as usize;
+            let known = event.known_user.get(index).and_then(Option::as_ref);
+            let Some(property) = known.or_else(|| event.custom_user.get(index - KNOWN_USER_KEYS.len())) else {
                 continue;
             };
-            properties.add(property, known.map(|_| place), source);
+            properties.add(property, known.map(|_| index), source);
         }
         properties.json.push('}');
         properties
@@ -128,11 +129,11 @@ pub(crate) struct UserProperties {
 
 impl UserProperties {
     fn add(&mut self, property: &UserProperty, known: Option<usize>, source: &str) {
-        let key = known.map_or_else(|| key_text(property.key, source), |place| Cow::Borrowed(KNOWN_USER_KEYS[place]));
+        let key = known.map_or_else(|| key_text(property.key, source), |index| Cow::Borrowed(KNOWN_USER_KEYS[index]));
         if self.json.len() > 1 {
             self.json.push(',');
         }
-        values::write_string(&key, &mut self.json);
+        nested::write_string(&key, &mut self.json);
         self.json.push_str(":{\"set_time_msec\":");
         // Writing to a String cannot fail.
         let _ = match property.set_time {
@@ -142,7 +143,7 @@ impl UserProperties {
         self.json.push_str(",\"value\":");
         let (value, type_name) = match known.filter(|_| property.fits) {
             // Numbers may come as text and are numbers all the same; texts may come as numbers and are texts.
-            Some(place) if place >= FIRST_NUMBER => {
+            Some(index) if index >= FIRST_NUMBER => {
                 let number = values::safe_long(property.value, source).unwrap_or_default().to_string();
                 self.json.push_str(&number);
                 (Some(number), "number")
@@ -150,14 +151,14 @@ impl UserProperties {
             Some(_) => {
                 let text = values::text(property.value, source).map(Cow::into_owned);
                 match &text {
-                    Some(text) => values::write_string(text, &mut self.json),
+                    Some(text) => nested::write_string(text, &mut self.json),
                     None => self.json.push_str("null"),
                 }
                 (text, "string")
             }
             None => {
-                values::write_custom_json(property.value, source, &mut self.json);
-                let text = values::custom_text(property.value, source).into_owned();
+                nested::write_custom_json(property.value, source, &mut self.json);
+                let text = nested::custom_text(property.value, source).into_owned();
                 (Some(text), values::type_name(property.value, source))
             }
         };

@@ -197,15 +197,15 @@ impl ParsedEvent {
             let name = values::key_text(key, text);
             let known = KNOWN_USER_KEYS.iter().position(|known| *known == name);
             let found = property(reader, key)?;
-            let Some(place) = known else {
+            let Some(index) = known else {
                 self.custom_user.push(found.custom(text));
                 continue;
             };
-            if let Some(message) = found.misfit(place, text) {
-                let key = KNOWN_USER_KEYS[place].to_owned();
+            if let Some(message) = found.misfit(index, text) {
+                let key = KNOWN_USER_KEYS[index].to_owned();
                 self.user_defect.get_or_insert(Defect { reason: "bad_user_property", key, message });
             }
-            self.known_user[place] = found.known(place, text);
+            self.known_user[index] = found.known(index, text);
         }
         Ok(reader.container_from(Kind::Object, start))
     }
@@ -296,28 +296,28 @@ struct FoundProperty {
 
 impl FoundProperty {
     /// What the reference refuses a property known by name for.
-    fn misfit(&self, place: usize, text: &str) -> Option<&'static str> {
+    fn misfit(&self, index: usize, text: &str) -> Option<&'static str> {
         match self.stray {
             Some(message) => Some(message),
             None if self.is_null => None,
             None if values::long(self.set_time, text).is_err() => Some("a set_timestamp that is no number"),
-            None => misfit_value(place, self.value, text),
+            None => misfit_value(index, self.value, text),
         }
     }
 
     /// As a property known by name. A text may be null and then stays in the map, as in the reference; a number that is
     /// null is left out.
-    fn known(&self, place: usize, text: &str) -> Option<UserProperty> {
+    fn known(&self, index: usize, text: &str) -> Option<UserProperty> {
         if self.is_null {
             return None;
         }
         let value = match (self.value.is_present(), self.whole.kind) {
             (true, _) => self.value,
-            (false, Kind::Object) if place >= FIRST_NUMBER => return None,
+            (false, Kind::Object) if index >= FIRST_NUMBER => return None,
             (false, Kind::Object) => Token::default(),
             (false, _) => self.whole,
         };
-        let fits = misfit_value(place, value, text).is_none();
+        let fits = misfit_value(index, value, text).is_none();
         Some(UserProperty {
             key: self.key,
             value,
@@ -336,14 +336,14 @@ impl FoundProperty {
     }
 }
 
-/// Why a value is not of the type of the property at `place`.
-fn misfit_value(place: usize, value: Token, text: &str) -> Option<&'static str> {
-    if place < FIRST_NUMBER {
+/// Why a value is not of the type of the property at `index`.
+fn misfit_value(index: usize, value: Token, text: &str) -> Option<&'static str> {
+    if index < FIRST_NUMBER {
         let holds_more = matches!(value.kind, Kind::Array | Kind::Object);
         return holds_more.then_some("an array or object instead of text");
     }
     match values::safe_long(value, text) {
-        Some(age) if place == AGE && i32::try_from(age).is_err() => Some("no whole number of 32 bits"),
+        Some(age) if index == AGE && i32::try_from(age).is_err() => Some("no whole number of 32 bits"),
         Some(_) => None,
         None => Some("no whole number"),
     }

@@ -1,11 +1,10 @@
 //! What the tables need to know of one event, and the event's own row.
 
-use crate::Compat;
+use crate::compat::Compat;
 use crate::custom::CustomWriter;
 use crate::event::{FIRST_NUMBER, ParsedEvent};
 use crate::fields::{A, E};
-use crate::java;
-use crate::page::Page;
+use crate::page::{Page, decode};
 use crate::rows::Rows;
 use crate::time::{Shift, write_instant};
 use crate::traffic_source::{TrafficSource, columns};
@@ -97,7 +96,7 @@ impl<'a> Event<'a> {
         values::safe_long(self.parsed.attribute(A::SessionNumber), self.source)
     }
 
-    /// What `process_info` says of where the event comes from (spec 2.5).
+    /// What `process_info` says of where the event comes from.
     pub fn origin(&self, scratch: &mut String, entry: &mut dyn FnMut(&'static str, Option<&str>)) {
         entry("rid", self.request.rid.as_deref());
         entry("ingest_time", Some(self.request.ingested));
@@ -133,15 +132,6 @@ impl<'a> Event<'a> {
             return None;
         }
         values::long(self.parsed.attribute(key), self.source).ok().flatten()
-    }
-}
-
-/// Java's url decoding of an attribute.
-pub(crate) fn decode(text: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
-    match text {
-        Some(Cow::Borrowed(text)) => Some(java::url_decode(text)),
-        Some(Cow::Owned(text)) => Some(Cow::Owned(java::url_decode(&text).into_owned())),
-        None => None,
     }
 }
 

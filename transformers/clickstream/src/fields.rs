@@ -128,7 +128,7 @@ pub(crate) enum Kind {
 }
 
 /// Key, field and kind; several keys may name one field, then the last one in the text counts.
-/// The names and kinds are those of the reference's event class (spec: the clickstream SDK's payload).
+/// The names and kinds are those of the reference's event class, which reads the payload of the clickstream SDKs.
 const EVENT_KEYS: &[(&str, E, Kind)] = &[
     ("advertising_id", E::DeviceUniqueId, Kind::Text),
     ("app_id", E::AppId, Kind::RequiredText),

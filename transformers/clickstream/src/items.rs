@@ -1,6 +1,6 @@
 //! Rows of `item_v2`: one per item of an event.
 
-use crate::Compat;
+use crate::compat::Compat;
 use crate::custom::CustomWriter;
 use crate::event::Defect;
 use crate::event_row::{Event, RunFacts, write_process_info};
@@ -26,7 +26,7 @@ const TEXT_KEYS: [&str; 12] = [
 const ID: usize = TEXT_KEYS.len() - 1;
 
 /// Most items of an event: all are read before one becomes a row.
-const MOST_ITEMS: usize = 50_000;
+const MAX_ITEMS: usize = 50_000;
 
 /// Buffers for items that are kept from one event to the next.
 const ITEMS_HELD: usize = 1_024;
@@ -74,7 +74,7 @@ impl ItemRows {
         reader.enter().map_err(|fault| broken(fault.reason))?;
         self.items.truncate(ITEMS_HELD);
         while reader.next_element(&mut first).map_err(|fault| broken(fault.reason))? {
-            if self.used == MOST_ITEMS {
+            if self.used == MAX_ITEMS {
                 return Err(broken("more than 50,000 items"));
             }
             if reader.peek() != Some(b'{') {
@@ -97,8 +97,8 @@ impl ItemRows {
     pub fn push(&mut self, event: &Event<'_>, run: &RunFacts) -> ItemCounts {
         let mut counts = ItemCounts { read: self.used as u64, without_id: 0 };
         let source = event.parsed.event(E::Items).raw(event.source);
-        for place in 0..self.used {
-            let item = &self.items[place];
+        for index in 0..self.used {
+            let item = &self.items[index];
             let id = values::text(item.texts[ID], source).filter(|id| !id.is_empty());
             let Some(id) = id else {
                 counts.without_id += 1;
@@ -124,7 +124,7 @@ impl ItemRows {
             write_process_info(&[], run, rows);
             rows.text(Some(&event.app_id));
             // Each item has a number of its own, so that the first of several with one id is the same one every time.
-            rows.long(Some(event.sequence + place as i64));
+            rows.long(Some(event.sequence + index as i64));
             rows.timestamp(run.now_msec);
             rows.end_row();
         }
@@ -153,7 +153,7 @@ impl Item {
                 "price" => self.price = value,
                 "quantity" => self.quantity = value,
                 _ => match TEXT_KEYS.iter().position(|known| *known == name) {
-                    Some(place) => self.texts[place] = value,
+                    Some(index) => self.texts[index] = value,
                     None => self.extras.push((key, value)),
                 },
             }

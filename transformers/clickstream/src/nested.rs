@@ -1,18 +1,92 @@
-//! Arrays and objects within custom values, written again as compact JSON.
+//! Values as JSON text, arrays and objects within them written again as compact JSON.
 //!
 //! Of keys that come twice in one object the first keeps its place and takes the last value, as in a tree of Jackson.
 
-use crate::values::{text, write_json, write_string};
+use crate::java;
+use crate::values::{is_infinite, is_integer, number_text, text};
 use etl_sdk::json::{Kind, Reader, Token};
 use hashbrown::{HashMap, HashSet};
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::hash::{BuildHasher, Hasher};
 
 /// Keys of one object that are compared one by one; more are kept in a set.
 const FEW_KEYS: usize = 16;
 
+/// A field of a request line as text: what is no string counts as its JSON text, as Spark reads a text column.
+/// `None` for null and for a missing field.
+pub(crate) fn line_text(token: Token, line: &str) -> Option<Cow<'_, str>> {
+    token.is_present().then(|| custom_text(token, line))
+}
+
+/// The text of a custom value: strings and scalars as [`text`](crate::values::text), containers and null as compact JSON.
+pub(crate) fn custom_text(token: Token, source: &str) -> Cow<'_, str> {
+    text(token, source).unwrap_or_else(|| {
+        let mut json = String::new();
+        write_json(token, source, &mut json);
+        Cow::Owned(json)
+    })
+}
+
+/// Appends a custom value to the JSON text of all of them. As [`write_json`], but a whole number beyond 64 bits that
+/// stands by itself goes through a double; within containers it keeps its digits.
+pub(crate) fn write_custom_json(token: Token, source: &str, out: &mut String) {
+    let digits = token.raw(source);
+    if token.kind == Kind::Number && is_integer(digits) && digits.parse::<i64>().is_err() {
+        java::double_to_string(digits.parse().unwrap_or(f64::NAN), out);
+    } else {
+        write_json(token, source, out);
+    }
+}
+
+/// Appends a value as compact JSON, numbers normalised, escapes as Jackson writes them.
+pub(crate) fn write_json(token: Token, source: &str, out: &mut String) {
+    match token.kind {
+        Kind::Missing | Kind::Null => out.push_str("null"),
+        Kind::True => out.push_str("true"),
+        Kind::False => out.push_str("false"),
+        Kind::Number if is_infinite(token.raw(source)) => {
+            out.push('"');
+            out.push_str(&number_text(token.raw(source)));
+            out.push('"');
+        }
+        Kind::Number => out.push_str(&number_text(token.raw(source))),
+        Kind::Text => write_string(token.raw(source), out),
+        Kind::EscapedText => write_string(&text(token, source).unwrap_or_default(), out),
+        Kind::Array | Kind::Object => write_container(token.raw(source), out),
+    }
+}
+
+/// Appends a JSON string with its quotes.
+pub(crate) fn write_string(value: &str, out: &mut String) {
+    out.push('"');
+    let mut from = 0;
+    for (at, byte) in value.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(&value[from..at]);
+        from = at + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            8 => out.push_str("\\b"),
+            12 => out.push_str("\\f"),
+            control => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{control:04X}");
+            }
+        }
+    }
+    out.push_str(&value[from..]);
+    out.push('"');
+}
+
 /// Appends a container; `json` has passed a [`Reader`].
-pub(crate) fn write_container(json: &str, out: &mut String) {
+fn write_container(json: &str, out: &mut String) {
     let start = out.len();
     if !write_tokens(json, out) {
         out.truncate(start);
@@ -165,7 +239,7 @@ fn write_distinct(json: &str, out: &mut String) {
 fn members(container: &str, is_object: bool) -> Vec<(Option<Cow<'_, str>>, Token)> {
     let mut reader = Reader::new(container, u32::MAX);
     let mut found: Vec<(Option<Cow<'_, str>>, Token)> = Vec::new();
-    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
+    let mut indexes: HashMap<Cow<'_, str>, usize> = HashMap::new();
     let mut first = true;
     if reader.enter().is_err() {
         return found;
@@ -179,12 +253,12 @@ fn members(container: &str, is_object: bool) -> Vec<(Option<Cow<'_, str>>, Token
             None
         };
         let Ok(value) = reader.value() else { return found };
-        if let Some(place) = key.as_ref().and_then(|key| places.get(key).copied()) {
-            found[place].1 = value;
+        if let Some(index) = key.as_ref().and_then(|key| indexes.get(key).copied()) {
+            found[index].1 = value;
             continue;
         }
         if let Some(key) = &key {
-            places.insert(key.clone(), found.len());
+            indexes.insert(key.clone(), found.len());
         }
         found.push((key, value));
     }
@@ -193,6 +267,10 @@ fn members(container: &str, is_object: bool) -> Vec<(Option<Cow<'_, str>>, Token
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn token(source: &str) -> Token {
+        Reader::new(source, 100).value().unwrap()
+    }
 
     fn written(json: &str) -> String {
         let mut out = String::from("<");
@@ -228,5 +306,46 @@ mod tests {
                 assert_eq!(written(&twice), json.replacen("{\"k0\":[]}", "7", 1));
             }
         }
+    }
+
+    #[test]
+    fn containers_are_written_compactly_and_normalised() {
+        let source = "{ 'a' : [ 1.10 , true , null , { } , [ ] ] , \"b\\u0041\\/\" : \"x\\u001f\\n\\u00e9\" , \"n\":{\"m\":[[1,2],{\"k\":1e3}]}}";
+        let mut out = String::new();
+        write_json(token(source), source, &mut out);
+        assert_eq!(
+            out,
+            "{\"a\":[1.1,true,null,{},[]],\"bA/\":\"x\\u001F\\n\u{e9}\",\"n\":{\"m\":[[1,2],{\"k\":1000.0}]}}"
+        );
+        let same: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(same["n"]["m"][1]["k"], 1000.0);
+    }
+
+    #[test]
+    fn whole_numbers_beyond_64_bits_go_through_a_double_when_they_stand_alone() {
+        for (written, printed) in [
+            ("9223372036854775807", "9223372036854775807"),
+            ("9223372036854775808", "9.223372036854776E18"),
+            ("[9223372036854775808]", "[9223372036854775808]"),
+            ("-0", "0"),
+        ] {
+            let mut out = String::new();
+            write_custom_json(token(written), written, &mut out);
+            assert_eq!(out, printed);
+        }
+    }
+
+    #[test]
+    fn fields_of_a_line_that_are_no_text_count_as_their_json() {
+        for (written, value) in [
+            ("{\"a\" : 1.10}", Some("{\"a\":1.1}")),
+            ("[]", Some("[]")),
+            ("7", Some("7")),
+            ("null", None),
+            ("true", Some("true")),
+        ] {
+            assert_eq!(line_text(token(written), written).as_deref(), value, "{written}");
+        }
+        assert_eq!(line_text(Token::default(), ""), None);
     }
 }

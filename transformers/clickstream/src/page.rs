@@ -1,18 +1,19 @@
 //! What an event's urls say, parsed once per distinct url.
 
+use crate::compat::Compat;
 use crate::event::ParsedEvent;
-use crate::event_row::decode;
 use crate::fields::{A, E};
+use crate::java;
 use crate::traffic::PageFacts;
 use crate::url::{join_values, parse_url};
-use crate::{Compat, values};
+use crate::values;
 use etl_sdk::{BoundedCache, CacheStats};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Urls kept per worker; longer ones are parsed each time, so that the cache stays small.
 const CACHE_ENTRIES: usize = 8_192;
-const LONGEST_CACHED: usize = 1_024;
+const MAX_CACHED_URL: usize = 1_024;
 
 /// The parts of a url that have columns.
 #[derive(Debug, Default)]
@@ -64,6 +65,15 @@ impl<'a> PageTexts<'a> {
     }
 }
 
+/// Java's url decoding of an attribute.
+pub(crate) fn decode(text: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+    match text {
+        Some(Cow::Borrowed(text)) => Some(java::url_decode(text)),
+        Some(Cow::Owned(text)) => Some(Cow::Owned(java::url_decode(&text).into_owned())),
+        None => None,
+    }
+}
+
 /// Parses urls, once per distinct one.
 pub(crate) struct Pages {
     cache: BoundedCache<Arc<Page>>,
@@ -83,7 +93,7 @@ impl Pages {
             let query: Vec<_> = parsed.query.iter().map(|(key, values)| (key.clone(), joined(values))).collect();
             Arc::new(Page { query: (!query.is_empty()).then_some(query), host: parsed.host, path: parsed.path })
         };
-        if url.len() > LONGEST_CACHED { parse() } else { self.cache.get_or_insert_with(url, parse) }
+        if url.len() > MAX_CACHED_URL { parse() } else { self.cache.get_or_insert_with(url, parse) }
     }
 
     pub fn stats(&self) -> CacheStats {

@@ -1,11 +1,12 @@
 //! The request line: one JSON object per HTTP request, with the client's payload as text in `data`.
 
+use crate::compat::Compat;
 use crate::url::parse_url;
-use crate::{Compat, values};
+use crate::values;
 use etl_sdk::json::{Fault, Kind, Reader, Token};
 
 /// The fields of a request line that are read; everything else is skipped. Wrongly typed numbers read as null, and
-/// texts as the JSON of what stands there (see [`values::line_text`]).
+/// texts as the JSON of what stands there (see [`crate::nested::line_text`]).
 ///
 /// `client_timestamp` is when the client sent the request, else `upload_timestamp`; upstream looks at the latter only in
 /// a dataset that has no column of the former name.

@@ -8,7 +8,6 @@ use arrow::array::{
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
 use etl_sdk::{Error, Result, TableSchema};
-use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// The rows of a table while they are built. Each call fills the next column of the current row; the order of the calls
@@ -57,8 +56,8 @@ impl Rows {
 
     /// Never cuts the texts of this column.
     pub fn never_cut(&mut self, column: &str) {
-        let place = self.schema.fields().iter().position(|field| field.name() == column);
-        if let Some(Column::Text { max_bytes, .. }) = place.and_then(|place| self.columns.get_mut(place)) {
+        let index = self.schema.fields().iter().position(|field| field.name() == column);
+        if let Some(Column::Text { max_bytes, .. }) = index.and_then(|index| self.columns.get_mut(index)) {
             *max_bytes = usize::MAX;
         }
     }
@@ -180,30 +179,10 @@ impl Rows {
         self.count += 1;
     }
 
-    /// Writes everything that is held, in the order of the keys, in batches of at most `most_rows`.
-    pub fn drain<K: Ord, V>(
-        &mut self,
-        held: &mut HashMap<K, V>,
-        most_rows: usize,
-        write: impl Fn(&mut Self, &K, &V),
-        emit: &mut dyn FnMut(RecordBatch),
-    ) -> Result<()> {
-        let mut entries: Vec<_> = held.drain().collect();
-        entries.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-        for (key, value) in &entries {
-            write(self, key, value);
-            if self.len() >= most_rows {
-                emit(self.finish()?);
-            }
-        }
-        emit(self.finish()?);
-        Ok(())
-    }
-
     /// All rows built so far as one batch of the table's working schema.
     pub fn finish(&mut self) -> Result<RecordBatch> {
-        if let Some(place) = self.misplaced {
-            let name = self.schema.fields().get(place).map_or("(none)", |field| field.name());
+        if let Some(index) = self.misplaced {
+            let name = self.schema.fields().get(index).map_or("(none)", |field| field.name());
             return Err(Error::internal("build rows in the order of the table's columns").with("column", name));
         }
         self.count = 0;

@@ -3,17 +3,13 @@
 mod third_party;
 
 use crate::event_row::{Event, RunFacts, write_process_info, write_traffic};
+use crate::held::{Held, Observed};
 use crate::java;
 use crate::rows::Rows;
 use crate::traffic_source::TrafficSource;
-use crate::users::Observed;
 use arrow::array::RecordBatch;
 use etl_sdk::Result;
-use hashbrown::HashMap;
 use std::sync::Arc;
-
-/// Sessions held before they are written out as partial rows.
-const MOST_HELD: usize = 20_000;
 
 /// Session and user ids are the ones of the event's row, cut to this many bytes there.
 const ID_BYTES: usize = 255;
@@ -22,7 +18,7 @@ const ID_BYTES: usize = 255;
 const NAMES: [&str; 5] = ["_session_start", "_page_view", "_user_engagement", "_screen_view", "_app_end"];
 
 #[derive(Debug)]
-struct Session {
+pub(crate) struct Session {
     /// (0 for a source that is known and not Direct, else 1; time; -sequence): the smallest decides.
     order: (i64, i64, i64),
     event_name: Box<str>,
@@ -36,7 +32,7 @@ struct Session {
 
 /// App, user (who may be unknown) and session id.
 #[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Key {
+pub(crate) struct Key {
     app_id: Box<str>,
     user: Option<Box<str>>,
     session: Box<str>,
@@ -44,15 +40,13 @@ struct Key {
 
 /// The sessions of a task.
 pub(crate) struct Sessions {
-    held: HashMap<Key, Session>,
-    most_held: usize,
-    rows: Rows,
+    pub held: Held<Key, Session>,
     truncate: bool,
 }
 
 impl Sessions {
     pub fn new(rows: Rows, truncate: bool) -> Self {
-        Self { held: HashMap::new(), most_held: MOST_HELD, rows, truncate }
+        Self { held: Held::new(rows), truncate }
     }
 
     /// Takes an event into account; most are not about sessions.
@@ -83,29 +77,18 @@ impl Sessions {
 
     /// Holds the session unless one that comes before it is held.
     fn offer(&mut self, key: Key, order: (i64, i64, i64), session: impl FnOnce() -> Session) -> Observed {
-        if self.held.get(&key).is_some_and(|held| held.order <= order) {
+        if self.held.entries.get(&key).is_some_and(|held| held.order <= order) {
             return Observed::Merged;
         }
-        match self.held.insert(key, session()) {
+        match self.held.entries.insert(key, session()) {
             None => Observed::New,
             Some(_) => Observed::Merged,
         }
     }
 
-    /// Whether so many sessions are held that they should be written out.
-    pub fn is_full(&self) -> bool {
-        self.held.len() >= self.most_held
-    }
-
-    /// Holds at most this many.
-    #[cfg(test)]
-    pub fn hold(&mut self, most_held: usize) {
-        self.most_held = most_held;
-    }
-
-    /// Writes all sessions held as partial rows, in the order of their keys, in batches of at most `most_rows`.
-    pub fn drain(&mut self, run: &RunFacts, most_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
-        self.rows.drain(&mut self.held, most_rows, |rows, key, session| session.write(key, run, rows), emit)
+    /// Writes all sessions held as partial rows, in batches of at most `max_rows`.
+    pub fn drain(&mut self, run: &RunFacts, max_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
+        self.held.drain(max_rows, |rows, key: &Key, session: &Session| session.write(key, run, rows), emit)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The steps of the transformer in the ledger, and the counters behind them.
 
-use etl_sdk::{Address, Output, RawRecord, Reject};
+use etl_sdk::{Address, Output, RawRecord, Reject, StepName};
 
 /// Request lines to elements of their payloads.
 pub(crate) const PAYLOAD: &str = "payload";
@@ -16,6 +16,13 @@ pub(crate) const ITEMS: &str = "items";
 pub(crate) const USERS: &str = "users";
 /// Events to partial session rows.
 pub(crate) const SESSIONS: &str = "sessions";
+
+/// Why a record or event is left out that the reference loses without a trace; only with [`crate::Compat::Reference`].
+pub(crate) const VANISHES: &str = "vanishes_in_reference";
+
+/// The steps that events pass one after the other.
+pub(crate) static CHAIN: [StepName; 4] =
+    [StepName::new(PAYLOAD), StepName::new(VALIDATE), StepName::new(FILTER), StepName::new(PARSE)];
 
 /// Rows in, made and out of one step; filtered and dead rows are counted where they are found.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,7 +74,7 @@ impl Counters {
 pub(crate) fn reject_record(record: &RawRecord<'_>, reason: &'static str, message: String, out: &mut Output) {
     let raw = record.bytes.to_vec();
     let address = Some(record.address(None));
-    out.reject(Reject { address, step: PAYLOAD, reason, message, raw, truncated: false });
+    out.reject(Reject { address, step: PAYLOAD.into(), reason: reason.into(), message, raw, truncated: false });
 }
 
 /// A dead letter for one element of a payload.
@@ -80,5 +87,6 @@ pub(crate) fn reject_element(
     out: &mut Output,
 ) {
     let raw = element.as_bytes().to_vec();
+    let (step, reason) = (step.into(), reason.into());
     out.reject(Reject { address: Some(address), step, reason, message, raw, truncated: false });
 }

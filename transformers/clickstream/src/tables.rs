@@ -2,7 +2,7 @@
 
 use crate::config::{ClickstreamConfig, UniqueEvents};
 use crate::steps;
-use etl_sdk::{Carry, Keep, Merge, PartitionBy, PartitionPart, Pick, Result, Table, TableSchema};
+use etl_sdk::{Carry, Keep, Merge, MergeRule, PartitionBy, PartitionPart, Result, StepName, Table, TableSchema};
 
 /// Places of the tables in [`etl_sdk::Transformer::tables`].
 pub(crate) const EVENT: usize = 0;
@@ -29,7 +29,7 @@ pub(crate) fn tables(config: &ClickstreamConfig) -> Result<Vec<Table>> {
         ..one_row_per(&session, &["app_id", "user_pseudo_id", "session_id"], &["rank", "time", "window", "sequence"])
     };
     let users = Merge { carry: carry(config.user_days), ..merge_of_users(&user) };
-    let table = |schema, keep, step| Table { schema, keep, partition_by: by_app_and_day(), step };
+    let table = |schema, keep, step| Table { schema, keep, partition_by: by_app_and_day(), step: StepName::new(step) };
     Ok(vec![
         table(event, events, steps::PARSE),
         table(item, Keep::Merged(items), steps::ITEMS),
@@ -43,8 +43,7 @@ fn one_row_per(schema: &TableSchema, key: &[&str], order: &[&str]) -> Merge {
     let columns = schema.columns.iter().map(|column| column.name.as_str());
     Merge {
         key: owned(key),
-        greatest: Vec::new(),
-        picks: vec![Pick {
+        rules: vec![MergeRule::Pick {
             columns: columns.filter(|name| !key.contains(name) && !order.contains(name)).map(str::to_owned).collect(),
             order: owned(order),
         }],
@@ -62,9 +61,11 @@ fn merge_of_users(schema: &TableSchema) -> Merge {
     let first = schema.columns.iter().map(|column| column.name.as_str()).filter(|name| name.starts_with("first_"));
     Merge {
         key: owned(&["app_id", "user_pseudo_id"]),
-        greatest: owned(&["event_timestamp", "user_id", "created_time"]),
-        picks: vec![
-            Pick {
+        rules: vec![
+            MergeRule::Greatest("event_timestamp".to_owned()),
+            MergeRule::Greatest("user_id".to_owned()),
+            MergeRule::Greatest("created_time".to_owned()),
+            MergeRule::Pick {
                 // process_info is null until the row is completed; it travels with the first event.
                 columns: first
                     .filter(|name| !matches!(*name, "first_time" | "first_window" | "first_sequence"))
@@ -73,7 +74,7 @@ fn merge_of_users(schema: &TableSchema) -> Merge {
                     .collect(),
                 order: owned(&["first_time", "first_window", "first_sequence"]),
             },
-            Pick {
+            MergeRule::Pick {
                 columns: owned(&["user_properties", "user_properties_json_str", "latest_event_name"]),
                 order: owned(&["latest_time", "latest_window", "latest_sequence"]),
             },

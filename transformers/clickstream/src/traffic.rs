@@ -1,6 +1,6 @@
 //! Which traffic source an event gets: what the client sent, or what the app's rules make of its urls.
 
-use crate::Compat;
+use crate::compat::Compat;
 use crate::event::ParsedEvent;
 use crate::fields::A;
 use crate::traffic_source::{
@@ -52,7 +52,7 @@ impl TrafficResolver {
         }
     }
 
-    /// The traffic source of an event (spec 3.2).
+    /// The traffic source of an event, from what its client sent, its urls and the rules of its app.
     pub fn resolve(&mut self, event: &ParsedEvent, source: &str, app_id: &str, page: PageFacts<'_>) -> Resolved {
         if !event.has_attributes {
             return Ok(Arc::clone(&self.nothing));
@@ -92,7 +92,7 @@ impl TrafficResolver {
     }
 
     /// The traffic source of an event whose client says nothing of it, from its page's url and referrer alone; empty for
-    /// apps without rules (spec 5).
+    /// apps without rules.
     pub fn resolve_page(&mut self, app_id: &str, page_url: Option<&str>, referrer: Option<&str>) -> Resolved {
         let rules = if self.enabled { self.rules.app(app_id) } else { None };
         let Some(rules) = rules else { return Ok(Arc::clone(&self.nothing)) };
@@ -159,8 +159,8 @@ fn decide<W: Witness>(
                            referrer in the place of its host and its host in the place of its referrer";
                 Note::new("route", &["channel_group", "category"], why)
             });
-            // The reference passes referrer and host the wrong way round here, and expected results depend on it
-            // (spec 9, edge 1).
+            // The reference passes referrer and host the wrong way round here, and the rows it
+            // has published depend on it.
             let visit = Visit {
                 page_host: page.referrer,
                 page_referrer: page.hostname,

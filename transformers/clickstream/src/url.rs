@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use hashbrown::HashMap;
 
-use crate::Compat;
+use crate::compat::Compat;
 use crate::java::{UriFault, UriParts, decode_percent, is_visible, parse_uri, url_decode};
 
 /// A scheme is looked for in this many UTF-16 units.
@@ -95,7 +95,7 @@ fn from_parts(parts: UriParts<'_>) -> Url {
 /// Splits a decoded query. Pieces that are empty at its end do not count; all others do, also an empty one.
 fn parse_query(query: &str) -> Vec<(String, Vec<Option<String>>)> {
     let mut parameters: Vec<(String, Vec<Option<String>>)> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut indexes: HashMap<&str, usize> = HashMap::new();
     let kept = query.trim_end_matches('&');
     if kept.is_empty() && !query.is_empty() {
         return parameters;
@@ -106,15 +106,15 @@ fn parse_query(query: &str) -> Vec<(String, Vec<Option<String>>)> {
             _ => (piece, ""),
         };
         let value = (!value.is_empty()).then(|| url_decode(value).into_owned());
-        let place = if parameters.len() < MANY_PARAMETERS {
+        let index = if parameters.len() < MANY_PARAMETERS {
             parameters.iter().position(|(name, _)| name == key)
         } else {
-            places.get(key).copied()
+            indexes.get(key).copied()
         };
-        if let Some(place) = place {
-            parameters[place].1.push(value);
+        if let Some(index) = index {
+            parameters[index].1.push(value);
         } else {
-            places.insert(key, parameters.len());
+            indexes.insert(key, parameters.len());
             parameters.push((key.to_owned(), vec![value]));
         }
     }

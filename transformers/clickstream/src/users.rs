@@ -5,6 +5,7 @@ mod third_party;
 use crate::custom::{CustomWriter, UserProperties};
 use crate::event_row::{Event, RunFacts, write_process_info, write_traffic};
 use crate::fields::A;
+use crate::held::{Held, Observed};
 use crate::java;
 use crate::rows::Rows;
 use crate::traffic_source::TrafficSource;
@@ -13,14 +14,11 @@ use etl_sdk::{Error, Result, TableSchema};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
-/// Users held before they are written out as partial rows.
-const MOST_HELD: usize = 20_000;
-
 /// Names of the events whose values can be a user's first ones.
 const FIRST_NAMES: [&str; 4] = ["_first_open", "_first_visit", "_session_start", "_screen_view"];
 
 #[derive(Debug)]
-struct User {
+pub(crate) struct User {
     latest_time: i64,
     id: Option<Box<str>>,
     first: Option<Box<First>>,
@@ -48,29 +46,16 @@ struct Latest {
     properties: UserProperties,
 }
 
-/// What became of an event that was offered to [`Users`] or to sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Observed {
-    /// It says nothing about them.
-    Ignored,
-    /// It begins a row.
-    New,
-    /// It went into a row that is held already.
-    Merged,
-}
-
 /// The users of a task.
 pub(crate) struct Users {
-    held: HashMap<String, User>,
-    most_held: usize,
+    pub held: Held<String, User>,
     custom: CustomWriter,
     key: String,
-    rows: Rows,
 }
 
 impl Users {
     pub fn new(rows: Rows) -> Self {
-        Self { held: HashMap::new(), most_held: MOST_HELD, custom: CustomWriter::default(), key: String::new(), rows }
+        Self { held: Held::new(rows), custom: CustomWriter::default(), key: String::new() }
     }
 
     /// Takes an event into account. Events without a user have no user row.
@@ -78,7 +63,7 @@ impl Users {
         let Some(pseudo_id) = event.user_pseudo_id.as_deref() else { return Observed::Ignored };
         let time = event.time();
         let (user, observed) =
-            User::of(&mut self.held, &mut self.key, &event.app_id, pseudo_id, event.user_id.as_deref(), time);
+            User::of(&mut self.held.entries, &mut self.key, &event.app_id, pseudo_id, event.user_id.as_deref(), time);
         let order = (time, -event.sequence);
         if FIRST_NAMES.contains(&event.name.as_ref()) && user.first.as_ref().is_none_or(|first| order < first.order) {
             user.first = Some(Box::new(First {
@@ -101,28 +86,13 @@ impl Users {
         observed
     }
 
-    /// Whether so many users are held that they should be written out.
-    pub fn is_full(&self) -> bool {
-        self.held.len() >= self.most_held
-    }
-
-    /// Holds at most this many.
-    #[cfg(test)]
-    pub fn hold(&mut self, most_held: usize) {
-        self.most_held = most_held;
-    }
-
-    /// Writes all users held as partial rows, in the order of their keys, in batches of at most `most_rows`.
-    pub fn drain(&mut self, run: &RunFacts, most_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
-        self.rows.drain(
-            &mut self.held,
-            most_rows,
-            |rows, key: &String, user| {
-                let (app_id, pseudo_id) = key.split_once('\u{1f}').unwrap_or_default();
-                user.write(app_id, pseudo_id, run, rows);
-            },
-            emit,
-        )
+    /// Writes all users held as partial rows, in batches of at most `max_rows`.
+    pub fn drain(&mut self, run: &RunFacts, max_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
+        let write = |rows: &mut Rows, key: &String, user: &User| {
+            let (app_id, pseudo_id) = key.split_once('\u{1f}').unwrap_or_default();
+            user.write(app_id, pseudo_id, run, rows);
+        };
+        self.held.drain(max_rows, write, emit)
     }
 }
 
@@ -204,14 +174,14 @@ pub(crate) fn complete(
     run: &RunFacts,
     rows: &RecordBatch,
 ) -> Result<RecordBatch> {
-    let place = |name: &str| {
+    let index = |name: &str| {
         schema.index_of(name).ok_or_else(|| Error::internal("complete the rows of user_v2").with("column", name))
     };
     let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
-    let info = place("process_info")?;
-    let first = rows.column(place("first_event_name")?).as_string::<i32>();
-    let latest = rows.column(place("latest_event_name")?).as_string::<i32>();
-    let first_times = rows.column(place("first_time")?);
+    let info = index("process_info")?;
+    let first = rows.column(index("first_event_name")?).as_string::<i32>();
+    let latest = rows.column(index("latest_event_name")?).as_string::<i32>();
+    let first_times = rows.column(index("first_time")?);
     // A first event without a name is a third party's: no names of events are told then.
     let named: Vec<bool> = (0..rows.num_rows()).map(|row| first.is_valid(row) || first_times.is_null(row)).collect();
     columns[info] = process_infos(schema, info, [first, latest], &named, run)?;
@@ -227,12 +197,12 @@ pub(crate) fn complete(
 
 fn process_infos(
     schema: &TableSchema,
-    place: usize,
+    index: usize,
     [first, latest]: [&StringArray; 2],
     named: &[bool],
     run: &RunFacts,
 ) -> Result<ArrayRef> {
-    let column = schema.columns[place].clone();
+    let column = schema.columns[index].clone();
     let alone = TableSchema { table: schema.table.clone(), description: String::new(), columns: vec![column] };
     let mut rows = Rows::new(&alone, false)?;
     for (row, named) in named.iter().enumerate() {

@@ -1,10 +1,8 @@
 //! JSON values as the columns want them, with the coercions of the reference (Jackson and its "safe" number readers).
 
 use crate::java;
-use crate::nested::write_container;
 use etl_sdk::json::{Kind, Token, unescape};
 use std::borrow::Cow;
-use std::fmt::Write;
 
 /// The text of a string, number or boolean; `None` for null, a missing value, an array or an object.
 pub(crate) fn text(token: Token, source: &str) -> Option<Cow<'_, str>> {
@@ -27,12 +25,6 @@ pub(crate) fn key_text(key: Token, source: &str) -> Cow<'_, str> {
     if key.kind == Kind::Text { Cow::Borrowed(key.raw(source)) } else { text(key, source).unwrap_or_default() }
 }
 
-/// A field of a request line as text: what is no string counts as its JSON text, as Spark reads a text column.
-/// `None` for null and for a missing field.
-pub(crate) fn line_text(token: Token, line: &str) -> Option<Cow<'_, str>> {
-    token.is_present().then(|| custom_text(token, line))
-}
-
 /// A number as Java prints it: integers keep their digits, decimals go through a double (`1.10` is `1.1`).
 pub(crate) fn number_text(digits: &str) -> Cow<'_, str> {
     if is_integer(digits) {
@@ -43,12 +35,12 @@ pub(crate) fn number_text(digits: &str) -> Cow<'_, str> {
     Cow::Owned(printed)
 }
 
-fn is_integer(digits: &str) -> bool {
+pub(crate) fn is_integer(digits: &str) -> bool {
     !digits.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
 /// Whether a number is one that a double cannot hold; upstream it is the text `Infinity`.
-fn is_infinite(digits: &str) -> bool {
+pub(crate) fn is_infinite(digits: &str) -> bool {
     !is_integer(digits) && digits.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
@@ -151,72 +143,6 @@ pub(crate) fn type_name(token: Token, source: &str) -> &'static str {
     }
 }
 
-/// The text of a custom value: strings and scalars as [`text`], containers and null as compact JSON.
-pub(crate) fn custom_text(token: Token, source: &str) -> Cow<'_, str> {
-    text(token, source).unwrap_or_else(|| {
-        let mut json = String::new();
-        write_json(token, source, &mut json);
-        Cow::Owned(json)
-    })
-}
-
-/// Appends a custom value to the JSON text of all of them. As [`write_json`], but a whole number beyond 64 bits that
-/// stands by itself goes through a double; within containers it keeps its digits.
-pub(crate) fn write_custom_json(token: Token, source: &str, out: &mut String) {
-    let digits = token.raw(source);
-    if token.kind == Kind::Number && is_integer(digits) && digits.parse::<i64>().is_err() {
-        java::double_to_string(digits.parse().unwrap_or(f64::NAN), out);
-    } else {
-        write_json(token, source, out);
-    }
-}
-
-/// Appends a value as compact JSON, numbers normalised, escapes as Jackson writes them.
-pub(crate) fn write_json(token: Token, source: &str, out: &mut String) {
-    match token.kind {
-        Kind::Missing | Kind::Null => out.push_str("null"),
-        Kind::True => out.push_str("true"),
-        Kind::False => out.push_str("false"),
-        Kind::Number if is_infinite(token.raw(source)) => {
-            out.push('"');
-            out.push_str(&number_text(token.raw(source)));
-            out.push('"');
-        }
-        Kind::Number => out.push_str(&number_text(token.raw(source))),
-        Kind::Text => write_string(token.raw(source), out),
-        Kind::EscapedText => write_string(&text(token, source).unwrap_or_default(), out),
-        Kind::Array | Kind::Object => write_container(token.raw(source), out),
-    }
-}
-
-/// Appends a JSON string with its quotes.
-pub(crate) fn write_string(value: &str, out: &mut String) {
-    out.push('"');
-    let mut from = 0;
-    for (at, byte) in value.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.push_str(&value[from..at]);
-        from = at + 1;
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            8 => out.push_str("\\b"),
-            12 => out.push_str("\\f"),
-            control => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\u{control:04X}");
-            }
-        }
-    }
-    out.push_str(&value[from..]);
-    out.push('"');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,19 +165,6 @@ mod tests {
             assert_eq!(text(token(written), written).as_deref(), Some(printed));
         }
         assert_eq!(type_name(token("1e400"), "1e400"), "string");
-    }
-
-    #[test]
-    fn containers_are_written_compactly_and_normalised() {
-        let source = "{ 'a' : [ 1.10 , true , null , { } , [ ] ] , \"b\\u0041\\/\" : \"x\\u001f\\n\\u00e9\" , \"n\":{\"m\":[[1,2],{\"k\":1e3}]}}";
-        let mut out = String::new();
-        write_json(token(source), source, &mut out);
-        assert_eq!(
-            out,
-            "{\"a\":[1.1,true,null,{},[]],\"bA/\":\"x\\u001F\\n\u{e9}\",\"n\":{\"m\":[[1,2],{\"k\":1000.0}]}}"
-        );
-        let same: serde_json::Value = serde_json::from_str(&out).unwrap();
-        assert_eq!(same["n"]["m"][1]["k"], 1000.0);
     }
 
     #[test]
@@ -302,33 +215,5 @@ mod tests {
         for (written, value) in [("5", Some(5)), ("5.9", Some(5)), ("\"5\"", None), ("true", None), ("null", None)] {
             assert_eq!(number_as_long(token(written), written), value, "{written}");
         }
-    }
-
-    #[test]
-    fn whole_numbers_beyond_64_bits_go_through_a_double_when_they_stand_alone() {
-        for (written, printed) in [
-            ("9223372036854775807", "9223372036854775807"),
-            ("9223372036854775808", "9.223372036854776E18"),
-            ("[9223372036854775808]", "[9223372036854775808]"),
-            ("-0", "0"),
-        ] {
-            let mut out = String::new();
-            write_custom_json(token(written), written, &mut out);
-            assert_eq!(out, printed);
-        }
-    }
-
-    #[test]
-    fn fields_of_a_line_that_are_no_text_count_as_their_json() {
-        for (written, value) in [
-            ("{\"a\" : 1.10}", Some("{\"a\":1.1}")),
-            ("[]", Some("[]")),
-            ("7", Some("7")),
-            ("null", None),
-            ("true", Some("true")),
-        ] {
-            assert_eq!(line_text(token(written), written).as_deref(), value, "{written}");
-        }
-        assert_eq!(line_text(Token::default(), ""), None);
     }
 }

@@ -2,6 +2,9 @@
 
 use crate::third_party::{Declared, Member, Shape};
 
+/// The index of the user's properties among the members of an event.
+pub(super) const USER: usize = EVENT.index_of("x-ga-mp2-user_properties");
+
 const fn member(key: &'static str, shape: Shape) -> Member {
     Member { key, shape }
 }

@@ -1,13 +1,13 @@
 //! From an event of Google Tag Manager to our columns.
 
 use super::declared::{
-    BRAND, CLIENT_HINTS, EVENT, ITEM, LOCATION, SERVER_PROPERTIES, SYSTEM_PROPERTIES, USER_PROPERTIES,
+    BRAND, CLIENT_HINTS, EVENT, ITEM, LOCATION, SERVER_PROPERTIES, SYSTEM_PROPERTIES, USER, USER_PROPERTIES,
 };
 use super::user;
 use crate::event::Defect;
-use crate::event_row::decode;
+use crate::page::decode;
 use crate::third_party::{
-    Declared, Element, Format, ItemPlaces, Occurrence, Parameters, Value, column_name, each_of_list, write_object,
+    Declared, Element, Format, ItemIndexes, Occurrence, Parameters, Value, column_name, each_of_list, write_object,
 };
 use etl_sdk::json::Kind;
 use std::borrow::Cow;
@@ -16,61 +16,60 @@ use std::fmt::Write;
 /// How these payloads are read.
 pub(crate) static FORMAT: Format = Format {
     declared: &EVENT,
-    name: EVENT.place("event_name"),
+    name: EVENT.index_of("event_name"),
     takes_urls_apart: true,
     convert,
     parameters,
     properties: user::properties,
-    items: ItemPlaces {
+    items: ItemIndexes {
         declared: &ITEM,
-        list: EVENT.place("items"),
-        id: ITEM.place("item_id"),
-        name: ITEM.place("item_name"),
-        price: ITEM.place("price"),
+        list: EVENT.index_of("items"),
+        id: ITEM.index_of("item_id"),
+        name: ITEM.index_of("item_name"),
+        price: ITEM.index_of("price"),
     },
 };
 
-const CLIENT_HINTS_PLACE: usize = EVENT.place("client_hints");
-const EVENT_LOCATION: usize = EVENT.place("event_location");
-const SERVER: usize = EVENT.place("x-sst-system_properties");
-const SYSTEM: usize = EVENT.place("x-ga-system_properties");
-pub(super) const USER: usize = EVENT.place("x-ga-mp2-user_properties");
-const REGION_OF_ADDRESS: usize = EVENT.place("x-ga-ur");
+const CLIENT_HINTS_INDEX: usize = EVENT.index_of("client_hints");
+const EVENT_LOCATION: usize = EVENT.index_of("event_location");
+const SERVER: usize = EVENT.index_of("x-sst-system_properties");
+const SYSTEM: usize = EVENT.index_of("x-ga-system_properties");
+const REGION_OF_ADDRESS: usize = EVENT.index_of("x-ga-ur");
 
 fn convert<'a>(element: &Element<'a>) -> Result<Occurrence<'a>, Defect> {
     let Element { object, source, request, .. } = *element;
     let text = |key: usize| object.text(key, source);
     user::check(element)?;
-    let session_id = text(const { EVENT.place("ga_session_id") });
-    let session_number = object.safe_long(const { EVENT.place("ga_session_number") }, source);
-    let location = text(const { EVENT.place("page_location") });
-    let referrer = text(const { EVENT.place("page_referrer") });
-    let user_agent = text(const { EVENT.place("user_agent") });
+    let session_id = text(const { EVENT.index_of("ga_session_id") });
+    let session_number = object.safe_long(const { EVENT.index_of("ga_session_number") }, source);
+    let location = text(const { EVENT.index_of("page_location") });
+    let referrer = text(const { EVENT.index_of("page_referrer") });
+    let user_agent = text(const { EVENT.index_of("user_agent") });
     let server_start = object
         .object(SERVER)
-        .and_then(|server| server.long(const { SERVER_PROPERTIES.place("request_start_time_ms") }, source));
+        .and_then(|server| server.long(const { SERVER_PROPERTIES.index_of("request_start_time_ms") }, source));
     let mut event = Occurrence {
         id: event_id(element, session_id.as_deref(), session_number),
         name: column_name(text(FORMAT.name).unwrap_or_default()),
-        value: Some(object.double(const { EVENT.place("value") }, source)),
-        currency: text(const { EVENT.place("currency") }),
-        language: text(const { EVENT.place("language") }),
+        value: Some(object.double(const { EVENT.index_of("value") }, source)),
+        currency: text(const { EVENT.index_of("currency") }),
+        language: text(const { EVENT.index_of("language") }),
         device_ua: user_agent.clone(),
         screen: screen(element)?,
         platform: Cow::Borrowed("Web"),
         page_referrer: decode(referrer.clone()),
-        page_title: decode(text(const { EVENT.place("page_title") })),
+        page_title: decode(text(const { EVENT.index_of("page_title") })),
         page_url: decode(location.clone()),
         location,
         referrer,
-        engagement_msec: object.long(const { EVENT.place("engagement_time_msec") }, source),
-        user_id: text(const { EVENT.place("user_id") }),
-        user_pseudo_id: text(const { EVENT.place("client_id") }),
+        engagement_msec: object.long(const { EVENT.index_of("engagement_time_msec") }, source),
+        user_id: text(const { EVENT.index_of("user_id") }),
+        user_pseudo_id: text(const { EVENT.index_of("client_id") }),
         session_id,
         session_start: server_start,
         session_number,
         ua: user_agent,
-        ip: text(const { EVENT.place("ip_override") }),
+        ip: text(const { EVENT.index_of("ip_override") }),
         first_touch: server_start.filter(|start| *start > 0).unwrap_or(request.ingest_time),
         ..Occurrence::default()
     };
@@ -78,17 +77,17 @@ fn convert<'a>(element: &Element<'a>) -> Result<Occurrence<'a>, Defect> {
     place(element, &mut event);
     if let Some(system) = object.object(SYSTEM) {
         let text = |key: usize| system.text(key, source);
-        let first_visit = text(const { SYSTEM_PROPERTIES.place("fv") });
+        let first_visit = text(const { SYSTEM_PROPERTIES.index_of("fv") });
         event.is_first_open = first_visit.is_some_and(|fv| fv != "0" && !fv.eq_ignore_ascii_case("false"));
-        event.is_session_start = text(const { SYSTEM_PROPERTIES.place("ss") }).is_some_and(|ss| ss == "1");
+        event.is_session_start = text(const { SYSTEM_PROPERTIES.index_of("ss") }).is_some_and(|ss| ss == "1");
     }
     Ok(event)
 }
 
-/// `<rid>-<place>-<session id>-<session number or x>`; what is null is the word.
+/// `<rid>-<index>-<session id>-<session number or x>`; what is null is the word.
 fn event_id(element: &Element<'_>, session_id: Option<&str>, session_number: Option<i64>) -> String {
     let rid = element.request.rid.as_deref().unwrap_or("null");
-    let mut id = format!("{rid}-{}-{}-", element.place, session_id.unwrap_or("null"));
+    let mut id = format!("{rid}-{}-{}-", element.index, session_id.unwrap_or("null"));
     // Writing to a String cannot fail.
     let _ = match session_number {
         Some(number) => write!(id, "{number}"),
@@ -99,7 +98,7 @@ fn event_id(element: &Element<'_>, session_id: Option<&str>, session_number: Opt
 
 /// `1920x1080`; a text of more or fewer parts says nothing, and of two they must be numbers.
 fn screen(element: &Element<'_>) -> Result<Option<(i32, i32)>, Defect> {
-    const RESOLUTION: usize = EVENT.place("screen_resolution");
+    const RESOLUTION: usize = EVENT.index_of("screen_resolution");
     let Some(text) = element.object.text(RESOLUTION, element.source) else { return Ok(None) };
     // Java drops empty parts at the end when it splits.
     let Some((width, height)) = text.trim_end_matches('x').split_once('x') else { return Ok(None) };
@@ -114,16 +113,16 @@ fn screen(element: &Element<'_>) -> Result<Option<(i32, i32)>, Defect> {
 
 fn device<'a>(element: &Element<'a>, event: &mut Occurrence<'a>) -> Result<(), Defect> {
     let source = element.source;
-    let Some(hints) = element.object.object(CLIENT_HINTS_PLACE) else { return Ok(()) };
+    let Some(hints) = element.object.object(CLIENT_HINTS_INDEX) else { return Ok(()) };
     let text = |key: usize| hints.text(key, source);
-    let platform = text(const { CLIENT_HINTS.place("platform") });
-    let platform_version = text(const { CLIENT_HINTS.place("platform_version") });
+    let platform = text(const { CLIENT_HINTS.index_of("platform") });
+    let platform_version = text(const { CLIENT_HINTS.index_of("platform_version") });
     let of_list = |key: usize, first: bool| {
         let mut found = None;
         // The array has been read before, under the payload's depth.
         let _ = each_of_list(hints.value(key), &BRAND, source, u32::MAX, |brand, text| {
             if !first || found.is_none() {
-                let texts = [const { BRAND.place("brand") }, const { BRAND.place("version") }]
+                let texts = [const { BRAND.index_of("brand") }, const { BRAND.index_of("version") }]
                     .map(|key| brand.text(key, text).map(|text| Cow::Owned(text.into_owned())));
                 found = Some((brand.token.kind == Kind::Object, texts));
             }
@@ -135,11 +134,11 @@ fn device<'a>(element: &Element<'a>, event: &mut Occurrence<'a>) -> Result<(), D
             found => Ok(found.map(|(_, texts)| texts)),
         }
     };
-    if let Some([brand, _]) = of_list(const { CLIENT_HINTS.place("brands") }, true)? {
+    if let Some([brand, _]) = of_list(const { CLIENT_HINTS.index_of("brands") }, true)? {
         event.brand = brand;
-        event.model = text(const { CLIENT_HINTS.place("model") });
+        event.model = text(const { CLIENT_HINTS.index_of("model") });
     }
-    if let Some([browser, version]) = of_list(const { CLIENT_HINTS.place("full_version_list") }, false)? {
+    if let Some([browser, version]) = of_list(const { CLIENT_HINTS.index_of("full_version_list") }, false)? {
         event.ua_browser = browser;
         event.ua_browser_version = version;
         event.ua_os.clone_from(&platform);
@@ -148,7 +147,7 @@ fn device<'a>(element: &Element<'a>, event: &mut Occurrence<'a>) -> Result<(), D
     if let Some(name) = &platform {
         let bare: String = name.chars().filter(|char| char.is_ascii_alphanumeric() || *char == '_').collect();
         event.platform = Cow::Owned(bare);
-    } else if hints.boolean(const { CLIENT_HINTS.place("mobile") }, source) {
+    } else if hints.boolean(const { CLIENT_HINTS.index_of("mobile") }, source) {
         event.platform = Cow::Borrowed("Mobile");
     }
     event.operating_system = platform;
@@ -160,10 +159,10 @@ fn device<'a>(element: &Element<'a>, event: &mut Occurrence<'a>) -> Result<(), D
 fn place<'a>(element: &Element<'a>, event: &mut Occurrence<'a>) {
     let Element { object, source, .. } = *element;
     if let Some(location) = object.object(EVENT_LOCATION) {
-        event.country = location.text(const { LOCATION.place("country") }, source);
-        event.region = location.text(const { LOCATION.place("region") }, source);
+        event.country = location.text(const { LOCATION.index_of("country") }, source);
+        event.region = location.text(const { LOCATION.index_of("region") }, source);
     } else if let Some(server) = object.object(SERVER) {
-        event.country = server.text(const { SERVER_PROPERTIES.place("uc") }, source);
+        event.country = server.text(const { SERVER_PROPERTIES.index_of("uc") }, source);
     }
     if event.region.is_none() {
         event.region = object.text(REGION_OF_ADDRESS, source);
@@ -174,10 +173,10 @@ fn parameters(element: &Element<'_>, parameters: &mut Parameters) {
     let Element { object, source, .. } = *element;
     parameters.begin_with(&object.unknown, source);
     for (name, key) in [
-        ("client_id", const { EVENT.place("client_id") }),
-        ("ip_override", const { EVENT.place("ip_override") }),
-        ("screen_resolution", const { EVENT.place("screen_resolution") }),
-        ("user_agent", const { EVENT.place("user_agent") }),
+        ("client_id", const { EVENT.index_of("client_id") }),
+        ("ip_override", const { EVENT.index_of("ip_override") }),
+        ("screen_resolution", const { EVENT.index_of("screen_resolution") }),
+        ("user_agent", const { EVENT.index_of("user_agent") }),
     ] {
         parameters.put(name, Value::Text(object.value(key)));
     }
@@ -186,7 +185,7 @@ fn parameters(element: &Element<'_>, parameters: &mut Parameters) {
         parameters.put("x-ga-ur", Value::Text(region));
     }
     let typed: [(&'static str, usize, &'static Declared); 5] = [
-        ("client_hints", CLIENT_HINTS_PLACE, &CLIENT_HINTS),
+        ("client_hints", CLIENT_HINTS_INDEX, &CLIENT_HINTS),
         ("event_location", EVENT_LOCATION, &LOCATION),
         ("x-ga-system_properties", SYSTEM, &SYSTEM_PROPERTIES),
         ("x-sst-system_properties", SERVER, &SERVER_PROPERTIES),

@@ -1,4 +1,4 @@
-//! Payloads of Google Tag Manager, server side: one JSON object per event, or an array of them (spec 5.1).
+//! Payloads of Google Tag Manager, server side: one JSON object per event, or an array of them.
 
 mod declared;
 mod event;

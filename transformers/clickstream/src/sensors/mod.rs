@@ -1,4 +1,4 @@
-//! Payloads of Sensors Analytics: JSON, or a form with Base64 of JSON or of gzip of it (spec 5.2).
+//! Payloads of Sensors Analytics: JSON, or a form with Base64 of JSON or of gzip of it.
 
 mod declared;
 mod event;

@@ -1,6 +1,7 @@
 //! What the events of third parties say of sessions.
 
-use super::{NAMES, Observed, Session, Sessions, order};
+use super::{NAMES, Session, Sessions, order};
+use crate::held::Observed;
 use crate::third_party::Visit;
 use std::sync::Arc;
 

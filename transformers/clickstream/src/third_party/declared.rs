@@ -46,13 +46,13 @@ pub(crate) enum Shape {
 }
 
 impl Declared {
-    /// The place of a member; a key that is not declared does not compile where the result is a constant.
-    pub const fn place(&self, key: &str) -> usize {
-        let mut place = 0;
-        while !same(self.members[place].key, key) {
-            place += 1;
+    /// The index of a member; a key that is not declared does not compile where the result is a constant.
+    pub const fn index_of(&self, key: &str) -> usize {
+        let mut index = 0;
+        while !same(self.members[index].key, key) {
+            index += 1;
         }
-        place
+        index
     }
 
     fn find(&self, key: &str) -> Option<usize> {
@@ -80,9 +80,9 @@ const fn same(left: &str, right: &str) -> bool {
 pub(crate) struct Object {
     /// All of it; another kind than [`Kind::Object`] when something else stood there.
     pub token: Token,
-    /// By place of the member.
+    /// By index of the member.
     values: Vec<Token>,
-    /// By place of the member; only read where the value is an object.
+    /// By index of the member; only read where the value is an object.
     objects: Vec<Object>,
     /// Keys that are not declared, in their order.
     pub unknown: Vec<(Token, Token)>,
@@ -104,20 +104,20 @@ impl Object {
         reader.enter()?;
         let mut first = true;
         while let Some(key) = reader.next_key(&mut first)? {
-            let Some(place) = declared.find(&values::key_text(key, text)) else {
+            let Some(index) = declared.find(&values::key_text(key, text)) else {
                 let value = reader.value()?;
                 if declared.keeps_unknown {
                     self.unknown.push((key, value));
                 }
                 continue;
             };
-            self.values[place] = match (declared.members[place].shape, reader.peek()) {
+            self.values[index] = match (declared.members[index].shape, reader.peek()) {
                 (Shape::Object(inner), Some(b'{')) => {
-                    if self.objects.len() <= place {
+                    if self.objects.len() <= index {
                         self.objects.resize_with(declared.members.len(), Self::default);
                     }
-                    self.objects[place].read(inner, reader)?;
-                    self.objects[place].token
+                    self.objects[index].read(inner, reader)?;
+                    self.objects[index].token
                 }
                 _ => reader.value()?,
             };
@@ -127,50 +127,50 @@ impl Object {
     }
 
     /// The token of a member.
-    pub fn value(&self, place: usize) -> Token {
-        self.values.get(place).copied().unwrap_or_default()
+    pub fn value(&self, index: usize) -> Token {
+        self.values.get(index).copied().unwrap_or_default()
     }
 
-    pub fn text<'a>(&self, place: usize, source: &'a str) -> Option<Cow<'a, str>> {
-        values::text(self.value(place), source)
+    pub fn text<'a>(&self, index: usize, source: &'a str) -> Option<Cow<'a, str>> {
+        values::text(self.value(index), source)
     }
 
     /// A whole number of any of the shapes; `None` where the member is missing, null or does not fit.
-    pub fn long(&self, place: usize, source: &str) -> Option<i64> {
-        values::long(self.value(place), source).ok().flatten()
+    pub fn long(&self, index: usize, source: &str) -> Option<i64> {
+        values::long(self.value(index), source).ok().flatten()
     }
 
     /// As [`Object::long`], 0 instead of `None`.
-    pub fn int_or_zero(&self, place: usize, source: &str) -> i32 {
-        self.long(place, source).and_then(|value| i32::try_from(value).ok()).unwrap_or_default()
+    pub fn int_or_zero(&self, index: usize, source: &str) -> i32 {
+        self.long(index, source).and_then(|value| i32::try_from(value).ok()).unwrap_or_default()
     }
 
-    pub fn safe_long(&self, place: usize, source: &str) -> Option<i64> {
-        values::safe_long(self.value(place), source)
+    pub fn safe_long(&self, index: usize, source: &str) -> Option<i64> {
+        values::safe_long(self.value(index), source)
     }
 
-    pub fn safe_int(&self, place: usize, source: &str) -> Option<i32> {
-        self.safe_long(place, source).and_then(|value| i32::try_from(value).ok())
+    pub fn safe_int(&self, index: usize, source: &str) -> Option<i32> {
+        self.safe_long(index, source).and_then(|value| i32::try_from(value).ok())
     }
 
-    pub fn boolean(&self, place: usize, source: &str) -> bool {
-        boolean(self.value(place), source).unwrap_or_default()
+    pub fn boolean(&self, index: usize, source: &str) -> bool {
+        boolean(self.value(index), source).unwrap_or_default()
     }
 
     /// 0.0 where the member is missing or null.
-    pub fn double(&self, place: usize, source: &str) -> f64 {
-        values::double(self.value(place), source).ok().flatten().unwrap_or_default()
+    pub fn double(&self, index: usize, source: &str) -> f64 {
+        values::double(self.value(index), source).ok().flatten().unwrap_or_default()
     }
 
     /// A member that is an object.
-    pub fn object(&self, place: usize) -> Option<&Self> {
-        if self.value(place).kind == Kind::Object { self.objects.get(place) } else { None }
+    pub fn object(&self, index: usize) -> Option<&Self> {
+        if self.value(index).kind == Kind::Object { self.objects.get(index) } else { None }
     }
 
     /// The first member whose value is not of its type, with the path of its key. `depth` is that of the text.
     pub fn misfit(&self, declared: &'static Declared, source: &str, depth: u32) -> Option<Defect> {
-        declared.members.iter().enumerate().find_map(|(place, member)| {
-            let value = self.value(place);
+        declared.members.iter().enumerate().find_map(|(index, member)| {
+            let value = self.value(index);
             let message = match member.shape {
                 Shape::Text if matches!(value.kind, Kind::Array | Kind::Object) => "an array or object instead of text",
                 Shape::Boolean => boolean(value, source).err()?,
@@ -181,7 +181,7 @@ impl Object {
                 Shape::Long | Shape::OptionalLong => values::long(value, source).err()?,
                 Shape::Double => values::double(value, source).err()?,
                 Shape::Object(inner) if value.kind == Kind::Object => {
-                    return self.object(place)?.misfit(inner, source, depth).map(|defect| within(member.key, defect));
+                    return self.object(index)?.misfit(inner, source, depth).map(|defect| within(member.key, defect));
                 }
                 Shape::Object(_) if value.is_present() => "must be an object",
                 Shape::List(inner) if value.kind == Kind::Array => {
@@ -272,8 +272,8 @@ mod tests {
         ],
         keeps_unknown: true,
     };
-    const INT: usize = OUTER.place("int");
-    const INNER_PLACE: usize = OUTER.place("inner");
+    const INT: usize = OUTER.index_of("int");
+    const INNER_PLACE: usize = OUTER.index_of("inner");
 
     fn read(text: &str) -> Object {
         let mut object = Object::default();

@@ -1,7 +1,7 @@
 //! Rows of `item_v2` of a third party's event.
 
 use super::declared::{Object, each_of_list};
-use super::occurrence::{Element, ItemPlaces, Visit};
+use super::occurrence::{Element, ItemIndexes, Visit};
 use crate::custom::CustomWriter;
 use crate::event_row::{RunFacts, write_process_info};
 use crate::items::ItemCounts;
@@ -11,7 +11,7 @@ use etl_sdk::json::Kind;
 /// What the rows of an event's items are made of, and where they go.
 pub(crate) struct ItemWriter<'a> {
     pub visit: Visit<'a>,
-    pub places: ItemPlaces,
+    pub indexes: ItemIndexes,
     pub run: &'a RunFacts,
     pub custom: &'a mut CustomWriter,
     pub rows: &'a mut Rows,
@@ -22,9 +22,9 @@ impl ItemWriter<'_> {
     /// an id.
     pub fn write(&mut self, element: &Element<'_>) -> ItemCounts {
         let mut counts = ItemCounts::default();
-        let list = element.object.value(self.places.list);
+        let list = element.object.value(self.indexes.list);
         // The array has been read before, under the payload's depth.
-        let _ = each_of_list(list, self.places.declared, element.source, u32::MAX, |item, source| {
+        let _ = each_of_list(list, self.indexes.declared, element.source, u32::MAX, |item, source| {
             counts.read += 1;
             let written = item.token.kind == Kind::Object && self.write_one(item, source, counts.read);
             counts.without_id += u64::from(!written);
@@ -33,8 +33,8 @@ impl ItemWriter<'_> {
     }
 
     fn write_one(&mut self, item: &Object, source: &str, number: u64) -> bool {
-        let Some(id) = item.text(self.places.id, source).filter(|id| !id.is_empty()) else { return false };
-        let Self { visit, places, run, rows, .. } = self;
+        let Some(id) = item.text(self.indexes.id, source).filter(|id| !id.is_empty()) else { return false };
+        let Self { visit, indexes, run, rows, .. } = self;
         let event = visit.occurrence;
         rows.timestamp(visit.time());
         rows.text(Some(visit.id));
@@ -43,10 +43,10 @@ impl ItemWriter<'_> {
         rows.text(event.user_pseudo_id.as_deref());
         rows.text(event.user_id.as_deref());
         rows.text(Some(&id));
-        rows.text(item.text(places.name, source).as_deref());
+        rows.text(item.text(indexes.name, source).as_deref());
         rows.nulls(1); // brand
         rows.text(event.currency.as_deref());
-        rows.double(Some(item.double(places.price, source)));
+        rows.double(Some(item.double(indexes.price, source)));
         rows.nulls(9); // quantity, creative_, location_id, category to category5
         self.custom.item(&item.unknown, source, rows);
         write_process_info(&[], run, rows);

@@ -2,7 +2,8 @@
 
 use super::declared::{Declared, Object, Shape, each_of_list};
 use crate::java::{KeyOrder, double_to_string};
-use crate::values::{key_text, write_json, write_string};
+use crate::nested::{write_json, write_string};
+use crate::values::key_text;
 use etl_sdk::json::Kind;
 use std::fmt::Write;
 
@@ -16,20 +17,20 @@ pub(crate) fn write_object(
     out: &mut String,
 ) {
     out.push('{');
-    for (place, member) in declared.members.iter().enumerate() {
-        if place > 0 {
+    for (index, member) in declared.members.iter().enumerate() {
+        if index > 0 {
             out.push(',');
         }
         write_string(member.key, out);
         out.push(':');
-        write_member(object, place, member.shape, source, order, out);
+        write_member(object, index, member.shape, source, order, out);
     }
     order.clear();
-    for (place, (key, _)) in object.unknown.iter().enumerate() {
-        order.put(&key_text(*key, source), place as u32);
+    for (index, (key, _)) in object.unknown.iter().enumerate() {
+        order.put(&key_text(*key, source), index as u32);
     }
-    for place in order.iter() {
-        let (key, value) = object.unknown[place as usize];
+    for index in order.iter() {
+        let (key, value) = object.unknown[index as usize];
         out.push(',');
         write_string(&key_text(key, source), out);
         out.push(':');
@@ -38,29 +39,29 @@ pub(crate) fn write_object(
     out.push('}');
 }
 
-fn write_member(object: &Object, place: usize, shape: Shape, source: &str, order: &mut KeyOrder, out: &mut String) {
+fn write_member(object: &Object, index: usize, shape: Shape, source: &str, order: &mut KeyOrder, out: &mut String) {
     let number = match shape {
         Shape::Text => {
-            match object.text(place, source) {
+            match object.text(index, source) {
                 Some(text) => write_string(&text, out),
                 None => out.push_str("null"),
             }
             return;
         }
-        Shape::Boolean => return out.push_str(if object.boolean(place, source) { "true" } else { "false" }),
-        Shape::Double => return double_to_string(object.double(place, source), out),
+        Shape::Boolean => return out.push_str(if object.boolean(index, source) { "true" } else { "false" }),
+        Shape::Double => return double_to_string(object.double(index, source), out),
         Shape::Object(inner) => {
-            return match object.object(place) {
+            return match object.object(index) {
                 Some(found) => write_object(found, inner, source, order, out),
                 None => out.push_str("null"),
             };
         }
-        Shape::List(inner) => return write_list(object, place, inner, source, order, out),
-        Shape::Int => Some(i64::from(object.int_or_zero(place, source))),
-        Shape::Long => Some(object.long(place, source).unwrap_or_default()),
-        Shape::OptionalLong => object.long(place, source),
-        Shape::SafeLong => object.safe_long(place, source),
-        Shape::SafeInt => object.safe_int(place, source).map(i64::from),
+        Shape::List(inner) => return write_list(object, index, inner, source, order, out),
+        Shape::Int => Some(i64::from(object.int_or_zero(index, source))),
+        Shape::Long => Some(object.long(index, source).unwrap_or_default()),
+        Shape::OptionalLong => object.long(index, source),
+        Shape::SafeLong => object.safe_long(index, source),
+        Shape::SafeInt => object.safe_int(index, source).map(i64::from),
     };
     // Writing to a String cannot fail.
     let _ = match number {
@@ -71,13 +72,13 @@ fn write_member(object: &Object, place: usize, shape: Shape, source: &str, order
 
 fn write_list(
     object: &Object,
-    place: usize,
+    index: usize,
     declared: &'static Declared,
     source: &str,
     order: &mut KeyOrder,
     out: &mut String,
 ) {
-    let list = object.value(place);
+    let list = object.value(index);
     if list.kind != Kind::Array {
         out.push_str("null");
         return;

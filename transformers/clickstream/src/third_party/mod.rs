@@ -17,7 +17,7 @@ pub(crate) use declared::{Declared, Member, Object, Shape, each_of_list};
 pub(crate) use elements::{Elements, Next, count_elements};
 pub(crate) use item_rows::ItemWriter;
 pub(crate) use json::write_object;
-pub(crate) use occurrence::{Element, Format, ItemPlaces, Occurrence, Visit, column_name};
+pub(crate) use occurrence::{Element, Format, ItemIndexes, Occurrence, Visit, column_name};
 pub(crate) use parameters::{Parameters, Value};
 pub(crate) use properties::PropertiesWriter;
 pub(crate) use rows::write_event;

@@ -22,7 +22,7 @@ pub(crate) struct Element<'a> {
     pub source: &'a str,
     pub request: &'a Request<'a>,
     /// Place in the payload.
-    pub place: u32,
+    pub index: u32,
     /// Whether the reference's behaviour is kept where we do better by default.
     pub reference: bool,
 }
@@ -40,12 +40,12 @@ pub(crate) struct Format {
     pub parameters: fn(&Element<'_>, &mut Parameters),
     /// The user's properties; `None` when the event does not set any.
     pub properties: fn(&Element<'_>, &mut PropertiesWriter) -> Option<UserProperties>,
-    pub items: ItemPlaces,
+    pub items: ItemIndexes,
 }
 
 /// Where the items of an event are, and the members of one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ItemPlaces {
+pub(crate) struct ItemIndexes {
     pub declared: &'static Declared,
     /// Of the array in the event.
     pub list: usize,

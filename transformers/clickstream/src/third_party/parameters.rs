@@ -1,6 +1,7 @@
 //! Custom parameters of third parties: keys without a column and typed members, as a map and as one JSON text.
 
 use crate::java::KeyOrder;
+use crate::nested;
 use crate::rows::Rows;
 use crate::values::{self, key_text};
 use etl_sdk::json::Token;
@@ -37,7 +38,7 @@ pub(crate) enum Value {
     Text(Token),
     /// `number`
     Number(i64),
-    /// `object`: a place in the JSON texts.
+    /// `object`: an index among the JSON texts.
     Json(Range<usize>),
 }
 
@@ -86,15 +87,15 @@ impl Parameters {
     /// Ends the map; [`Parameters::write`] may follow as often as there are rows.
     pub fn finish(&mut self, source: &str) {
         self.order.extend(self.all.iter());
-        for &place in &self.order {
-            let (key, value) = &self.entries[place as usize];
+        for &index in &self.order {
+            let (key, value) = &self.entries[index as usize];
             self.json.push(if self.json.is_empty() { '{' } else { ',' });
-            values::write_string(&key.text(source), &mut self.json);
+            nested::write_string(&key.text(source), &mut self.json);
             self.json.push(':');
             match value {
-                Value::Any(token) => values::write_custom_json(*token, source, &mut self.json),
+                Value::Any(token) => nested::write_custom_json(*token, source, &mut self.json),
                 Value::Text(token) => match values::text(*token, source) {
-                    Some(text) => values::write_string(&text, &mut self.json),
+                    Some(text) => nested::write_string(&text, &mut self.json),
                     None => self.json.push_str("null"),
                 },
                 Value::Number(number) => self.json.push_str(&number.to_string()),
@@ -112,10 +113,10 @@ impl Parameters {
         }
         rows.text(Some(&self.json));
         let Some(map) = rows.map() else { return };
-        for &place in &self.order {
-            let (key, value) = &self.entries[place as usize];
+        for &index in &self.order {
+            let (key, value) = &self.entries[index as usize];
             let (text, type_name) = match value {
-                Value::Any(token) => (Some(values::custom_text(*token, source)), values::type_name(*token, source)),
+                Value::Any(token) => (Some(nested::custom_text(*token, source)), values::type_name(*token, source)),
                 Value::Text(token) => (values::text(*token, source), "string"),
                 Value::Number(number) => (Some(Cow::Owned(number.to_string())), "number"),
                 Value::Json(range) => (Some(Cow::Borrowed(&self.objects[range.clone()])), "object"),

@@ -2,6 +2,7 @@
 
 use crate::custom::UserProperties;
 use crate::java::KeyOrder;
+use crate::nested;
 use crate::values::{self, key_text};
 use etl_sdk::json::Token;
 use std::borrow::Cow;
@@ -26,25 +27,25 @@ impl PropertiesWriter {
         source: &str,
     ) -> UserProperties {
         self.all.clear();
-        for (place, (name, _, _)) in known.iter().enumerate() {
-            self.all.put(name, place as u32);
+        for (index, (name, _, _)) in known.iter().enumerate() {
+            self.all.put(name, index as u32);
         }
         self.copy(others, known.len(), source);
         self.all.put_all(&self.copied);
         let mut properties = empty();
-        for place in self.all.iter() {
-            match known.get(place as usize) {
+        for index in self.all.iter() {
+            match known.get(index as usize) {
                 Some((name, value, type_name)) => {
                     begin(&mut properties, name);
                     match value {
                         None => properties.json.push_str("null"),
                         Some(number) if *type_name == "number" => properties.json.push_str(number),
-                        Some(text) => values::write_string(text, &mut properties.json),
+                        Some(text) => nested::write_string(text, &mut properties.json),
                     }
                     let value = value.as_deref().map(str::to_owned);
                     end(&mut properties, (*name).to_owned(), value, type_name);
                 }
-                None => add(&mut properties, others[place as usize - known.len()], source),
+                None => add(&mut properties, others[index as usize - known.len()], source),
             }
         }
         properties.json.push('}');
@@ -55,18 +56,18 @@ impl PropertiesWriter {
     pub fn containing(&mut self, word: &str, all: &[(Token, Token)], source: &str) -> Option<UserProperties> {
         self.copy(all, 0, source);
         self.all.clear();
-        for place in self.copied.iter() {
-            let name = key_text(all[place as usize].0, source);
+        for index in self.copied.iter() {
+            let name = key_text(all[index as usize].0, source);
             if name.contains(word) {
-                self.all.put(&name, place);
+                self.all.put(&name, index);
             }
         }
         if self.all.is_empty() {
             return None;
         }
         let mut properties = empty();
-        for place in self.all.iter() {
-            add(&mut properties, all[place as usize], source);
+        for index in self.all.iter() {
+            add(&mut properties, all[index as usize], source);
         }
         properties.json.push('}');
         Some(properties)
@@ -74,8 +75,8 @@ impl PropertiesWriter {
 
     fn copy(&mut self, others: &[(Token, Token)], base: usize, source: &str) {
         self.extra.clear();
-        for (place, (key, _)) in others.iter().enumerate() {
-            self.extra.put(&key_text(*key, source), (base + place) as u32);
+        for (index, (key, _)) in others.iter().enumerate() {
+            self.extra.put(&key_text(*key, source), (base + index) as u32);
         }
         self.extra.copy_into(&mut self.copied);
     }
@@ -88,8 +89,8 @@ fn empty() -> UserProperties {
 fn add(properties: &mut UserProperties, (key, value): (Token, Token), source: &str) {
     let name = key_text(key, source);
     begin(properties, &name);
-    values::write_custom_json(value, source, &mut properties.json);
-    let text = values::custom_text(value, source).into_owned();
+    nested::write_custom_json(value, source, &mut properties.json);
+    let text = nested::custom_text(value, source).into_owned();
     end(properties, name.into_owned(), Some(text), values::type_name(value, source));
 }
 
@@ -97,7 +98,7 @@ fn begin(properties: &mut UserProperties, name: &str) {
     if properties.json.len() > 1 {
         properties.json.push(',');
     }
-    values::write_string(name, &mut properties.json);
+    nested::write_string(name, &mut properties.json);
     properties.json.push_str(":{\"set_time_msec\":null,\"value\":");
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::notes::{Note, Witness};
 use super::{Refusal, UNASSIGNED};
-use crate::Compat;
+use crate::compat::Compat;
 use crate::java::{KeyOrder, compare_utf16};
 use crate::url::Url;
 

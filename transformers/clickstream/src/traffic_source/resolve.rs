@@ -4,7 +4,7 @@ use super::category::Evaluation;
 use super::notes::{Note, Witness};
 use super::utm::{PAID_CLICK, from_parameters};
 use super::{AppRules, Refusal, TrafficSource, UNASSIGNED, columns};
-use crate::Compat;
+use crate::compat::Compat;
 use crate::java::equals_ignore_case;
 use crate::url::{Url, parse_url};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{AppRules, Note, TrafficSource, Visit, columns, utm_from_url};
-use crate::Compat;
+use crate::compat::Compat;
 use crate::java::{KeyOrder, truncate, url_decode};
 use crate::url::parse_url;
 

@@ -2,7 +2,7 @@
 
 use super::notes::{Note, Witness};
 use super::{Refusal, TrafficSource};
-use crate::Compat;
+use crate::compat::Compat;
 use crate::java::KeyOrder;
 use crate::url::{Url, first_of, parse_url};
 

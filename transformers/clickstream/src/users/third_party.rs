@@ -1,8 +1,9 @@
 //! What the events of third parties say of users: their first values count whatever the event's name, and so do
 //! properties.
 
-use super::{First, Latest, Observed, User, Users};
+use super::{First, Latest, User, Users};
 use crate::custom::UserProperties;
+use crate::held::Observed;
 use crate::third_party::Visit;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ impl Users {
         let Some(pseudo_id) = event.user_pseudo_id.as_deref() else { return Observed::Ignored };
         let time = visit.time();
         let (user, observed) =
-            User::of(&mut self.held, &mut self.key, visit.app_id, pseudo_id, event.user_id.as_deref(), time);
+            User::of(&mut self.held.entries, &mut self.key, visit.app_id, pseudo_id, event.user_id.as_deref(), time);
         let order = (time, -visit.sequence);
         if user.first.as_ref().is_none_or(|first| order < first.order) {
             user.first = Some(Box::new(First {

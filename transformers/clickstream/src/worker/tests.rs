@@ -1,19 +1,21 @@
 use super::*;
-use crate::ClickstreamConfig;
+use crate::config::ClickstreamConfig;
+use crate::tables::{EVENT, SESSION, USER};
 use crate::traffic_source::RuleSet;
+use crate::writer::BATCH_ROWS;
+use etl_sdk::ObjectRef;
 use etl_sdk::testing::run_at;
-use etl_sdk::{ObjectRef, Transformer};
 use serde_json::json;
 
 const NOW: i64 = 1_700_000_000_000;
 
-fn worker(most_held: usize) -> ClickstreamWorker {
+fn worker(max_held: usize) -> ClickstreamWorker {
     let config = serde_json::from_value::<ClickstreamConfig>(json!({"project_id": "p", "app_ids": ["a"]})).unwrap();
-    let transformer = Arc::new(Clickstream::new(config, RuleSet::default()).unwrap());
-    assert_eq!(transformer.tables().len(), 4);
-    let mut worker = ClickstreamWorker::new(&transformer, &run_at("r", NOW)).unwrap();
-    worker.tables.users.hold(most_held);
-    worker.tables.sessions.hold(most_held);
+    let settings = Arc::new(Settings::new(config, RuleSet::default()).unwrap());
+    assert_eq!(settings.tables.len(), 4);
+    let mut worker = ClickstreamWorker::new(&settings, &run_at("r", NOW)).unwrap();
+    worker.tables.users.held.hold(max_held);
+    worker.tables.sessions.held.hold(max_held);
     worker
 }
 

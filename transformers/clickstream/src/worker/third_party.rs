@@ -1,44 +1,21 @@
 //! Requests of third parties: their elements one by one to events, items, users and sessions.
 
-use super::{ClickstreamWorker, SEQUENCE_BITS, TIMES, Tables, unescaped};
-use crate::custom::CustomWriter;
 use crate::event::Defect;
 use crate::event_row::Request;
+use crate::held::Observed;
 use crate::record::RequestLine;
 use crate::steps::{ITEMS, PARSE, PAYLOAD, VALIDATE, reject_element, reject_record};
 use crate::third_party::{
-    Element, Elements, Format, ItemWriter, Next, Object, Occurrence, Parameters, PropertiesWriter, Visit,
-    count_elements, write_event,
+    Element, Elements, Format, ItemWriter, Next, Object, Occurrence, Visit, count_elements, write_event,
 };
 use crate::traffic::Resolved;
-use crate::users::Observed;
-use crate::{gtm, sensors, values};
+use crate::writer::{TIMES, Tables};
+use crate::{gtm, nested, sensors};
 use etl_sdk::json::{Fault, Kind};
 use etl_sdk::{Output, RawRecord, Result};
 
 /// Reason and message of a request's dead letter.
 type Unreadable = (&'static str, String);
-
-/// Buffers that are used for every element again.
-pub(super) struct ThirdParty {
-    pub reference: bool,
-    element: Object,
-    parameters: Parameters,
-    properties: PropertiesWriter,
-    items: CustomWriter,
-}
-
-impl ThirdParty {
-    pub fn new(reference: bool) -> Self {
-        Self {
-            reference,
-            element: Object::default(),
-            parameters: Parameters::default(),
-            properties: PropertiesWriter::default(),
-            items: CustomWriter::default(),
-        }
-    }
-}
 
 /// What all elements of a request have in common.
 #[derive(Clone, Copy)]
@@ -50,54 +27,8 @@ struct Batch<'a> {
     depth: u32,
 }
 
-impl ClickstreamWorker {
-    /// Takes a request of Google Tag Manager: plain JSON.
-    pub(super) fn take_gtm(
-        &mut self,
-        record: &RawRecord<'_>,
-        line: &str,
-        found: &RequestLine,
-        app_id: &str,
-        ingest_time: i64,
-        out: &mut Output,
-    ) -> Result<Result<()>, Unreadable> {
-        let payload = unescaped(found.data, line, &mut self.data).trim_matches(|character: char| character <= ' ');
-        let request = request(found, line, ingest_time, &self.ingested, record);
-        let batch = Batch { format: &gtm::FORMAT, request: &request, app_id, payload, depth: self.depth };
-        self.tables.take_payload(record, &batch, out)
-    }
-
-    /// Takes a request of Sensors Analytics: JSON or a form. The reference leaves out what it cannot read without a
-    /// trace.
-    pub(super) fn take_sensors(
-        &mut self,
-        record: &RawRecord<'_>,
-        line: &str,
-        found: &RequestLine,
-        app_id: &str,
-        ingest_time: i64,
-        out: &mut Output,
-    ) -> Result<Result<()>, Unreadable> {
-        let data = unescaped(found.data, line, &mut self.data);
-        let request = request(found, line, ingest_time, &self.ingested, record);
-        let taken = match self.payloads.decode_form(data) {
-            Ok(payload) => {
-                let batch = Batch { format: &sensors::FORMAT, request: &request, app_id, payload, depth: self.depth };
-                self.tables.take_payload(record, &batch, out)
-            }
-            Err(bad) => Err((bad.reason, bad.message)),
-        };
-        match taken {
-            Err((reason, _)) if self.tables.third_party.reference => {
-                out.filter(PAYLOAD, reason, 1);
-                Ok(Ok(()))
-            }
-            taken => taken,
-        }
-    }
-}
-
-fn request<'a>(
+/// What the rows of a third party's request take from its line.
+pub(super) fn request<'a>(
     found: &RequestLine,
     line: &'a str,
     ingest_time: i64,
@@ -105,9 +36,9 @@ fn request<'a>(
     record: &'a RawRecord<'_>,
 ) -> Request<'a> {
     Request {
-        rid: values::line_text(found.rid, line),
-        ua: values::line_text(found.ua, line),
-        ip: values::line_text(found.ip, line),
+        rid: nested::line_text(found.rid, line),
+        ua: nested::line_text(found.ua, line),
+        ip: nested::line_text(found.ip, line),
         ingest_time,
         ingested,
         input_file: &record.object.uri,
@@ -119,6 +50,43 @@ fn request<'a>(
 }
 
 impl Tables {
+    /// Takes a request of Google Tag Manager: plain JSON.
+    pub(super) fn take_gtm(
+        &mut self,
+        record: &RawRecord<'_>,
+        request: &Request<'_>,
+        app_id: &str,
+        data: &str,
+        out: &mut Output,
+    ) -> Result<Result<()>, Unreadable> {
+        let payload = data.trim_matches(|character: char| character <= ' ');
+        let depth = self.settings.config.depth;
+        self.take_payload(record, &Batch { format: &gtm::FORMAT, request, app_id, payload, depth }, out)
+    }
+
+    /// Takes a request of Sensors Analytics: JSON or a form. The reference leaves out what it cannot read without a
+    /// trace.
+    pub(super) fn take_sensors(
+        &mut self,
+        record: &RawRecord<'_>,
+        request: &Request<'_>,
+        app_id: &str,
+        payload: Result<&str, Unreadable>,
+        out: &mut Output,
+    ) -> Result<Result<()>, Unreadable> {
+        let depth = self.settings.config.depth;
+        let taken = payload.and_then(|payload| {
+            self.take_payload(record, &Batch { format: &sensors::FORMAT, request, app_id, payload, depth }, out)
+        });
+        match taken {
+            Err((reason, _)) if self.compat.is_reference() => {
+                out.filter(PAYLOAD, reason, 1);
+                Ok(Ok(()))
+            }
+            taken => taken,
+        }
+    }
+
     fn take_payload(
         &mut self,
         record: &RawRecord<'_>,
@@ -132,7 +100,7 @@ impl Tables {
             out.filter(PAYLOAD, "empty_payload", 1);
             return Ok(Ok(()));
         }
-        let wanted = (0..count).filter(|place| record.wants(*place)).count() as u64;
+        let wanted = (0..count).filter(|index| record.wants(*index)).count() as u64;
         if wanted == 0 {
             out.filter(PAYLOAD, "no_such_element", 1);
             return Ok(Ok(()));
@@ -152,19 +120,19 @@ impl Tables {
         object: &mut Object,
         out: &mut Output,
     ) -> Result<Result<()>, Fault> {
-        if self.third_party.reference
-            && let Some((place, defect)) = self.first_defect(batch, object)?
+        if self.compat.is_reference()
+            && let Some((index, defect)) = self.first_defect(batch, object)?
         {
             // In the reference one element that cannot be read takes its whole request with it.
-            reject_record(record, "bad_element", format!("element {place}: {defect}"), out);
+            reject_record(record, "bad_element", format!("element {index}: {defect}"), out);
             return Ok(Ok(()));
         }
         self.counters.payload.added += wanted - 1;
         self.counters.payload.kept += wanted;
         let mut elements = Elements::new(batch.payload, batch.depth)?;
-        for place in 0.. {
+        for index in 0.. {
             self.numbers_of_object += 1;
-            if !record.wants(place) {
+            if !record.wants(index) {
                 if elements.skip()? {
                     continue;
                 }
@@ -175,7 +143,7 @@ impl Tables {
                 break;
             }
             let too_deep = next == Next::TooDeep;
-            if let Err(error) = self.take_element(record, batch, object, place, too_deep, out) {
+            if let Err(error) = self.take_element(record, batch, object, index, too_deep, out) {
                 return Ok(Err(error));
             }
         }
@@ -189,7 +157,7 @@ impl Tables {
         record: &RawRecord<'_>,
         batch: &Batch<'_>,
         object: &Object,
-        place: u32,
+        index: u32,
         too_deep: bool,
         out: &mut Output,
     ) -> Result<()> {
@@ -197,12 +165,12 @@ impl Tables {
             object,
             source: batch.payload,
             request: batch.request,
-            place,
-            reference: self.third_party.reference,
+            index,
+            reference: self.compat.is_reference(),
         };
         let mut reject = |step, defect: &Defect| {
             let raw = object.token.raw(batch.payload);
-            reject_element(record.address(Some(place)), step, defect.reason, described(defect), raw, out);
+            reject_element(record.address(Some(index)), step, defect.reason, described(defect), raw, out);
         };
         self.counters.validate.read += 1;
         if let Some(defect) = shape_defect(&element, batch, too_deep) {
@@ -237,7 +205,7 @@ impl Tables {
                     Err(refusal) => {
                         let raw = object.token.raw(batch.payload);
                         let (reason, message) = (refusal.reason(), refusal.to_string());
-                        reject_element(record.address(Some(place)), PARSE, reason, message, raw, out);
+                        reject_element(record.address(Some(index)), PARSE, reason, message, raw, out);
                         return Ok(());
                     }
                 }
@@ -249,14 +217,14 @@ impl Tables {
     /// The first element that the reference could not convert: elements without a name are passed over before they are.
     fn first_defect(&mut self, batch: &Batch<'_>, object: &mut Object) -> Result<Option<(u32, String)>, Fault> {
         let mut elements = Elements::new(batch.payload, batch.depth)?;
-        for place in 0.. {
+        for index in 0.. {
             let next = elements.next(batch.format.declared, object)?;
             if next == Next::End {
                 break;
             }
-            let element = Element { object, source: batch.payload, request: batch.request, place, reference: true };
+            let element = Element { object, source: batch.payload, request: batch.request, index, reference: true };
             if let Some(defect) = shape_defect(&element, batch, next == Next::TooDeep) {
-                return Ok(Some((place, described(&defect))));
+                return Ok(Some((index, described(&defect))));
             }
             if object.text(batch.format.name, batch.payload).is_none_or(|name| name.is_empty()) {
                 continue;
@@ -264,7 +232,7 @@ impl Tables {
             let converted = (batch.format.convert)(&element).map_err(|defect| described(&defect));
             let resolved = converted.map(|event| self.traffic_of(batch, &event).map_err(|refusal| refusal.to_string()));
             if let Err(defect) | Ok(Err(defect)) = resolved {
-                return Ok(Some((place, defect)));
+                return Ok(Some((index, defect)));
             }
         }
         Ok(None)
@@ -299,7 +267,7 @@ impl Tables {
         write_event(&main, &third_party.parameters, element.source, &self.run, &mut self.events.rows);
         let mut writer = ItemWriter {
             visit: main,
-            places: batch.format.items,
+            indexes: batch.format.items,
             run: &self.run,
             custom: &mut third_party.items,
             rows: &mut self.items.rows,
@@ -325,11 +293,6 @@ impl Tables {
             self.observe_session(&extra);
         }
         self.hand_over(out)
-    }
-
-    /// The order of the event that was numbered last.
-    fn sequence(&self) -> i64 {
-        i64::from(self.object) << SEQUENCE_BITS | self.numbers_of_object
     }
 
     fn observe_session(&mut self, visit: &Visit<'_>) {

@@ -207,7 +207,7 @@ pub fn assert_same(name: &str, row: &Row, expected: &Value) {
     assert!(different.is_empty(), "{name}:\n{}", different.join("\n"));
 }
 
-/// The normalisation of spec 10: times without milliseconds, no nulls, no process time, created time or file name.
+/// What is compared: times without milliseconds, no nulls, no process time, created time or file name.
 pub fn normalised(value: &Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(

@@ -137,7 +137,8 @@ fn convert_first_visit() {
 fn convert_corrupt() {
     let Some(case) = run("test-convert-corrupt-v2.json", PROJECT, &[]) else { return };
     assert!(case.outcome.tables.values().all(Vec::is_empty));
-    let reasons: Vec<_> = case.outcome.rejects.iter().map(|reject| (reject.step, reject.reason)).collect();
+    let reasons: Vec<_> =
+        case.outcome.rejects.iter().map(|reject| (reject.step.as_str(), reject.reason.as_str())).collect();
     assert_eq!(reasons, [("payload", "payload_not_json")]);
 }
 

@@ -65,7 +65,7 @@ fn counts_of_bad_and_empty_inputs() {
         let Some(case) = run(input, &["uba-app", "app1"], PROJECT) else { return };
         let counts = ["event_v2", "item_v2", "user_v2"].map(|table| case.rows(table).len());
         assert_eq!(counts, [events, items, users], "{input}: {:?}", case.outcome.rejects);
-        let reasons: Vec<_> = case.outcome.rejects.iter().map(|reject| reject.reason).collect();
+        let reasons: Vec<_> = case.outcome.rejects.iter().map(|reject| reject.reason.as_str()).collect();
         assert!(reasons.iter().all(|found| *found == reason), "{input}: {reasons:?}");
         assert_eq!(reasons.is_empty(), reason.is_empty(), "{input}");
     }

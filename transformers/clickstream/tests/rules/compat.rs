@@ -5,7 +5,7 @@ use etl_sdk::testing::{Outcome, run_at, transform};
 use etl_sdk::{BuildContext, Transformer};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use transformer_clickstream::COMPONENT;
+use transformer_clickstream::component;
 
 const DOCUMENT: &str = include_str!("../../../../docs/compatibility.md");
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/clickstream/rules");
@@ -29,7 +29,7 @@ fn run(example: &Value, compat: &str) -> Outcome {
     if let Some(more) = example["options"].as_object() {
         options.as_object_mut().unwrap().extend(more.clone());
     }
-    let transformer: Arc<dyn Transformer> = (COMPONENT.build)(options, &BuildContext::new("/")).unwrap();
+    let transformer: Arc<dyn Transformer> = component().build(options, &BuildContext::new("/")).unwrap();
     let over = example.get("event").cloned().unwrap_or_else(|| json!({}));
     let mut members = json!({"data": [event(over)]});
     if let Some(more) = example["request"].as_object() {

@@ -169,7 +169,7 @@ fn items_have_aliases_and_one_row_per_id() {
             "custom_parameters": {"color": {"value": "red", "type": "string"}}}),
     );
     assert_eq!(row("b")["custom_parameters_json_str"], "{\"size\":7}", "the entry that does not fit is left out");
-    // Cut in the middle, it is no JSON any more (spec 9, edge 13).
+    // Cut in the middle, it is no JSON any more.
     let reference = run(json!({"compat": "reference"}), &[event]);
     let cut = reference.tables["item_v2"].iter().find(|row| row["item_id"] == "b").unwrap();
     assert_eq!(cut["custom_parameters_json_str"].as_str().unwrap().len(), 255);
@@ -253,7 +253,7 @@ fn which_traffic_source_is_taken() {
             json!({"_utm_campaign": "c", "_page_referrer": google}),
             json!({"source": null, "campaign": "c", "channel_group": null}),
         ),
-        // A parameter that is there but empty is absent (spec 9, edge 2).
+        // A parameter that is there but empty is absent.
         (
             "shop",
             json!({"_page_url": "https://shop.example/?utm_source=&gclid="}),

@@ -15,11 +15,11 @@ pub fn zipped(text: &str) -> String {
 }
 
 /// The step and reason of the only dead letter.
-pub fn dead(outcome: &Outcome) -> (&'static str, &'static str) {
+pub fn dead(outcome: &Outcome) -> (&str, &str) {
     let [reject] = outcome.rejects.as_slice() else { panic!("{:?}", outcome.rejects) };
     assert!(!reject.message.is_empty());
-    assert_eq!(outcome.ledger.get(reject.step).unwrap().dead.get(reject.reason), Some(&1));
-    (reject.step, reject.reason)
+    assert_eq!(outcome.ledger.get(&reject.step).unwrap().dead.get(&reject.reason), Some(&1));
+    (&reject.step, &reject.reason)
 }
 
 pub fn filtered<'a>(outcome: &'a Outcome, step: &str) -> Vec<(&'a str, u64)> {

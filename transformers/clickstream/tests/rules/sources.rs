@@ -3,11 +3,12 @@
 use crate::{NOW, assert_columns, event, request, run_lines};
 use etl_sdk::BuildContext;
 use serde_json::{Value, json};
-use transformer_clickstream::COMPONENT;
+use transformer_clickstream::component;
 
 fn build(options: Value) -> Result<(), String> {
     let context = BuildContext::new(".");
-    (COMPONENT.build)(options, &context)
+    component()
+        .build(options, &context)
         .map(|_| ())
         .map_err(|error| format!("{error}, {:?}", std::error::Error::source(&error)))
 }
@@ -149,7 +150,7 @@ fn the_fixtures_of_all_sources() {
         let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
         let outcome = crate::run_lines_at(1_795_200_000_000, options.clone(), &lines);
         let counts = ["event_v2", "item_v2", "user_v2", "session"].map(|table| outcome.tables[table].len());
-        let mut found: Vec<_> = outcome.rejects.iter().map(|reject| reject.reason).collect();
+        let mut found: Vec<_> = outcome.rejects.iter().map(|reject| reject.reason.as_str()).collect();
         found.sort_unstable();
         assert_eq!((counts, found), ([events, items, users, sessions], reasons), "{file}");
     }

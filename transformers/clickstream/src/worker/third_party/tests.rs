@@ -1,6 +1,6 @@
 //! The reference's behaviour, and what is better by default.
 
-use crate::Compat;
+use crate::compat::Compat;
 use crate::traffic_source::RuleSet;
 use crate::{Clickstream, ClickstreamConfig};
 use etl_sdk::Transformer;
@@ -22,8 +22,8 @@ fn run(source: &str, reference: bool, data: &Value) -> Outcome {
 }
 
 /// Events kept, and reasons of dead letters.
-fn found(outcome: &Outcome) -> (usize, Vec<&'static str>) {
-    (outcome.tables["event_v2"].len(), outcome.rejects.iter().map(|reject| reject.reason).collect())
+fn found(outcome: &Outcome) -> (usize, Vec<&str>) {
+    (outcome.tables["event_v2"].len(), outcome.rejects.iter().map(|reject| reject.reason.as_str()).collect())
 }
 
 #[test]

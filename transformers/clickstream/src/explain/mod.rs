@@ -1,6 +1,10 @@
 //! Why an event gets its traffic source: the row path's own functions, told step by step.
 
-use crate::ClickstreamConfig;
+mod question;
+
+pub(crate) use question::traffic_source;
+
+use crate::config::ClickstreamConfig;
 use crate::event::ParsedEvent;
 use crate::page::{PageTexts, Pages};
 use crate::traffic::TrafficResolver;
