@@ -2,6 +2,8 @@
 //!
 //! Merged tables are merged here by a plain fold over JSON values, which shares no code with the engine's.
 
+pub mod external;
+
 use crate::{
     EpochMillis, Keep, Ledger, Merge, MergeRule, ObjectRef, Output, RawRecord, Reject, Result, Run, Transformer,
 };

@@ -1,7 +1,5 @@
 //! Clickstream events and requests as an ingestion server writes them.
 
-#![allow(clippy::needless_pass_by_value, reason = "a json! is handed over where it is made")]
-
 use serde_json::{Value, json};
 
 /// 2026-11-20T05:00:00Z, in milliseconds.

@@ -1,26 +1,17 @@
-//! What the tests of the real binary share: a folder with raw batches and a job, the run, and its tables read back.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "these are tests; clippy.toml only knows functions marked as such"
-)]
+//! What both test binaries share: a folder with raw batches and a job, the run, and its tables read back.
 
-pub mod answers;
 pub mod events;
-pub mod fault_proxy;
 pub mod servers;
-pub mod world;
 
 use arrow::json::LineDelimitedWriter;
-use flate2::read::MultiGzDecoder;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use tempfile::TempDir;
 
 /// The tables of the clickstream transformer.
@@ -106,25 +97,17 @@ impl Scene {
 
     /// Calls the binary in the folder.
     pub fn call(&self, arguments: &[&str]) -> Run {
-        call(self.folder.path(), arguments, &[])
+        self.call_with(arguments, &[])
     }
 
-    /// The rows of a table in `out/`; see [`rows`].
-    pub fn rows(&self, table: &str) -> Vec<Value> {
-        rows(&self.path("out").join(table))
+    /// The same with something in the environment.
+    pub fn call_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
+        call(self.folder.path(), arguments, environment)
     }
 
     /// The rows of all tables as sorted texts.
     pub fn content(&self) -> BTreeMap<&'static str, Vec<String>> {
         content(&self.path("out"))
-    }
-
-    /// The ids of the events in `out/`, sorted.
-    pub fn event_ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> =
-            self.rows("event_v2").iter().map(|row| row["event_id"].as_str().unwrap_or_default().to_owned()).collect();
-        ids.sort();
-        ids
     }
 }
 
@@ -195,29 +178,6 @@ impl Run {
         }
         self
     }
-
-    /// Rows of a table, as the report counts them.
-    pub fn table_rows(&self, table: &str) -> u64 {
-        let tables = self.report["tables"].as_array().unwrap();
-        tables.iter().find(|found| found["name"] == table).map_or(0, |found| found["rows"].as_u64().unwrap())
-    }
-
-    /// Dead letters with a reason.
-    pub fn dead(&self, reason: &str) -> u64 {
-        self.report["dead_letters"]["by_reason"][reason].as_u64().unwrap_or(0)
-    }
-
-    /// All dead letters by reason.
-    pub fn dead_letters(&self) -> &Value {
-        &self.report["dead_letters"]["by_reason"]
-    }
-
-    /// Rows that a step leaves out for a reason.
-    pub fn filtered(&self, step: &str, reason: &str) -> u64 {
-        let steps = self.report["steps"].as_array().unwrap();
-        let step = steps.iter().find(|found| found["name"] == step).unwrap();
-        step["filtered"][reason].as_u64().unwrap_or(0)
-    }
 }
 
 /// All files below a folder that a reader sees, as sorted paths below it. Names with `_` or `.` are hidden.
@@ -241,18 +201,6 @@ pub fn files(folder: &Path) -> Vec<String> {
     }
     found.sort();
     found
-}
-
-/// The dead letters that a run has written, from the files its report names.
-pub fn dead_letter_lines(report: &Value) -> Vec<Value> {
-    let mut lines = Vec::new();
-    for path in report["dead_letters"]["files"].as_array().unwrap() {
-        let file = File::open(path.as_str().unwrap()).unwrap();
-        for line in BufReader::new(MultiGzDecoder::new(file)).lines() {
-            lines.push(serde_json::from_str(&line.unwrap()).unwrap());
-        }
-    }
-    lines
 }
 
 /// The rows of a table's Parquet files below `folder`, each with its partition's path as `partition`.
@@ -288,18 +236,6 @@ pub fn texts(rows: Vec<Value>) -> Vec<String> {
     texts
 }
 
-/// Every file below `out` with its bytes' hash, without the state, and without manifests: those name the folder.
-pub fn fingerprints(out: &Path) -> BTreeMap<String, u64> {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let fingerprint = |name: &String| {
-        let mut hasher = DefaultHasher::new();
-        fs::read(out.join(name)).unwrap().hash(&mut hasher);
-        hasher.finish()
-    };
-    let names = files(out).into_iter().filter(|name| !name.starts_with("_state/") && !name.starts_with("_manifests/"));
-    names.map(|name| (name.clone(), fingerprint(&name))).collect()
-}
-
 /// Copies a folder.
 pub fn copy(from: &Path, to: &Path) {
     for name in files(from) {
@@ -307,4 +243,33 @@ pub fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         fs::copy(from.join(&name), target).unwrap();
     }
+}
+
+/// Sends a signal to a process.
+pub fn send(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+}
+
+/// Whether the long form of the harnesses is asked for.
+pub fn is_long() -> bool {
+    std::env::var_os("ETL_LONG").is_some_and(|value| value == "1")
+}
+
+/// What is to hold, with its name.
+pub type Case<'a> = (String, Box<dyn FnOnce() + 'a>);
+
+/// Runs all cases, goes on after a failure, and fails with the names of those that failed.
+#[track_caller]
+pub fn all(cases: Vec<Case<'_>>) {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    let count = cases.len();
+    let mut failed = Vec::new();
+    for (name, case) in cases {
+        if catch_unwind(AssertUnwindSafe(case)).is_err() {
+            eprintln!("FAILED: {name}");
+            failed.push(name);
+        }
+    }
+    eprintln!("{} of {count} cases hold", count - failed.len());
+    assert!(failed.is_empty(), "{failed:#?}");
 }

@@ -1,14 +1,13 @@
 //! S3 servers on loopback, from the Python packages that `scripts/test` installs.
 
-#![allow(clippy::needless_pass_by_value, reason = "a json! is handed over where it is made")]
-
+use etl_sdk::testing::external::or_skip;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -17,17 +16,16 @@ use tempfile::TempDir;
 pub const KEY: &str = "tester";
 pub const SECRET: &str = "a-secret-of-the-tests";
 
-/// The folder with the Python packages; `None`, said aloud, when it is not there.
-#[allow(clippy::print_stderr, reason = "a test that does not run says so")]
+/// The same as the environment of a process.
+pub const CREDENTIALS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET)];
+
+/// The folder with the Python packages; see [`or_skip`] for where there is none.
 pub fn venv() -> Option<PathBuf> {
     let venv = std::env::var_os("ETL_VENV")
         .map(PathBuf::from)
-        .or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache/etl-runner/venv")))?;
-    if venv.join("bin/moto_server").exists() && venv.join("bin/weed").exists() {
-        return Some(venv);
-    }
-    eprintln!("SKIPPED: no moto_server and weed in {}; scripts/test installs them", venv.display());
-    None
+        .or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache/etl-runner/venv")));
+    let found = venv.filter(|venv| venv.join("bin/moto_server").exists() && venv.join("bin/weed").exists());
+    or_skip(found, "a Python environment with moto_server and weed, as scripts/test makes it,", "ETL_VENV")
 }
 
 /// A server that is killed when it is dropped.
@@ -91,15 +89,18 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let server = Self { child, venv: venv.to_owned(), endpoint: format!("http://127.0.0.1:{port}"), folder };
+        let mut server = Self { child, venv: venv.to_owned(), endpoint: format!("http://127.0.0.1:{port}"), folder };
         for _ in 0..600 {
             if answers(port, ready) {
                 return server;
             }
+            if server.child.try_wait().unwrap().is_some() {
+                break;
+            }
             sleep(Duration::from_millis(100));
         }
         let log = fs::read_to_string(server.folder.path().join("log")).unwrap_or_default();
-        panic!("no answer at {} after a minute:\n{log}", server.endpoint);
+        panic!("no answer at {}, which has ended or took longer than a minute:\n{log}", server.endpoint);
     }
 
     /// Does calls of `s3.py` and returns their answers.
@@ -125,15 +126,17 @@ impl Server {
 }
 
 /// Ports that are free now. `SeaweedFS` takes the port 10,000 above each of its own too.
+///
+/// All of them are below those that the system gives to outgoing connections: none is taken between now and its use.
 fn free_ports<const N: usize>() -> [u16; N] {
-    // Tests of one process run side by side: each asks for other ones.
-    static ASKED: AtomicU16 = AtomicU16::new(0);
+    // Tests side by side ask for other ones, in this process as in others.
+    static ASKED: AtomicU32 = AtomicU32::new(0);
     let mut held = Vec::new();
     let mut ports = [0; N];
     for port in &mut ports {
         *port = loop {
             let asked = ASKED.fetch_add(1, Ordering::Relaxed);
-            let candidate = 20_000 + (std::process::id() % 20_000) as u16 + asked % 10_000;
+            let candidate = 10_000 + ((std::process::id().wrapping_mul(16).wrapping_add(asked)) % 10_000) as u16;
             let free = |port: u16| TcpListener::bind(("127.0.0.1", port));
             if let (Ok(low), Ok(high)) = (free(candidate), free(candidate + 10_000)) {
                 held.push((low, high));

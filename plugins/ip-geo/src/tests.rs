@@ -2,22 +2,11 @@ use crate::component;
 use crate::test_database::{self, Value as Mm};
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
+use etl_sdk::testing::external::data;
 use etl_sdk::{BuildContext, Enrichment, EnrichmentWorker, Error, ErrorKind, Output};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-
-/// The folder of a conformance set, or `None`, said aloud, where there is none.
-fn conformance(part: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("ETL_CONFORMANCE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"), PathBuf::from);
-    let folder = root.join(part);
-    if !folder.is_dir() {
-        eprintln!("SKIPPED: no conformance data at {}; set ETL_CONFORMANCE", folder.display());
-        return None;
-    }
-    Some(folder)
-}
 
 fn build(options: Value) -> Result<Arc<dyn Enrichment>, Error> {
     component().build(options, &BuildContext::new("/"))
@@ -199,7 +188,7 @@ fn a_missing_or_broken_database_is_named() {
 
 #[test]
 fn a_database_cut_short_fails_the_run_or_the_build_and_never_panics() {
-    let Some(folder) = conformance("geo") else { return };
+    let Some(folder) = data("conformance").map(|data| data.join("geo")) else { return };
     let whole = std::fs::read(folder.join("GeoLite2-City-Test.mmdb")).unwrap();
     let path = std::env::temp_dir().join(format!("ip-geo-damaged-{}.mmdb", std::process::id()));
     let mut failures = 0;
@@ -225,7 +214,7 @@ fn a_database_cut_short_fails_the_run_or_the_build_and_never_panics() {
 
 #[test]
 fn nested_city_databases() {
-    let Some(folder) = conformance("geo") else { return };
+    let Some(folder) = data("conformance").map(|data| data.join("geo")) else { return };
     for file in ["GeoLite2-City-Test.mmdb", "GeoIP2-City-Test.mmdb"] {
         let output = json!({ "region": "geo_region", "metro": "geo_metro" });
         let geo = build(json!({ "database": folder.join(file), "output": output })).unwrap();
@@ -245,7 +234,7 @@ fn nested_city_databases() {
 
 #[test]
 fn a_country_database_fills_what_it_has_and_one_of_networks_is_refused() {
-    let Some(folder) = conformance("geo") else { return };
+    let Some(folder) = data("conformance").map(|data| data.join("geo")) else { return };
     let geo = build(json!({ "database": folder.join("GeoLite2-Country-Test.mmdb") })).unwrap();
     let filled = enrich(&geo, batch(&[Some("81.2.69.142"), Some("10.0.0.1")], &[Some("old"), Some("old")]));
     assert_eq!(texts(&filled, "geo_country"), some(&["United Kingdom", "old"]));

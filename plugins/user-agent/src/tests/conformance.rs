@@ -3,22 +3,11 @@
 use super::{batch, build, enrich, rows};
 use crate::config::Compat;
 use crate::uap::Uap;
+use etl_sdk::testing::external::data;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-
-/// A folder of the conformance data, or `None`, said aloud, where there is none.
-fn conformance(part: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("ETL_CONFORMANCE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"), PathBuf::from);
-    let folder = root.join(part);
-    if !folder.is_dir() {
-        eprintln!("SKIPPED: no conformance data at {}; set ETL_CONFORMANCE", folder.display());
-        return None;
-    }
-    Some(folder)
-}
+use std::path::Path;
 
 #[derive(Deserialize)]
 struct Cases<T> {
@@ -85,7 +74,7 @@ impl Agreement {
 
 #[test]
 fn browsers_as_published() {
-    let Some(folder) = conformance("uap/latest") else { return };
+    let Some(folder) = data("conformance").map(|data| data.join("uap/latest")) else { return };
     let uap = Uap::from_file(folder.join("regexes.yaml"), Compat::Default).unwrap();
     let mut agreement = Agreement::default();
     for case in cases::<VersionCase>(&folder, "test_ua.yaml") {
@@ -102,7 +91,7 @@ fn browsers_as_published() {
 
 #[test]
 fn operating_systems_as_published() {
-    let Some(folder) = conformance("uap/latest") else { return };
+    let Some(folder) = data("conformance").map(|data| data.join("uap/latest")) else { return };
     let uap = Uap::from_file(folder.join("regexes.yaml"), Compat::Default).unwrap();
     let mut agreement = Agreement::default();
     for case in cases::<VersionCase>(&folder, "test_os.yaml") {
@@ -131,7 +120,7 @@ fn operating_systems_as_published() {
 
 #[test]
 fn devices_as_published() {
-    let Some(folder) = conformance("uap/latest") else { return };
+    let Some(folder) = data("conformance").map(|data| data.join("uap/latest")) else { return };
     let uap = Uap::from_file(folder.join("regexes.yaml"), Compat::Default).unwrap();
     let mut agreement = Agreement::default();
     for case in cases::<DeviceCase>(&folder, "test_device.yaml") {
@@ -148,8 +137,9 @@ fn devices_as_published() {
 
 /// The user agents of a file of the reference, run through the step with the rules the reference had.
 fn reference_rows(file: &str) -> Option<Vec<serde_json::Map<String, Value>>> {
-    let regexes = conformance("uap/reference")?.join("regexes.yaml");
-    let input = std::fs::read_to_string(conformance("S/event_v2")?.join(file)).unwrap();
+    let folder = data("conformance")?;
+    let regexes = folder.join("uap/reference/regexes.yaml");
+    let input = std::fs::read_to_string(folder.join("S/event_v2").join(file)).unwrap();
     let lines: Vec<Value> = input.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let texts: Vec<Option<&str>> = lines.iter().map(|line| line["ua"].as_str()).collect();
     assert!(!texts.is_empty());
@@ -160,8 +150,8 @@ fn reference_rows(file: &str) -> Option<Vec<serde_json::Map<String, Value>>> {
 #[test]
 fn a_row_of_the_reference() {
     let Some(rows) = reference_rows("transformed_data_event_v2.json") else { return };
-    let folder = conformance("S/event_v2/expected").unwrap();
-    let expected = std::fs::read_to_string(folder.join("test_enrich_UA_v2.json")).unwrap();
+    let path = data("conformance").unwrap().join("S/event_v2/expected/test_enrich_UA_v2.json");
+    let expected = std::fs::read_to_string(path).unwrap();
     let expected: Value = serde_json::from_str(&expected).unwrap();
     assert_eq!(Value::Object(rows[0].clone()), expected);
     assert_eq!(rows.len(), 1);

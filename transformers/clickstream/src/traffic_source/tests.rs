@@ -1,27 +1,15 @@
 //! The published cases, the shipped rules, and texts nobody would write.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use etl_sdk::testing::external::data;
 use serde_json::Value;
 
 use super::{AppRules, Note, TrafficSource, Visit, columns, utm_from_url};
 use crate::compat::Compat;
 use crate::java::{KeyOrder, truncate, url_decode};
 use crate::url::parse_url;
-
-/// The folder of conformance data, or `None` after saying so.
-fn conformance() -> Option<PathBuf> {
-    let folder = std::env::var_os("ETL_CONFORMANCE").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance")),
-        PathBuf::from,
-    );
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("SKIPPED: no conformance data at {}; set ETL_CONFORMANCE", folder.display());
-    None
-}
 
 /// By default, without a witness.
 fn resolve_from_url(
@@ -51,7 +39,7 @@ fn json_of(path: impl AsRef<Path>) -> Value {
 
 #[test]
 fn published_cases_give_their_results() {
-    let Some(folder) = conformance() else { return };
+    let Some(folder) = data("conformance") else { return };
     let rules = AppRules::parse(
         &text_of(folder.join("C/ts/traffic_source_category_rule_v0.json")),
         &text_of(folder.join("C/ts/traffic_source_channel_rule_v0.json")),
@@ -102,7 +90,7 @@ fn published_cases_give_their_results() {
 
 #[test]
 fn shipped_rules_parse_and_decide() {
-    let Some(folder) = conformance() else { return };
+    let Some(folder) = data("conformance") else { return };
     let rules = AppRules::parse(
         &text_of(folder.join("rules_production/traffic_source_category_rule_v1.json")),
         &text_of(folder.join("rules_production/traffic_source_channel_rule_v1.json")),
@@ -209,7 +197,7 @@ fn events(rows: &str) -> impl Iterator<Item = Value> + '_ {
 
 #[test]
 fn custom_keys_stand_in_the_published_order() {
-    let Some(folder) = conformance() else { return };
+    let Some(folder) = data("conformance") else { return };
     let folder = folder.join("S");
     let cases = [
         ("original_data_with_items.json", None, "transform_v3_event.json"),
@@ -235,7 +223,7 @@ fn custom_keys_stand_in_the_published_order() {
 
 #[test]
 fn user_properties_stand_in_the_published_order() {
-    let Some(folder) = conformance() else { return };
+    let Some(folder) = data("conformance") else { return };
     let row = json_of(folder.join("S/event_v2/expected/transform_v3_traffic_source_user.json"));
     let shown: Value = serde_json::from_str(row["user_properties_json_str"].as_str().unwrap()).unwrap();
     let keys: Vec<String> = shown.as_object().unwrap().keys().cloned().collect();

@@ -1,6 +1,7 @@
 //! One case: an input file, how the reference's test runs it, and the comparison with its expected file.
 
 use etl_sdk::Transformer;
+use etl_sdk::testing::external::{data, or_skip, skip};
 use etl_sdk::testing::{Outcome, Row, run_at, transform};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -11,19 +12,17 @@ use transformer_clickstream::{Clickstream, ClickstreamConfig};
 /// 2024-08-30, when the reference was released.
 pub const NOW: i64 = 1_724_976_000_000;
 
+/// Inputs of cases which the data does not hold.
+const ABSENT: [&str; 4] = [
+    "S/gtm-server/server-all-with-ss.json",
+    "S/gtm-server/server-user-login2.json",
+    "S/gtm-server/server-user-props.json",
+    "S/sensordata/sensors-web-ua.json",
+];
+
 /// The folder of the reference's data.
 pub fn conformance() -> Option<PathBuf> {
-    if let Some(folder) = std::env::var_os("ETL_CONFORMANCE") {
-        let folder = PathBuf::from(folder);
-        assert!(folder.is_dir(), "ETL_CONFORMANCE is no folder: {}", folder.display());
-        return Some(folder);
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found = root.ancestors().map(|folder| folder.join("shared/conformance")).find(|folder| folder.is_dir());
-    if found.is_none() {
-        eprintln!("SKIPPED: no conformance data; set ETL_CONFORMANCE");
-    }
-    found
+    data("conformance")
 }
 
 /// Which traffic source rules the reference's tests give to an app.
@@ -106,13 +105,16 @@ pub fn read(folder: &Path, path: &str) -> String {
     std::fs::read_to_string(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Whether a file of the reference's data is there; says so aloud when it is not.
+/// Whether a file of the reference's data is there. A test that wants one of [`ABSENT`] is skipped, whatever else has to
+/// be there.
 pub fn is_there(folder: &Path, path: &str) -> bool {
-    let found = folder.join(path).is_file();
-    if !found {
-        eprintln!("SKIPPED: no {path}");
+    let is_file = folder.join(path).is_file();
+    if ABSENT.contains(&path) {
+        assert!(!is_file, "{path} has come: it is absent no more");
+        skip(&format!("{path} is not in the data"));
+        return false;
     }
-    found
+    or_skip(is_file.then_some(()), path, "ETL_CONFORMANCE").is_some()
 }
 
 /// The lines of a file as records.

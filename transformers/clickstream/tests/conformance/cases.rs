@@ -2,6 +2,7 @@
 //! in the data is named as such, and fails this list once its files come.
 
 use crate::case::conformance;
+use etl_sdk::testing::external::skip;
 
 /// Who runs a case.
 enum By {
@@ -21,7 +22,7 @@ use By::{Absent, Here, Skipped, There};
 type Case = (&'static str, &'static [&'static str], By);
 
 const USER_AGENT: &str = include_str!("../../../../plugins/user-agent/src/tests/conformance.rs");
-const PROGRAM: &str = include_str!("../../../../tests/conformance.rs");
+const PROGRAM: &str = include_str!("../../../../tests/it/conformance.rs");
 const SUITE: [&str; 5] = [
     include_str!("main.rs"),
     include_str!("parser.rs"),
@@ -218,12 +219,12 @@ fn every_case_of_the_specification_is_run_or_named() {
         match by {
             Absent => {
                 assert!(!missing.is_empty(), "{name}: its files have come, and no test runs it");
-                eprintln!("SKIPPED {name}: no {missing:?}");
+                skip(&format!("{name}: {missing:?} are not in the data"));
                 skipped += 1;
                 continue;
             }
             Skipped(reason) => {
-                eprintln!("SKIPPED {name}: {reason}");
+                skip(&format!("{name}: {reason}"));
                 skipped += 1;
                 continue;
             }

@@ -1,5 +1,4 @@
-//! The reference's own inputs and expected rows. The data is found at `$ETL_CONFORMANCE`, else in `shared/conformance`
-//! beside the project or above it; without it every case passes unrun and says so.
+//! The reference's own inputs and expected rows; see [`etl_sdk::testing::external::data`] for where they are.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test")]
 

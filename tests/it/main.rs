@@ -1,0 +1,39 @@
+//! The program through its real binary: arguments in; exit code, stdout, stderr, files and tables out. One test binary,
+//! because each links all of `DataFusion`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::needless_pass_by_value,
+    reason = "these are tests; clippy.toml only knows functions marked as such"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod backfill;
+mod carried;
+mod cli;
+mod compare;
+mod conformance;
+mod dead_letters;
+mod explain;
+mod fault_proxy;
+mod faults;
+mod floors;
+mod gc;
+mod hostile;
+mod invariance;
+mod manifests;
+mod pending;
+mod process;
+mod quality;
+mod query;
+mod query_memory;
+mod report;
+mod resources;
+mod s3;
+mod signals;
+mod state;
+mod window;
