@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # docker build -t etl-runner .
-# docker run --rm -v "$PWD/job:/job:ro" etl-runner run /job/clickstream.yaml --window 2026-11-20T05
+# docs/releases.md shows how to run it.
 
 FROM rust:1.95-slim-bookworm AS build
 # A C compiler for the compression and allocator crates; nothing else is needed.
