@@ -8,7 +8,7 @@ use super::windows::{
 };
 use super::{compare, dead_letters, explain, usage};
 use crate::commands::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
-use crate::screen::{Color, Output, Printer, ProgressStyle};
+use crate::screen::{Color, OutputFormat, Printer, ProgressStyle};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use etl_sdk::Result;
 use std::num::NonZeroUsize;
@@ -239,7 +239,7 @@ pub(super) struct ScreenArgs {
 pub(super) struct OutputArgs {
     /// What stdout gets: text for people, or one JSON value alone.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    output: Output,
+    output: OutputFormat,
     /// When to use colours; auto asks the terminal and `NO_COLOR`.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     color: Color,

@@ -1,21 +1,29 @@
 //! `compare`: two outputs by key, column by column.
 
 use super::windows::listen;
-use crate::compare::{CompareRequest, ComparisonStatus, compare_watched};
+use crate::commands::run::runtime;
+use crate::compare::{CompareRequest, CompareResources, CompareSetting, ComparisonStatus, compare};
 use crate::process::memory;
 use crate::report::{Outcome, Progress};
 use crate::screen::{Printer, ProgressDisplay, Tone};
-use etl_sdk::Result;
+use etl_sdk::{Error, ErrorKind, Result};
+
+/// Both sides are read at the same time also on one core: most of that time they wait for a store.
+const THREADS: usize = 2;
 
 /// Compares and prints what was found.
 pub fn run(request: &CompareRequest, printer: &Printer) -> Result<Outcome> {
     let stop = listen(printer)?;
     memory::watch(memory::container(), &stop)?;
     let progress = Progress::default();
+    let runtime = runtime()?;
     let display = ProgressDisplay::start(printer, progress.clone());
-    let result = compare_watched(request, &progress, &stop);
+    let resources = CompareResources { runtime: runtime.handle(), threads: THREADS, progress: &progress, stop: &stop };
+    let result = compare(request, &resources);
     drop(display);
-    let report = result?;
+    // What still waits for a name server or a slow disk must not hold up the end.
+    runtime.shutdown_background();
+    let report = result.map_err(with_option)?;
     let (outcome, tone) = match report.status {
         ComparisonStatus::Equal => (Outcome::Done, Tone::Good),
         ComparisonStatus::Different => (Outcome::Different, Tone::Bad),
@@ -26,4 +34,50 @@ pub fn run(request: &CompareRequest, printer: &Printer) -> Result<Outcome> {
         printer.result(&format!("{}\n{}", printer.painted(&report.verdict(), tone), report.screen()))?;
     }
     Ok(outcome)
+}
+
+/// Adds the option behind the setting that an error is about.
+fn with_option(error: Error) -> Error {
+    let setting = error.facts().iter().find(|(name, _)| *name == "setting").map(|(_, setting)| setting.parse());
+    let options = match (setting, error.kind()) {
+        (Some(Ok(CompareSetting::Key)), ErrorKind::Limit) => "--key, --memory",
+        (Some(Ok(CompareSetting::Key)), _) => "--key",
+        (Some(Ok(CompareSetting::Latest)), _) => "--latest",
+        (Some(Ok(CompareSetting::Memory)), _) => "--memory",
+        (Some(Ok(CompareSetting::NumberTolerance)), _) => "--number-tolerance",
+        // Sorting names the settings of a job file.
+        (Some(Err(_)), ErrorKind::Limit) => {
+            return Error::new(ErrorKind::Limit, "sort the rows")
+                .hint("limits.memory is --memory here, and limits.spill_folder is --spill-folder")
+                .source(error);
+        }
+        (Some(Err(_)) | None, _) => return error,
+    };
+    let hint = error.hint_text().map_or_else(|| options.to_owned(), |hint| format!("{hint} ({options})"));
+    error.hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_about_a_setting_names_its_option() {
+        let about = |setting: &str, kind: ErrorKind| {
+            let error = Error::new(kind, "compare").with("setting", setting).hint("do this");
+            with_option(error).hint_text().map(str::to_owned).unwrap_or_default()
+        };
+        for (setting, kind, hint) in [
+            ("key", ErrorKind::Usage, "do this (--key)"),
+            ("key", ErrorKind::Limit, "do this (--key, --memory)"),
+            ("latest", ErrorKind::Usage, "do this (--latest)"),
+            ("number_tolerance", ErrorKind::Usage, "do this (--number-tolerance)"),
+            ("limits.memory", ErrorKind::Config, "do this"),
+        ] {
+            assert_eq!(about(setting, kind), hint, "{setting}");
+        }
+        assert!(about("limits.memory", ErrorKind::Limit).starts_with("limits.memory is --memory here"));
+        let other = with_option(Error::new(ErrorKind::Usage, "compare").hint("as it is"));
+        assert_eq!(other.hint_text(), Some("as it is"));
+    }
 }

@@ -9,25 +9,38 @@ use crate::text::suggest::unknown;
 use etl_sdk::Result;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use textwrap::{WordSeparator, WordSplitter};
 
 /// How deep sections within sections are printed.
-const DEPTH: usize = 3;
-/// Where lines of documentation are broken.
+const MAX_DEPTH: usize = 3;
+/// The width at which lines of documentation are broken, with their indent.
 const WIDTH: usize = 100;
+/// Before each line of documentation.
+const INDENT: &str = "      ";
 
 /// Prints what `name` is: a transformer, an enrichment, `job`, a section such as `source`, or a key such as
 /// `source.framing`.
 pub fn run(name: &str, registry: &Registry, printer: &Printer) -> Result<Outcome> {
-    let (title, schema, root) = find(name, registry)?;
+    let topic = find(name, registry)?;
     if printer.is_json() {
+        let Topic { title, schema, root } = topic;
         printer.json(&json!({"name": name, "summary": title, "schema": schema, "definitions": root["$defs"]}))?;
         return Ok(Outcome::Done);
     }
-    printer.result(&screen(name, &title, &schema, &root))?;
+    printer.result(&screen(name, &topic))?;
     Ok(Outcome::Done)
 }
 
-fn screen(name: &str, title: &str, schema: &Value, root: &Value) -> String {
+/// What a name stands for.
+struct Topic {
+    title: String,
+    schema: Value,
+    /// The document in which references of the schema are found.
+    root: Value,
+}
+
+fn screen(name: &str, topic: &Topic) -> String {
+    let Topic { title, schema, root } = topic;
     let mut text = format!("{name}: {title}\n");
     let mut options = Vec::new();
     collect(schema, root, "", 0, &mut options);
@@ -38,27 +51,26 @@ fn screen(name: &str, title: &str, schema: &Value, root: &Value) -> String {
     }
     for option in &options {
         let _ = writeln!(text, "\n  {}  {}{}", option.key, option.label, option.default);
-        for line in wrap(&option.doc, WIDTH - 6) {
-            let _ = writeln!(text, "      {line}");
-        }
+        push_wrapped(&mut text, &option.doc);
     }
     text
 }
 
-/// The title, the schema and the document that its references are found in.
-fn find(name: &str, registry: &Registry) -> Result<(String, Value, Value)> {
-    let transformer = registry.transformers().iter().find(|one| one.name == name);
-    if let Some(component) = transformer {
-        let schema = component.options_schema();
-        return Ok((component_title("transformer", &component.summary), schema.clone(), schema));
+fn find(name: &str, registry: &Registry) -> Result<Topic> {
+    let component = |role: &str, summary: &str, schema: Value| Topic {
+        title: format!("{summary} ({role}; its options go under `with`)"),
+        root: schema.clone(),
+        schema,
+    };
+    if let Some(found) = registry.transformers().iter().find(|one| one.name == name) {
+        return Ok(component("transformer", &found.summary, found.options_schema()));
     }
-    if let Some(component) = registry.enrichments().iter().find(|one| one.name == name) {
-        let schema = component.options_schema();
-        return Ok((component_title("enrichment", &component.summary), schema.clone(), schema));
+    if let Some(found) = registry.enrichments().iter().find(|one| one.name == name) {
+        return Ok(component("enrichment", &found.summary, found.options_schema()));
     }
     let root = json_schema(registry);
     if name == "job" {
-        return Ok((doc_of(&root), root.clone(), root));
+        return Ok(Topic { title: doc_of(&root), schema: root.clone(), root });
     }
     let mut schema = &root;
     for key in name.split('.') {
@@ -68,11 +80,7 @@ fn find(name: &str, registry: &Registry) -> Result<(String, Value, Value)> {
             None => return Err(not_found(name, key, inner, &root, registry)),
         }
     }
-    Ok((doc_of(schema), schema.clone(), root.clone()))
-}
-
-fn component_title(role: &str, summary: &str) -> String {
-    format!("{summary} ({role}; its options go under `with`)")
+    Ok(Topic { title: doc_of(schema), schema: schema.clone(), root: root.clone() })
 }
 
 fn not_found(name: &str, key: &str, inner: &Value, root: &Value, registry: &Registry) -> etl_sdk::Error {
@@ -121,7 +129,7 @@ fn collect(schema: &Value, root: &Value, prefix: &str, depth: usize, rows: &mut 
         let path = format!("{prefix}{key}");
         rows.push(Row { label: label(option, root), default, doc, key: path.clone() });
         let below = section(option, root);
-        if depth + 1 < DEPTH && below.get("properties").is_some() {
+        if depth + 1 < MAX_DEPTH && below.get("properties").is_some() {
             let open = match types(resolve(option, root)).first() {
                 Some(&"array") => "[].",
                 Some(&"object") if resolve(option, root).get("properties").is_none() => ".NAME.",
@@ -199,25 +207,26 @@ fn push_choices(text: &mut String, schema: &Value, root: &Value) {
     for branch in schema.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
         if let Some(choice) = branch.get("const").and_then(Value::as_str) {
             let _ = writeln!(text, "\n  {choice}");
-            for line in wrap(&doc_of(branch), WIDTH - 6) {
-                let _ = writeln!(text, "      {line}");
-            }
+            push_wrapped(text, &doc_of(branch));
         }
     }
 }
 
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
+/// Appends a paragraph, broken between words alone: a name or an example is one word to copy.
+fn push_wrapped(text: &mut String, paragraph: &str) {
+    if paragraph.is_empty() {
+        return;
     }
-    lines
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(INDENT)
+        .subsequent_indent(INDENT)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .break_words(false);
+    for line in textwrap::wrap(paragraph, options) {
+        text.push_str(&line);
+        text.push('\n');
+    }
 }
 
 #[cfg(test)]
@@ -226,8 +235,7 @@ mod tests {
     use crate::registry::testing::sample;
 
     fn explained(name: &str) -> String {
-        let (title, schema, root) = find(name, &sample()).unwrap();
-        screen(name, &title, &schema, &root)
+        screen(name, &find(name, &sample()).unwrap())
     }
 
     #[test]
@@ -267,7 +275,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_sections_and_components() {
-        let error = find("sampel", &sample()).unwrap_err();
+        let error = find("sampel", &sample()).err().unwrap();
         assert_eq!(error.to_string(), "unknown name `sampel`");
         let hint = error.hint_text().unwrap_or_default();
         assert!(hint.starts_with("did you mean `sample`?") && hint.contains("source"), "{hint}");

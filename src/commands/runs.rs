@@ -4,10 +4,10 @@ use super::process_environment;
 use super::request::RunsRequest;
 use super::run::runtime;
 use crate::job::{Places, load};
-use crate::query::{Kept, ReportFolder, ReportObject, Skipped, overlaps, shortened};
-use crate::report::{Outcome, RunReport, Status};
+use crate::query::{KeptReport, ReportFolder, ReportObject, Skipped};
+use crate::report::{ErrorReport, Outcome, RunReport, Status, WindowReport};
 use crate::screen::Printer;
-use crate::text::columns::{Align, Columns};
+use crate::text::columns::{Align, Columns, escaped, shortened};
 use crate::text::{bytes, count, seconds};
 use crate::window::Window;
 use bytes::Bytes;
@@ -16,17 +16,17 @@ use futures::TryStreamExt;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Characters of an error that are shown in the list.
-const ERROR_SHOWN: usize = 60;
+/// Width up to which an error is shown in the list.
+const MAX_ERROR_WIDTH: usize = 60;
 
-/// What is kept of a report for the list.
+/// A run in the list.
 #[derive(Debug, Serialize)]
-struct Line {
+struct RunLine {
     report: String,
     run_id: String,
     job: String,
     status: String,
-    window: crate::report::WindowReport,
+    window: WindowReport,
     now: String,
     version: String,
     dry_run: bool,
@@ -39,7 +39,7 @@ struct Line {
     cpu_seconds: f64,
     peak_memory_bytes: u64,
     warnings: Vec<String>,
-    error: Option<crate::report::ErrorReport>,
+    error: Option<ErrorReport>,
 }
 
 /// Prints the newest runs, or one report.
@@ -66,7 +66,7 @@ pub fn run(request: &RunsRequest, printer: &Printer) -> Result<Outcome> {
     })
 }
 
-/// The statuses are those of reports; the one who asks is told them when none fits.
+/// The statuses are those of reports; the error lists them when none fits.
 fn known_status(text: &str) -> Result<&str> {
     let known = serde_json::from_value::<Status>(Value::from(text));
     known
@@ -74,20 +74,20 @@ fn known_status(text: &str) -> Result<&str> {
         .map_err(|error| Error::new(ErrorKind::Usage, "read the status").with("status", text).hint(error.to_string()))
 }
 
-/// By the instant of the run. Runs of one instant, told by `--now`, go by when their reports were written.
+/// By the instant of the run. Runs with the same instant, given by `--now`, go by when their reports were written.
 fn newest_first(reports: &mut [ReportObject]) {
     let age = |report: &ReportObject| (report.instant(), report.modified);
     reports.sort_by(|left, right| age(right).cmp(&age(left)).then_with(|| left.name.cmp(&right.name)));
 }
 
 async fn newest(
-    most: usize,
+    max_lines: usize,
     status: Option<&str>,
     window: Option<Window>,
     folder: &ReportFolder,
     mut reports: Vec<ReportObject>,
     skipped: &Skipped,
-) -> Result<Vec<Line>> {
+) -> Result<Vec<RunLine>> {
     if let Some(window) = window {
         let may = |own: Window| own.start < window.end && window.start < own.end;
         reports.retain(|report| report.parsed.as_ref().is_none_or(|name| may(name.window)));
@@ -95,14 +95,14 @@ async fn newest(
     let mut lines = Vec::new();
     let mut read = folder.read(reports, skipped);
     // The rest is not fetched once there are enough.
-    while lines.len() < most {
+    while lines.len() < max_lines {
         let Some((report, bytes)) = read.try_next().await? else { break };
-        let Some(kept) = Kept::parse(&bytes) else {
+        let Some(kept) = KeptReport::parse(&bytes) else {
             skipped.add("run reports are unreadable", &folder.uri_of(&report));
             continue;
         };
         let wanted =
-            status.is_none_or(|status| kept.status == status) && window.is_none_or(|window| overlaps(&kept, window));
+            status.is_none_or(|status| kept.status == status) && window.is_none_or(|window| kept.overlaps(window));
         if wanted {
             lines.push(line(report.name, kept));
         }
@@ -110,8 +110,8 @@ async fn newest(
     Ok(lines)
 }
 
-fn line(report: String, kept: Kept<'_>) -> Line {
-    Line {
+fn line(report: String, kept: KeptReport<'_>) -> RunLine {
+    RunLine {
         report,
         rows: kept.rows(),
         run_id: kept.run_id,
@@ -133,7 +133,7 @@ fn line(report: String, kept: Kept<'_>) -> Line {
     }
 }
 
-fn print(lines: &[Line], printer: &Printer) -> Result<()> {
+fn print(lines: &[RunLine], printer: &Printer) -> Result<()> {
     use Align::{Left, Right};
     if printer.is_json() {
         return printer.json(&lines);
@@ -141,9 +141,17 @@ fn print(lines: &[Line], printer: &Printer) -> Result<()> {
     if lines.is_empty() {
         return printer.result("no runs\n");
     }
-    let mut columns = Columns::new(&[Left, Left, Right, Right, Right, Right, Right, Left, Left]);
-    columns
-        .row(["window", "status", "rows", "dead letters", "time", "CPU", "memory", "when", "error"].map(str::to_owned));
+    let mut columns = Columns::headed([
+        ("window", Left),
+        ("status", Left),
+        ("rows", Right),
+        ("dead letters", Right),
+        ("time", Right),
+        ("CPU", Right),
+        ("memory", Right),
+        ("when", Left),
+        ("error", Left),
+    ]);
     for line in lines {
         let error = line.error.as_ref().map_or("", |error| error.message.as_str());
         columns.row([
@@ -155,7 +163,7 @@ fn print(lines: &[Line], printer: &Printer) -> Result<()> {
             seconds(line.cpu_seconds),
             bytes(line.peak_memory_bytes),
             whole_seconds(&line.now),
-            shortened(error, ERROR_SHOWN),
+            shortened(&escaped(error), MAX_ERROR_WIDTH),
         ]);
     }
     printer.result(&columns.render(0))?;
@@ -164,7 +172,7 @@ fn print(lines: &[Line], printer: &Printer) -> Result<()> {
 }
 
 /// `2026-11-20T05:00Z/06:00Z`: what the ends have in common is said once.
-fn short_window(window: &crate::report::WindowReport) -> String {
+fn short_window(window: &WindowReport) -> String {
     let short = |instant: &str| match instant.strip_suffix(":00Z") {
         Some(minutes) => format!("{minutes}Z"),
         None => instant.to_owned(),

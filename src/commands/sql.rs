@@ -1,4 +1,4 @@
-//! `sql`: a question to the tables of a job.
+//! `sql`: asks the tables of a job a question.
 
 use super::process_environment;
 use super::request::{SqlFormat, SqlRequest};
@@ -19,8 +19,8 @@ use std::io::Read;
 /// Rows that are printed as text unless another number is asked for.
 const TEXT_ROWS: usize = 1_000;
 
-/// Longest question. A longer text is some other file.
-const LONGEST_SQL: u64 = 1 << 20;
+/// Bytes that a question may have. A longer text is some other file.
+const MAX_SQL_BYTES: u64 = 1 << 20;
 
 /// Prints the rows of the answer, or the tables.
 pub fn run(request: &SqlRequest, registry: &Registry, printer: &Printer) -> Result<Outcome> {
@@ -49,11 +49,11 @@ pub fn run(request: &SqlRequest, registry: &Registry, printer: &Printer) -> Resu
         (None, _) => None,
     };
     runtime()?.block_on(async {
-        // One more tells whether there are more.
-        let mut answer = query.ask(&sql, limit.map(|rows| rows + 1)).await?;
+        // One more than are printed shows whether there are more.
+        let mut answer = query.ask(&sql, limit.map(|rows| rows + 1)).await.map_err(with_option)?;
         // What fails before the first row is printed fails like any command.
-        let first = answer.next().await?;
-        let outcome = print(&mut answer, first, format, limit, printer).await;
+        let first = answer.next().await.map_err(with_option)?;
+        let outcome = print(&mut answer, first, format, limit, printer).await.map_err(with_option);
         for note in query.notes() {
             printer.warning(&note);
         }
@@ -66,6 +66,18 @@ pub fn run(request: &SqlRequest, registry: &Registry, printer: &Printer) -> Resu
             }
         }
     })
+}
+
+/// Adds the option that raises the limit which a question met.
+fn with_option(error: Error) -> Error {
+    let is_memory = error.facts().iter().any(|(name, value)| *name == "setting" && value == "limits.memory");
+    match error.hint_text() {
+        Some(hint) if is_memory => {
+            let hint = format!("{hint}: --set limits.memory=2GiB");
+            error.hint(hint)
+        }
+        _ => error,
+    }
 }
 
 async fn print(
@@ -114,10 +126,10 @@ fn question(request: &SqlRequest) -> Result<String> {
     let mut text = String::new();
     source
         .by_ref()
-        .take(LONGEST_SQL + 1)
+        .take(MAX_SQL_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(|error| wrong().with("file", &name).source(error))?;
-    if text.len() as u64 > LONGEST_SQL {
+    if text.len() as u64 > MAX_SQL_BYTES {
         return Err(wrong().with("file", &name).hint("a question has 1 MiB at most"));
     }
     Ok(text)
@@ -134,7 +146,7 @@ fn tables(query: &Query, printer: &Printer) -> Result<Outcome> {
 }
 
 fn table_screen(table: &TableInfo) -> String {
-    let mut columns = Columns::new(&[Align::Left, Align::Left, Align::Left]);
+    let mut columns = Columns::new(&[Align::Left; 3]);
     for column in &table.columns {
         columns.row([column.name.clone(), column.type_name.clone(), column.description.clone()]);
     }

@@ -1,149 +1,72 @@
 //! Brings the columns of both sides together: which are compared, as what, and which are on one side alone.
 
-use super::column::{Kind, SideColumn};
+use super::column::{ColumnKind, SideColumn};
 use super::json::LeftOut;
-use super::report::{ColumnName, Comparison, TypeDifference};
-use super::source::Source;
-use super::{CompareRequest, Side};
+use super::report::{ColumnName, TypeDifference};
+use crate::compare::plan::{AlignedColumn, ComparePlan, Meaning, Physical};
+use crate::compare::request::{CompareRequest, CompareSetting, Side};
+use crate::compare::side::SideReader;
 use crate::text::suggest::nearest;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use etl_sdk::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Columns that an error lists.
 const LISTED: usize = 40;
 
-/// How the values of a column are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// As integers.
-    Int,
-    /// As doubles.
-    Double,
-    /// As decimal numbers of any length, in one form.
-    Number,
-    /// As instants.
-    Instant,
-    /// As dates.
-    Date,
-    /// As texts.
-    Text,
-    /// As JSON in one form.
-    Json,
+/// What is compared, and what the columns alone say.
+#[derive(Debug)]
+pub(super) struct Alignment {
+    pub(super) plan: ComparePlan,
+    /// Columns of the left side that the right one does not have.
+    pub(super) left_only: Vec<ColumnName>,
+    /// Columns of the right side that the left one does not have.
+    pub(super) right_only: Vec<ColumnName>,
+    /// Columns whose types differ.
+    pub(super) types: Vec<TypeDifference>,
+    /// About columns that were to be ignored and are on neither side.
+    pub(super) notes: Vec<String>,
 }
 
-/// What the values of an aligned column are while they are sorted and compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Physical {
-    /// `Int64`: an integer, or microseconds, nanoseconds or days since 1970.
-    Int,
-    /// `Float64`
-    Double,
-    /// `Utf8`
-    Text,
-}
-
-/// A column that is compared.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Aligned {
-    pub(super) name: String,
-    pub(super) meaning: Meaning,
-    pub(super) physical: Physical,
-    /// Whether an instant of physical type `Int` counts nanoseconds.
-    pub(super) nanos: bool,
-    pub(super) left_out: LeftOut,
-    /// The type that JSON texts are read like: that of the side which has one.
-    pub(super) like: Option<DataType>,
-    /// The side whose JSON lines never name it: there it is null.
-    pub(super) absent: Option<Side>,
-}
-
-/// What is compared.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    /// The key, the columns of `--latest`, and the others by name.
-    pub(super) columns: Vec<Aligned>,
-    /// Columns at the front that are the key.
-    pub(super) key: usize,
-    /// Columns behind the key that are those of `--latest`.
-    pub(super) latest: usize,
-}
-
-impl Plan {
-    /// The columns while they are sorted: named by their places, and the hash of the row behind them.
-    pub(super) fn schema(&self) -> SchemaRef {
-        let fields = self.columns.iter().enumerate().map(|(place, column)| {
-            let data_type = match column.physical {
-                Physical::Int => DataType::Int64,
-                Physical::Double => DataType::Float64,
-                Physical::Text => DataType::Utf8,
-            };
-            Field::new(place.to_string(), data_type, true)
-        });
-        let hash = Field::new("hash", DataType::UInt64, false);
-        Arc::new(Schema::new(fields.chain([hash]).collect::<Vec<_>>()))
-    }
-
-    /// What rows are sorted by.
-    pub(super) fn order(&self) -> Vec<String> {
-        (0..self.key + self.latest).map(|place| place.to_string()).chain(["hash".to_owned()]).collect()
-    }
-}
-
-/// Decides what is compared, and notes in `report` what is on one side alone, what has another type and what is ignored.
+/// Decides what is compared.
 ///
-/// Fails with `Usage` when a column of the key or of `--latest` is missing on a side.
-pub(super) fn align(request: &CompareRequest, left: &Source, right: &Source, report: &mut Comparison) -> Result<Plan> {
-    let mut ignored = ignored(request, left, right, report);
-    let mut columns: Vec<Aligned> = Vec::new();
-    for (option, names) in [("--key", &request.key), ("--latest", &request.latest)] {
-        for name in names {
-            if columns.iter().any(|known| known.name == *name) {
-                continue;
-            }
-            let (one, other) = (required(left, right, name, option)?, required(right, left, name, option)?);
-            let column = aligned(&one, &other, ignored.remove(name).unwrap_or_default(), report);
-            let sorts = matches!(column.physical, Physical::Int | Physical::Double)
-                || matches!(column.meaning, Meaning::Text | Meaning::Instant | Meaning::Date);
-            if option == "--latest" && !sorts {
-                return Err(Error::new(ErrorKind::Usage, "take the latest row of each key")
-                    .with("column", name)
-                    .with("left", &one.type_name)
-                    .with("right", &other.type_name)
-                    .hint("the greatest value is known of integers, doubles, instants, dates and texts"));
-            }
-            columns.push(column);
-        }
-    }
-    let key = request.key.iter().enumerate().filter(|(place, name)| !request.key[..*place].contains(name)).count();
-    let latest = columns.len() - key;
-    let front: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    for column in left.columns.values() {
-        if front.contains(&column.name) || ignored.get(&column.name).is_some_and(is_whole) {
-            continue;
-        }
-        match right.column(&column.name) {
-            Some(other) => {
-                columns.push(aligned(column, &other, ignored.remove(&column.name).unwrap_or_default(), report));
-            }
-            None => report.left.only_columns.push(name_of(column)),
-        }
-    }
-    for column in right.columns.values() {
-        let is_known = left.columns.contains_key(&column.name) || front.contains(&column.name);
-        if is_known || ignored.get(&column.name).is_some_and(is_whole) {
-            continue;
-        }
-        match left.column(&column.name) {
-            Some(other) => {
-                columns.push(aligned(&other, column, ignored.remove(&column.name).unwrap_or_default(), report));
-            }
-            None => report.right.only_columns.push(name_of(column)),
-        }
-    }
+/// Fails with `Usage` when a column of the key, or one that decides which row is the latest, is missing on a side.
+pub(super) fn align(request: &CompareRequest, left: &SideReader, right: &SideReader) -> Result<Alignment> {
+    let (ignored, notes) = ignored(request, left, right);
+    let mut aligner = Aligner { left, right, ignored, columns: Vec::new(), types: Vec::new() };
+    aligner.front(&request.key, CompareSetting::Key)?;
+    let key = aligner.columns.len();
+    aligner.front(&request.latest, CompareSetting::Latest)?;
+    let latest = aligner.columns.len() - key;
+    let (left_only, right_only) = (aligner.others(Side::Left), aligner.others(Side::Right));
+    let Aligner { mut columns, types, .. } = aligner;
     columns[key + latest..].sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Plan { columns, key, latest })
+    Ok(Alignment { plan: ComparePlan { columns, key, latest }, left_only, right_only, types, notes })
+}
+
+/// The ignored columns, with the ignored members of those that are only ignored in part; and what to note about names
+/// that are on neither side.
+fn ignored(
+    request: &CompareRequest,
+    left: &SideReader,
+    right: &SideReader,
+) -> (BTreeMap<String, LeftOut>, Vec<String>) {
+    let mut all: BTreeMap<String, LeftOut> = BTreeMap::new();
+    let mut notes = Vec::new();
+    let is_column = |name: &str| left.columns.contains_key(name) || right.columns.contains_key(name);
+    for path in &request.ignore {
+        if is_column(path) {
+            all.insert(path.clone(), LeftOut::default());
+            continue;
+        }
+        let splits = path.match_indices('.').map(|(index, _)| path.split_at(index));
+        match splits.into_iter().find(|(column, _)| is_column(column)) {
+            // A column that is ignored as a whole stays so.
+            Some((column, _)) if all.get(column).is_some_and(is_whole) => {}
+            Some((column, member)) => all.entry(column.to_owned()).or_default().add(&member[1..]),
+            None => notes.push(format!("no side has the column `{path}` that is to be ignored")),
+        }
+    }
+    (all, notes)
 }
 
 /// Whether a column is ignored as a whole.
@@ -151,37 +74,110 @@ fn is_whole(ignored: &LeftOut) -> bool {
     !ignored.has_members()
 }
 
-fn name_of(column: &SideColumn) -> ColumnName {
-    ColumnName { column: column.name.clone(), type_name: column.type_name.clone() }
+/// Pairs the columns of the sides, one after the other.
+struct Aligner<'a> {
+    left: &'a SideReader,
+    right: &'a SideReader,
+    ignored: BTreeMap<String, LeftOut>,
+    columns: Vec<AlignedColumn>,
+    types: Vec<TypeDifference>,
 }
 
-/// The ignored columns; those of which only members are, with these.
-fn ignored(
-    request: &CompareRequest,
-    left: &Source,
-    right: &Source,
-    report: &mut Comparison,
-) -> BTreeMap<String, LeftOut> {
-    let mut all: BTreeMap<String, LeftOut> = BTreeMap::new();
-    let is_column = |name: &str| left.columns.contains_key(name) || right.columns.contains_key(name);
-    for path in &request.ignore {
-        report.ignored.push(path.clone());
-        if is_column(path) {
-            all.insert(path.clone(), LeftOut::default());
-            continue;
-        }
-        let splits = path.match_indices('.').map(|(place, _)| path.split_at(place));
-        match splits.into_iter().find(|(column, _)| is_column(column)) {
-            // A column that is ignored as a whole stays so.
-            Some((column, _)) if all.get(column).is_some_and(is_whole) => {}
-            Some((column, member)) => all.entry(column.to_owned()).or_default().add(&member[1..]),
-            None => report.notes.push(format!("no side has the column `{path}` that is to be ignored")),
+impl<'a> Aligner<'a> {
+    fn side(&self, side: Side) -> &'a SideReader {
+        match side {
+            Side::Left => self.left,
+            Side::Right => self.right,
         }
     }
-    all
+
+    /// Aligns the columns that `setting` names, which both sides must have.
+    fn front(&mut self, names: &[String], setting: CompareSetting) -> Result<()> {
+        for name in names {
+            if self.has(name) {
+                continue;
+            }
+            let left = required(self.left, self.right, name, setting)?;
+            let right = required(self.right, self.left, name, setting)?;
+            let column = self.aligned(&left, &right);
+            if setting == CompareSetting::Latest && !is_ordered(&column) {
+                return Err(Error::new(ErrorKind::Usage, "take the latest row of each key")
+                    .with("setting", setting)
+                    .with("column", name)
+                    .with("left", &left.type_name)
+                    .with("right", &right.type_name)
+                    .hint("only integers, doubles, instants, dates and texts have a greatest value"));
+            }
+            self.columns.push(column);
+        }
+        Ok(())
+    }
+
+    /// Aligns the columns of `side` that are not aligned yet and not ignored. Gives those that the other side does not
+    /// have.
+    fn others(&mut self, side: Side) -> Vec<ColumnName> {
+        let (own, other) = (self.side(side), self.side(side.other()));
+        let mut alone = Vec::new();
+        for column in own.columns.values() {
+            if self.has(&column.name) || self.ignored.get(&column.name).is_some_and(is_whole) {
+                continue;
+            }
+            let Some(partner) = other.column(&column.name) else {
+                alone.push(ColumnName { column: column.name.clone(), type_name: column.type_name.clone() });
+                continue;
+            };
+            let aligned = match side {
+                Side::Left => self.aligned(column, &partner),
+                Side::Right => self.aligned(&partner, column),
+            };
+            self.columns.push(aligned);
+        }
+        alone
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column.name == name)
+    }
+
+    fn aligned(&mut self, left: &SideColumn, right: &SideColumn) -> AlignedColumn {
+        let mut left_out = self.ignored.remove(&left.name).unwrap_or_default();
+        let (meaning, physical) =
+            if left_out.has_members() { (Meaning::Json, Physical::Text) } else { meaning(left, right) };
+        if !is_natural(left, right) {
+            self.types.push(TypeDifference {
+                column: left.name.clone(),
+                left: left.type_name.clone(),
+                right: right.type_name.clone(),
+                compared_as: meaning.name(),
+            });
+        }
+        left_out.nulls = left.json.is_some() || right.json.is_some();
+        let nested =
+            |column: &SideColumn| column.data_type.clone().filter(|like| ColumnKind::of(like) == ColumnKind::Nested);
+        let is_absent = |column: &SideColumn| column.json.is_some() && column.kind == ColumnKind::Null;
+        AlignedColumn {
+            name: left.name.clone(),
+            meaning,
+            physical,
+            nanos: left.kind == ColumnKind::Instant { nanos: true },
+            left_out,
+            like: nested(left).or_else(|| nested(right)),
+            absent: match (is_absent(left), is_absent(right)) {
+                (true, _) => Some(Side::Left),
+                (false, true) => Some(Side::Right),
+                (false, false) => None,
+            },
+        }
+    }
 }
 
-fn required(source: &Source, other: &Source, name: &str, option: &str) -> Result<SideColumn> {
+/// Whether the order in which values are sorted is that of what they mean.
+fn is_ordered(column: &AlignedColumn) -> bool {
+    matches!(column.physical, Physical::Int | Physical::Double)
+        || matches!(column.meaning, Meaning::Text | Meaning::Instant | Meaning::Date)
+}
+
+fn required(source: &SideReader, other: &SideReader, name: &str, setting: CompareSetting) -> Result<SideColumn> {
     if let Some(column) = source.columns.get(name) {
         return Ok(column.clone());
     }
@@ -199,51 +195,26 @@ fn required(source: &Source, other: &Source, name: &str, option: &str) -> Result
         Some(near) => format!("did you mean `{near}`? columns there: {list}{more}"),
         None => format!("columns there: {list}{more}"),
     };
-    Err(Error::new(ErrorKind::Usage, format!("find the column of {option}"))
+    let operation = match setting {
+        CompareSetting::Latest => "find a column that decides which row is the latest",
+        _ => "find a key column",
+    };
+    Err(Error::new(ErrorKind::Usage, operation)
+        .with("setting", setting)
         .with("missing column", name)
         .with("side", source.side.name())
         .with("in", &source.url)
         .hint(hint))
 }
 
-fn aligned(left: &SideColumn, right: &SideColumn, mut left_out: LeftOut, report: &mut Comparison) -> Aligned {
-    let (meaning, physical) =
-        if left_out.has_members() { (Meaning::Json, Physical::Text) } else { meaning(left, right) };
-    if !is_natural(left, right) {
-        report.types.push(TypeDifference {
-            column: left.name.clone(),
-            left: left.type_name.clone(),
-            right: right.type_name.clone(),
-            compared_as: compared_as(meaning),
-        });
-    }
-    left_out.nulls = left.json.is_some() || right.json.is_some();
-    let nested = |column: &SideColumn| column.data_type.clone().filter(|like| Kind::of(like) == Kind::Nested);
-    Aligned {
-        name: left.name.clone(),
-        meaning,
-        physical,
-        nanos: left.kind == Kind::Instant { nanos: true },
-        left_out,
-        like: nested(left).or_else(|| nested(right)),
-        absent: if left.json.is_some() && left.kind == Kind::Null {
-            Some(Side::Left)
-        } else if right.json.is_some() && right.kind == Kind::Null {
-            Some(Side::Right)
-        } else {
-            None
-        },
-    }
-}
-
 /// How the values are compared, and what they are meanwhile.
 fn meaning(left: &SideColumn, right: &SideColumn) -> (Meaning, Physical) {
-    use Kind::{Bool, Bytes, Date, Double, Instant, Int, Nested, Null, Number, Other, Text};
+    use ColumnKind::{Bool, Bytes, Date, Double, Instant, Int, Nested, Null, Number, Other, Text};
     let kinds = match (left.kind, right.kind) {
         (Null, other) | (other, Null) => (other, other),
         kinds => kinds,
     };
-    let is_json = |kind: Kind| [left, right].iter().any(|column| column.kind == kind && column.json.is_some());
+    let is_json = |kind: ColumnKind| [left, right].iter().any(|column| column.kind == kind && column.json.is_some());
     match kinds {
         (Int, Int) => (Meaning::Int, Physical::Int),
         (Double, Double) => (Meaning::Double, Physical::Double),
@@ -262,18 +233,6 @@ fn meaning(left: &SideColumn, right: &SideColumn) -> (Meaning, Physical) {
         (Null | Bool | Text | Bytes | Other | Int | Double | Number | Instant { .. } | Date | Nested, _) => {
             (Meaning::Text, Physical::Text)
         }
-    }
-}
-
-fn compared_as(meaning: Meaning) -> &'static str {
-    match meaning {
-        Meaning::Int => "integers",
-        Meaning::Double => "doubles",
-        Meaning::Number => "numbers",
-        Meaning::Instant => "instants",
-        Meaning::Date => "dates",
-        Meaning::Text => "texts",
-        Meaning::Json => "JSON",
     }
 }
 

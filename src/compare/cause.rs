@@ -3,36 +3,50 @@
 use super::{json, value};
 use serde::Serialize;
 use serde_json::Value;
+use strum::IntoStaticStr;
 
 /// Why two values may differ. A guess: it says what the values look like, not what happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// One is a prefix of the other.
+    #[strum(serialize = "truncation")]
     Truncation,
     /// Instants that are whole quarters of an hour apart, 14 hours at most; dates that are one day apart.
+    #[strum(serialize = "time zone")]
     TimeZone,
     /// One instant is the other without its fraction, or with less of it.
+    #[strum(serialize = "sub-second truncation")]
     SubSecond,
     /// The same instant, written in another way.
+    #[strum(serialize = "time format")]
     TimeFormat,
     /// Null on one side; an empty text, object or array on the other.
+    #[strum(serialize = "null vs empty")]
     NullVsEmpty,
     /// Null on one side and a value on the other.
+    #[strum(serialize = "null on one side")]
     Missing,
     /// The same number, written in another way: `1.0` and `1`.
+    #[strum(serialize = "number format")]
     NumberFormat,
     /// Numbers that differ by less than a millionth.
+    #[strum(serialize = "rounding")]
     Rounding,
     /// The same JSON: only the order of keys, white space or forms of numbers differ.
+    #[strum(serialize = "key order")]
     KeyOrder,
     /// Upper and lower case.
+    #[strum(serialize = "case")]
     Case,
     /// White space.
+    #[strum(serialize = "white space")]
     WhiteSpace,
     /// One is the other with `%20` or `+` in place of characters.
+    #[strum(serialize = "url encoding")]
     UrlEncoding,
     /// None of these.
+    #[strum(serialize = "unknown")]
     Unknown,
 }
 
@@ -40,8 +54,8 @@ const SECOND: i128 = 1_000_000_000;
 const QUARTER: i128 = 900 * SECOND;
 const DAY: i128 = 86_400 * SECOND;
 
-/// Furthest zone from UTC.
-const FURTHEST: i128 = 14 * 3_600 * SECOND;
+/// The largest offset from UTC.
+const MAX_OFFSET: i128 = 14 * 3_600 * SECOND;
 
 /// Relative difference that rounding may make.
 const ROUNDED: f64 = 1e-6;
@@ -50,23 +64,9 @@ const ROUNDED: f64 = 1e-6;
 const MILLISECONDS: std::ops::Range<i64> = 100_000_000_000..10_000_000_000_000;
 
 impl Cause {
-    /// For a person.
+    /// For a person: `sub-second truncation`.
     pub fn text(self) -> &'static str {
-        match self {
-            Self::Truncation => "truncation",
-            Self::TimeZone => "time zone",
-            Self::SubSecond => "sub-second truncation",
-            Self::TimeFormat => "time format",
-            Self::NullVsEmpty => "null vs empty",
-            Self::Missing => "null on one side",
-            Self::NumberFormat => "number format",
-            Self::Rounding => "rounding",
-            Self::KeyOrder => "key order",
-            Self::Case => "case",
-            Self::WhiteSpace => "white space",
-            Self::UrlEncoding => "url encoding",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 
     /// Of values of which one may be null; `None` when both are there.
@@ -91,7 +91,7 @@ impl Cause {
         if [SECOND, SECOND / 1_000, SECOND / 1_000_000].into_iter().any(cut) {
             return Self::SubSecond;
         }
-        if apart % QUARTER == 0 && apart <= FURTHEST { Self::TimeZone } else { Self::Unknown }
+        if apart % QUARTER == 0 && apart <= MAX_OFFSET { Self::TimeZone } else { Self::Unknown }
     }
 
     /// Of dates, in days since 1970.
@@ -168,21 +168,21 @@ fn is_url_encoding(left: &str, right: &str) -> bool {
 
 fn url_decoded(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
-    let digit = |place: usize| bytes.get(place).and_then(|byte| char::from(*byte).to_digit(16));
-    let (mut out, mut place) = (Vec::with_capacity(bytes.len()), 0);
-    while let Some(&byte) = bytes.get(place) {
-        match (byte, digit(place + 1), digit(place + 2)) {
+    let digit = |index: usize| bytes.get(index).and_then(|byte| char::from(*byte).to_digit(16));
+    let (mut out, mut index) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(&byte) = bytes.get(index) {
+        match (byte, digit(index + 1), digit(index + 2)) {
             (b'%', Some(high), Some(low)) => {
                 out.push((high * 16 + low) as u8);
-                place += 3;
+                index += 3;
             }
             (b'+', _, _) => {
                 out.push(b' ');
-                place += 1;
+                index += 1;
             }
             _ => {
                 out.push(byte);
-                place += 1;
+                index += 1;
             }
         }
     }
@@ -192,13 +192,13 @@ fn url_decoded(text: &str) -> Vec<u8> {
 /// A member of a nested value that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Member {
-    /// Names on the way to it, as `--ignore` takes them below the column; empty for the value itself.
+    /// Names on the way to it, as `CompareRequest::ignore` takes them after the column; empty for the value itself.
     pub(super) path: String,
     pub(super) cause: Cause,
 }
 
 /// The members in which two nested values differ, both in the form of [`json::of_text`]. Numbers within `tolerance` do
-/// not. `None` when one of them is no JSON.
+/// not. `None` when one of them is not JSON.
 pub(super) fn members(left: &str, right: &str, tolerance: f64) -> Option<Vec<Member>> {
     let (left, right): (Value, Value) = (serde_json::from_str(left).ok()?, serde_json::from_str(right).ok()?);
     let mut found = Vec::new();
@@ -227,8 +227,8 @@ fn differences(
             }
         }
         (Some(Value::Array(one)), Some(Value::Array(other))) => {
-            for place in 0..one.len().max(other.len()) {
-                differences(one.get(place), other.get(place), tolerance, path, found);
+            for index in 0..one.len().max(other.len()) {
+                differences(one.get(index), other.get(index), tolerance, path, found);
             }
         }
         (Some(Value::Number(one)), Some(Value::Number(other))) if tolerance > 0.0 && near(one, other, tolerance) => {}
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_tell_their_cause() {
+    fn the_cause_of_texts() {
         for (left, right, cause) in [
             ("a long title", "a long ti", Cause::Truncation),
             ("ab", "ac", Cause::Unknown),
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn nulls_tell_their_cause() {
+    fn the_cause_of_nulls() {
         assert_eq!(Cause::of_nulls(None, Some("")), Some(Cause::NullVsEmpty));
         assert_eq!(Cause::of_nulls(Some("{}"), None), Some(Cause::NullVsEmpty));
         assert_eq!(Cause::of_nulls(Some("0"), None), Some(Cause::Missing));
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_and_numbers_tell_their_cause() {
+    fn the_cause_of_instants_and_numbers() {
         let hour = 3_600 * SECOND;
         assert_eq!(Cause::of_instants(0, 8 * hour), Cause::TimeZone);
         assert_eq!(Cause::of_instants(SECOND, 5 * hour + 2_700 * SECOND + SECOND), Cause::TimeZone);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn nested_values_tell_their_members() {
+    fn the_members_in_which_nested_values_differ() {
         let (left, right) =
             (r#"{"a":{"b":1,"c":"X"},"l":[{"p":1.5},{"p":2}]}"#, r#"{"a":{"b":1,"c":"x"},"l":[{"p":1.5}]}"#);
         let found = members(left, right, 0.0).unwrap();

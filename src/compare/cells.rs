@@ -1,9 +1,9 @@
 //! Compares matched rows column by column, and counts what differs.
 
-use super::align::{Aligned, Meaning, Physical, Plan};
 use super::cause::Cause;
 use super::report::{CauseCount, ColumnDifference, DifferenceExample, Key, MatchedRows, MemberCount};
 use super::{cause, convert, value};
+use crate::compare::plan::{AlignedColumn, ComparePlan, Meaning, Physical};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::kernels::cmp::distinct;
 use arrow::datatypes::{Float64Type, Int64Type};
@@ -18,10 +18,10 @@ const KEPT: usize = 1_000;
 const KEPT_BEFORE: usize = 40;
 
 /// Distances of time zones that are told apart.
-const MOST_OFFSETS: usize = 8;
+const MAX_OFFSETS: usize = 8;
 
 /// Members of nested values that are told apart.
-const MOST_MEMBERS: usize = 50;
+const MAX_MEMBERS: usize = 50;
 
 /// How much values may differ and still be equal.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -34,7 +34,7 @@ pub(super) struct Tolerance {
 
 /// What is counted of each column.
 pub(super) struct Cells<'a> {
-    plan: &'a Plan,
+    plan: &'a ComparePlan,
     tolerance: Tolerance,
     examples: usize,
     matched: MatchedRows,
@@ -54,7 +54,7 @@ struct Count {
 }
 
 impl<'a> Cells<'a> {
-    pub(super) fn new(plan: &'a Plan, tolerance: Tolerance, examples: usize) -> Self {
+    pub(super) fn new(plan: &'a ComparePlan, tolerance: Tolerance, examples: usize) -> Self {
         let counts = vec![Count::default(); plan.columns.len()];
         Self { plan, tolerance, examples, matched: MatchedRows::default(), counts }
     }
@@ -63,13 +63,13 @@ impl<'a> Cells<'a> {
     pub(super) fn compare(&mut self, left: &RecordBatch, right: &RecordBatch) -> Result<()> {
         let plan = self.plan;
         let mut differs = vec![false; left.num_rows()];
-        for (place, column) in plan.columns.iter().enumerate().skip(plan.key) {
-            let (one, other) = (left.column(place), right.column(place));
+        for (index, column) in plan.columns.iter().enumerate().skip(plan.key) {
+            let (one, other) = (left.column(index), right.column(index));
             let distinct = distinct(one, other)?;
             for row in distinct.values().set_indices() {
                 if let Some(guess) = self.guess(column, one, other, row) {
                     differs[row] = true;
-                    self.note(place, row, left, right, guess);
+                    self.note(index, row, left, right, guess);
                 }
             }
         }
@@ -79,7 +79,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Why two values that are not the same differ; `None` within the tolerance.
-    fn guess(&self, column: &Aligned, left: &ArrayRef, right: &ArrayRef, row: usize) -> Option<Guess> {
+    fn guess(&self, column: &AlignedColumn, left: &ArrayRef, right: &ArrayRef, row: usize) -> Option<Guess> {
         if left.is_null(row) || right.is_null(row) {
             let (one, other) = (convert::shown(column, left, row), convert::shown(column, right, row));
             return Cause::of_nulls(one.as_deref(), other.as_deref()).map(Guess::from);
@@ -114,7 +114,7 @@ impl<'a> Cells<'a> {
         Some(Guess { cause, minutes: (cause == Cause::TimeZone).then_some(minutes), members: Vec::new() })
     }
 
-    fn texts(&self, column: &Aligned, left: &str, right: &str) -> Option<Guess> {
+    fn texts(&self, column: &AlignedColumn, left: &str, right: &str) -> Option<Guess> {
         // JSON on both sides says of no column that it holds instants.
         if self.tolerance.nanos > 0
             && let (Some(one), Some(other)) = (value::instant(left), value::instant(right))
@@ -150,28 +150,28 @@ impl<'a> Cells<'a> {
         Some(Cause::of_texts(left, right).into())
     }
 
-    fn note(&mut self, place: usize, row: usize, left: &RecordBatch, right: &RecordBatch, guess: Guess) {
-        let column = &self.plan.columns[place];
-        let count = &mut self.counts[place];
+    fn note(&mut self, index: usize, row: usize, left: &RecordBatch, right: &RecordBatch, guess: Guess) {
+        let column = &self.plan.columns[index];
+        let count = &mut self.counts[index];
         count.rows += 1;
         *count.causes.entry(guess.cause).or_default() += 1;
         if let Some(minutes) = guess.minutes
             && !count.too_many_offsets
         {
             *count.offsets.entry(minutes).or_default() += 1;
-            count.too_many_offsets = count.offsets.len() > MOST_OFFSETS;
+            count.too_many_offsets = count.offsets.len() > MAX_OFFSETS;
         }
         let mut members = guess.members;
         members.sort_unstable();
         members.dedup();
         for path in members.into_iter().filter(|path| !path.is_empty()) {
-            if count.members.len() < MOST_MEMBERS || count.members.contains_key(&path) {
+            if count.members.len() < MAX_MEMBERS || count.members.contains_key(&path) {
                 *count.members.entry(path).or_default() += 1;
             }
         }
         if count.examples.len() < self.examples {
-            let one = convert::shown(column, left.column(place), row);
-            let other = convert::shown(column, right.column(place), row);
+            let one = convert::shown(column, left.column(index), row);
+            let other = convert::shown(column, right.column(index), row);
             let (one, other) = around(one, other, KEPT, KEPT_BEFORE);
             count.examples.push(DifferenceExample {
                 key: key_of(self.plan, left, row),
@@ -241,9 +241,9 @@ fn offset(minutes: i64) -> String {
 }
 
 /// The key of a row.
-pub(super) fn key_of(plan: &Plan, batch: &RecordBatch, row: usize) -> Key {
+pub(super) fn key_of(plan: &ComparePlan, batch: &RecordBatch, row: usize) -> Key {
     let columns = plan.columns[..plan.key].iter().zip(batch.columns());
-    let value = |(column, array): (&Aligned, &ArrayRef)| {
+    let value = |(column, array): (&AlignedColumn, &ArrayRef)| {
         let shown = convert::shown(column, array, row);
         let (shown, _) = around(shown, None, KEPT, KEPT_BEFORE);
         (column.name.clone(), shown.map_or(Value::Null, Value::String))

@@ -1,11 +1,11 @@
-//! What a side knows of its columns: a kind that decides how values are compared, and a name of the type for people.
+//! What a side knows about its columns: a kind that decides how values are compared, and a type name for people.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use etl_sdk::json::Kind as JsonKind;
 
 /// What kind of values a column has. Types of one kind are compared without a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ColumnKind {
     /// No value at all.
     Null,
     /// True or false.
@@ -37,7 +37,7 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SideColumn {
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) kind: ColumnKind,
     /// The type in the catalog's words; of JSON lines, what was found in them.
     pub(super) type_name: String,
     /// The Arrow type of a Parquet column.
@@ -46,7 +46,7 @@ pub(super) struct SideColumn {
     pub(super) json: Option<JsonKinds>,
 }
 
-impl Kind {
+impl ColumnKind {
     /// The kind of an Arrow type.
     pub(super) fn of(data_type: &DataType) -> Self {
         use DataType as T;
@@ -166,15 +166,15 @@ impl JsonKinds {
     }
 
     /// The kind of the column.
-    pub(super) fn kind(self) -> Kind {
+    pub(super) fn kind(self) -> ColumnKind {
         match self.0 {
-            0 => Kind::Null,
-            Self::TEXT => Kind::Text,
-            Self::INTEGER => Kind::Int,
-            Self::BOOLEAN => Kind::Bool,
-            _ if self.only(Self::INTEGER | Self::NUMBER) => Kind::Double,
-            _ if self.only(Self::OBJECT | Self::ARRAY) => Kind::Nested,
-            _ => Kind::Text,
+            0 => ColumnKind::Null,
+            Self::TEXT => ColumnKind::Text,
+            Self::INTEGER => ColumnKind::Int,
+            Self::BOOLEAN => ColumnKind::Bool,
+            _ if self.only(Self::INTEGER | Self::NUMBER) => ColumnKind::Double,
+            _ if self.only(Self::OBJECT | Self::ARRAY) => ColumnKind::Nested,
+            _ => ColumnKind::Text,
         }
     }
 
@@ -191,14 +191,18 @@ impl JsonKinds {
     }
 
     /// Whether these are what values of `kind` are written as: instants as texts, say.
-    pub(super) fn stand_for(self, kind: Kind) -> bool {
+    pub(super) fn stand_for(self, kind: ColumnKind) -> bool {
         self.only(match kind {
-            Kind::Null => 0,
-            Kind::Bool => Self::BOOLEAN,
-            Kind::Int => Self::INTEGER,
-            Kind::Number | Kind::Double => Self::INTEGER | Self::NUMBER,
-            Kind::Instant { .. } | Kind::Date | Kind::Text | Kind::Bytes | Kind::Other => Self::TEXT,
-            Kind::Nested => Self::OBJECT | Self::ARRAY,
+            ColumnKind::Null => 0,
+            ColumnKind::Bool => Self::BOOLEAN,
+            ColumnKind::Int => Self::INTEGER,
+            ColumnKind::Number | ColumnKind::Double => Self::INTEGER | Self::NUMBER,
+            ColumnKind::Instant { .. }
+            | ColumnKind::Date
+            | ColumnKind::Text
+            | ColumnKind::Bytes
+            | ColumnKind::Other => Self::TEXT,
+            ColumnKind::Nested => Self::OBJECT | Self::ARRAY,
         })
     }
 }

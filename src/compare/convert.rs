@@ -1,7 +1,7 @@
 //! From the values of a side to those that are sorted and compared.
 
-use super::align::{Aligned, Meaning, Physical};
-use super::column::Kind;
+use super::column::ColumnKind;
+use super::plan::{AlignedColumn, Meaning, Physical};
 use super::{json, value};
 use arrow::array::{Array, ArrayRef, AsArray, Float64Builder, Int64Builder, StringBuilder, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -10,10 +10,10 @@ use etl_sdk::json::{Kind as JsonKind, Token};
 use etl_sdk::{Error, ErrorKind, Result};
 use std::sync::Arc;
 
-/// Most bytes of the texts of one column of one batch.
-const MOST_TEXT: usize = 1 << 30;
+/// Bytes of the texts of one column of one batch.
+const MAX_TEXT_BYTES: usize = 1 << 30;
 
-/// Values of a column under way.
+/// Values of a column while they are collected.
 #[derive(Debug)]
 pub(super) enum Values {
     Int(Int64Builder),
@@ -23,7 +23,7 @@ pub(super) enum Values {
 
 impl Values {
     /// No values of an aligned column.
-    pub(super) fn new(column: &Aligned) -> Self {
+    pub(super) fn new(column: &AlignedColumn) -> Self {
         match column.physical {
             Physical::Int => Self::Int(Int64Builder::new()),
             Physical::Double => Self::Double(Float64Builder::new()),
@@ -43,7 +43,7 @@ impl Values {
     /// Adds a value of a JSON line; `false` for one that was not there when the columns were looked at.
     ///
     /// Fails with `Limit` when the texts become too large.
-    pub(super) fn push_token(&mut self, column: &Aligned, token: Token, line: &str) -> Result<bool> {
+    pub(super) fn push_token(&mut self, column: &AlignedColumn, token: Token, line: &str) -> Result<bool> {
         if !token.is_present() {
             self.push_null();
             return Ok(true);
@@ -74,14 +74,14 @@ impl Values {
 }
 
 fn push_text(values: &mut StringBuilder, text: &str) -> Result<()> {
-    if values.values_slice().len() + text.len() > MOST_TEXT {
-        return Err(Error::new(ErrorKind::Limit, "compare texts").with("most_bytes_of_a_batch", MOST_TEXT));
+    if values.values_slice().len() + text.len() > MAX_TEXT_BYTES {
+        return Err(Error::new(ErrorKind::Limit, "compare texts").with("max_bytes_of_a_batch", MAX_TEXT_BYTES));
     }
     values.append_value(text);
     Ok(())
 }
 
-fn token_text(column: &Aligned, token: Token, line: &str) -> String {
+fn token_text(column: &AlignedColumn, token: Token, line: &str) -> String {
     let raw = token.raw(line);
     let nested = |raw: &str| json::of_text(raw, column.like.as_ref(), &column.left_out);
     match token.kind {
@@ -95,8 +95,8 @@ fn token_text(column: &Aligned, token: Token, line: &str) -> String {
     }
 }
 
-/// A text in the form in which its column is compared; as it is when it is no number, instant or whatever is asked for.
-pub(super) fn text_of(column: &Aligned, text: &str) -> String {
+/// A text in the form in which its column is compared; unchanged when it is not what the column's meaning asks for.
+pub(super) fn text_of(column: &AlignedColumn, text: &str) -> String {
     let formed = match column.meaning {
         Meaning::Number => value::number(text),
         Meaning::Instant => value::instant(text).map(value::instant_text),
@@ -108,7 +108,7 @@ pub(super) fn text_of(column: &Aligned, text: &str) -> String {
 }
 
 /// The value of a folder `name=value` for `rows` rows.
-pub(super) fn constant(column: &Aligned, text: Option<&str>, rows: usize) -> Result<ArrayRef> {
+pub(super) fn constant(column: &AlignedColumn, text: Option<&str>, rows: usize) -> Result<ArrayRef> {
     let mut values = Values::new(column);
     let text = text.map(|text| text_of(column, text));
     for _ in 0..rows {
@@ -123,7 +123,7 @@ pub(super) fn constant(column: &Aligned, text: Option<&str>, rows: usize) -> Res
 /// The values of a column of a Parquet file.
 ///
 /// Fails with kind `Config` for values that the common type cannot hold.
-pub(super) fn array(column: &Aligned, array: &ArrayRef) -> Result<ArrayRef> {
+pub(super) fn array(column: &AlignedColumn, array: &ArrayRef) -> Result<ArrayRef> {
     let wrong = |error| {
         Error::config("bring both sides to one type")
             .with("column", &column.name)
@@ -135,7 +135,7 @@ pub(super) fn array(column: &Aligned, array: &ArrayRef) -> Result<ArrayRef> {
         cast_with_options(array, data_type, &options).map_err(wrong)
     };
     if array.data_type() == &DataType::Null {
-        return Ok(new_null_array(&physical_type(column), array.len()));
+        return Ok(new_null_array(&column.physical.data_type(), array.len()));
     }
     let array = match array.data_type() {
         DataType::Dictionary(_, value) => &to(value, array)?,
@@ -162,19 +162,11 @@ pub(super) fn array(column: &Aligned, array: &ArrayRef) -> Result<ArrayRef> {
     }
 }
 
-fn physical_type(column: &Aligned) -> DataType {
-    match column.physical {
-        Physical::Int => DataType::Int64,
-        Physical::Double => DataType::Float64,
-        Physical::Text => DataType::Utf8,
-    }
-}
-
-fn texts(column: &Aligned, array: &ArrayRef) -> Result<ArrayRef> {
+fn texts(column: &AlignedColumn, array: &ArrayRef) -> Result<ArrayRef> {
     if let (Meaning::Text, DataType::Utf8) = (column.meaning, array.data_type()) {
         return Ok(Arc::clone(array));
     }
-    let kind = Kind::of(array.data_type());
+    let kind = ColumnKind::of(array.data_type());
     let mut values = StringBuilder::new();
     let mut text = String::new();
     for row in 0..array.len() {
@@ -183,14 +175,14 @@ fn texts(column: &Aligned, array: &ArrayRef) -> Result<ArrayRef> {
             continue;
         }
         match kind {
-            Kind::Nested => {
+            ColumnKind::Nested => {
                 text.clear();
                 json::of_row(array, row, &column.left_out, &mut text)?;
                 push_text(&mut values, &text)?;
             }
-            Kind::Text => push_text(&mut values, &text_of(column, &json::scalar_text(array, row)?))?,
+            ColumnKind::Text => push_text(&mut values, &text_of(column, &json::scalar_text(array, row)?))?,
             // A date becomes an instant at midnight, and Arrow may write a date as one.
-            Kind::Date if matches!(column.meaning, Meaning::Instant | Meaning::Date) => {
+            ColumnKind::Date if matches!(column.meaning, Meaning::Instant | Meaning::Date) => {
                 push_text(&mut values, &text_of(column, &json::scalar_text(array, row)?))?;
             }
             _ => push_text(&mut values, &json::scalar_text(array, row)?)?,
@@ -200,7 +192,7 @@ fn texts(column: &Aligned, array: &ArrayRef) -> Result<ArrayRef> {
 }
 
 /// The value of a row for a person; `None` for null.
-pub(super) fn shown(column: &Aligned, array: &ArrayRef, row: usize) -> Option<String> {
+pub(super) fn shown(column: &AlignedColumn, array: &ArrayRef, row: usize) -> Option<String> {
     if array.is_null(row) {
         return None;
     }
@@ -222,6 +214,6 @@ pub(super) fn shown(column: &Aligned, array: &ArrayRef, row: usize) -> Option<St
 }
 
 /// Nanoseconds since 1970 of an instant of physical type `Int`.
-pub(super) fn nanos(column: &Aligned, number: i64) -> i128 {
+pub(super) fn nanos(column: &AlignedColumn, number: i64) -> i128 {
     i128::from(number) * if column.nanos { 1 } else { 1_000 }
 }

@@ -1,6 +1,6 @@
 //! The files of a side: one file, or all below a folder or prefix that readers of tables see.
 
-use super::Side;
+use crate::compare::request::Side;
 use crate::output::sink::partition_values;
 use crate::storage::{Storage, StorageKind, store_error};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -8,29 +8,29 @@ use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use std::collections::BTreeSet;
+use strum::IntoStaticStr;
 
-/// Most files of a side.
-const MOST_FILES: usize = 1_000_000;
+/// Files that a side may have.
+const MAX_FILES: usize = 1_000_000;
 
 /// Folders that an error lists.
 const LISTED: usize = 10;
 
 /// What a file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Form {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+pub(super) enum FileForm {
     /// Parquet.
+    #[strum(serialize = "parquet")]
     Parquet,
     /// JSON lines, compressed or not.
+    #[strum(serialize = "json")]
     Lines,
 }
 
-impl Form {
+impl FileForm {
     /// For a person, and for the report.
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Parquet => "parquet",
-            Self::Lines => "json",
-        }
+        self.into()
     }
 }
 
@@ -38,7 +38,7 @@ impl Form {
 #[derive(Clone, Debug)]
 pub(super) struct DataFile {
     pub(super) meta: ObjectMeta,
-    pub(super) form: Form,
+    pub(super) form: FileForm,
     /// Names and values of the folders `name=value` on the way to it; `None` for null.
     pub(super) partition: Vec<(String, Option<String>)>,
 }
@@ -60,7 +60,7 @@ pub(super) async fn list(storage: &Storage, side: Side) -> Result<Vec<DataFile>>
     while let Some(meta) = listing.try_next().await.map_err(failed)? {
         let Some(below) = meta.location.as_ref().strip_prefix(storage.prefix().as_ref()) else { continue };
         let below = below.trim_start_matches('/');
-        // The rule of Spark and Hive for what is no data.
+        // Spark's and Hive's rule for what is not data.
         let hidden = |part: &str| part.starts_with('.') || (part.starts_with('_') && !part.contains('='));
         if below.split('/').any(hidden) || meta.size == 0 {
             passed += 1;
@@ -72,11 +72,11 @@ pub(super) async fn list(storage: &Storage, side: Side) -> Result<Vec<DataFile>>
         let partition = partition_values(folders);
         let form = form_of(storage, &meta).await?;
         files.push(DataFile { meta, form, partition });
-        if files.len() > MOST_FILES {
+        if files.len() > MAX_FILES {
             return Err(Error::new(ErrorKind::Limit, "list the files")
                 .with("side", side.name())
                 .with("in", storage.url())
-                .with("most", MOST_FILES)
+                .with("max", MAX_FILES)
                 .hint("name a folder further down"));
         }
     }
@@ -134,20 +134,20 @@ fn several(storage: &Storage, side: Side, tables: &BTreeSet<String>) -> Error {
 }
 
 /// Names say what a file holds; where they do not, its first bytes do.
-async fn form_of(storage: &Storage, meta: &ObjectMeta) -> Result<Form> {
+async fn form_of(storage: &Storage, meta: &ObjectMeta) -> Result<FileForm> {
     const LINES: [&str; 3] = [".json", ".jsonl", ".ndjson"];
     let name = meta.location.filename().unwrap_or_default().to_ascii_lowercase();
     if name.ends_with(".parquet") {
-        return Ok(Form::Parquet);
+        return Ok(FileForm::Parquet);
     }
     let stem = [".gz", ".zst", ".bz2"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     if LINES.iter().any(|ending| stem.ends_with(ending)) || meta.size < 8 {
-        return Ok(Form::Lines);
+        return Ok(FileForm::Lines);
     }
     let uri = storage.uri_of(&meta.location);
     let start = storage.store().get_range(&meta.location, 0..4).await;
     let start = start.map_err(|error| store_error("read the file", &uri, error))?;
-    Ok(if start.as_ref() == b"PAR1" { Form::Parquet } else { Form::Lines })
+    Ok(if start.as_ref() == b"PAR1" { FileForm::Parquet } else { FileForm::Lines })
 }
 
 /// The path of a file, for errors.

@@ -1,9 +1,10 @@
 //! Walks both sides, each sorted by key and hash, and pairs their rows.
 
-use super::Side;
-use super::align::Plan;
 use super::cells::{Cells, key_of};
 use super::report::SideReport;
+use crate::compare::Key;
+use crate::compare::plan::ComparePlan;
+use crate::compare::request::{CompareSetting, Side};
 use crate::process::stop::Stop;
 use arrow::array::{AsArray, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
@@ -13,42 +14,48 @@ use etl_sdk::{Error, ErrorKind, Result};
 use std::cmp::Ordering;
 
 /// Pairs that are compared at a time.
-const MOST_PAIRS: usize = 8_192;
+const MAX_PAIRS: usize = 8_192;
 
 /// Sorted batches of one side.
 pub(super) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>>>;
 
 /// Both sides on their way through a merge.
 pub(super) struct Join<'a> {
-    plan: &'a Plan,
+    plan: &'a ComparePlan,
     converter: RowConverter,
     sides: [Cursor<'a>; 2],
-    /// Places of rows that belong together, in the current batches.
-    pairs: (Vec<u64>, Vec<u64>),
+    pairs: Pairs,
     cells: Cells<'a>,
     examples: usize,
     stop: &'a Stop,
 }
 
-/// A place in the rows of one side.
+/// Rows of the current batches that belong together, by their indexes.
+#[derive(Default)]
+struct Pairs {
+    left: Vec<u64>,
+    right: Vec<u64>,
+}
+
+/// A position in the rows of one side.
 struct Cursor<'a> {
     rows: Batches,
     report: &'a mut SideReport,
     batch: RecordBatch,
     keys: Option<Rows>,
     at: usize,
-    rest: Rest,
+    unpaired: Unpaired,
 }
 
-/// Rows of the key under way that have no equal on the other side.
+/// Rows of the current key that have no equal on the other side.
 #[derive(Default)]
-struct Rest {
-    /// Places in the current batch.
-    places: Vec<u64>,
+struct Unpaired {
+    /// Indexes in the current batch.
+    indexes: Vec<u64>,
     /// Those of earlier batches.
     parts: Vec<RecordBatch>,
     bytes: usize,
-    most: usize,
+    max_bytes: usize,
 }
 
 /// What compares rows by the columns of `schema` from the first to `count`.
@@ -60,7 +67,7 @@ pub(super) fn converter(schema: &Schema, count: usize) -> Result<RowConverter> {
 impl<'a> Join<'a> {
     /// `memory` bounds the rows of one key that are held because they differ.
     pub(super) fn new(
-        plan: &'a Plan,
+        plan: &'a ComparePlan,
         sides: [(Batches, &'a mut SideReport); 2],
         cells: Cells<'a>,
         examples: usize,
@@ -74,11 +81,11 @@ impl<'a> Join<'a> {
             batch: RecordBatch::new_empty(plan.schema()),
             keys: None,
             at: 0,
-            rest: Rest { most: memory, ..Rest::default() },
+            unpaired: Unpaired { max_bytes: memory, ..Unpaired::default() },
         };
         let sides = sides.map(cursor);
         let converter = converter(&schema, plan.key)?;
-        Ok(Self { plan, converter, sides, pairs: Default::default(), cells, examples, stop })
+        Ok(Self { plan, converter, sides, pairs: Pairs::default(), cells, examples, stop })
     }
 
     /// Walks to the end and gives what the columns counted.
@@ -108,22 +115,22 @@ impl<'a> Join<'a> {
     }
 
     fn cursor(&mut self, side: Side) -> &mut Cursor<'a> {
-        &mut self.sides[side as usize]
+        &mut self.sides[side.index()]
     }
 
     fn key(&self, side: Side) -> Option<Row<'_>> {
-        let cursor = &self.sides[side as usize];
+        let cursor = &self.sides[side.index()];
         cursor.keys.as_ref().map(|keys| keys.row(cursor.at))
     }
 
     fn hash(&self, side: Side) -> u64 {
-        let cursor = &self.sides[side as usize];
+        let cursor = &self.sides[side.index()];
         cursor.batch.column(self.plan.columns.len()).as_primitive::<UInt64Type>().value(cursor.at)
     }
 
     /// Whether the batch shows that the key has one row. At a batch's end it does not.
     fn is_single(&self, side: Side) -> bool {
-        let cursor = &self.sides[side as usize];
+        let cursor = &self.sides[side.index()];
         cursor
             .keys
             .as_ref()
@@ -132,15 +139,15 @@ impl<'a> Join<'a> {
 
     /// Takes the current rows as a pair.
     fn pair(&mut self) {
-        self.pairs.0.push(self.sides[0].at as u64);
-        self.pairs.1.push(self.sides[1].at as u64);
+        self.pairs.left.push(self.sides[0].at as u64);
+        self.pairs.right.push(self.sides[1].at as u64);
     }
 
     fn advance(&mut self, side: Side) -> Result<()> {
         let cursor = self.cursor(side);
         cursor.at += 1;
         if cursor.at < cursor.batch.num_rows() {
-            return if self.pairs.0.len() < MOST_PAIRS { Ok(()) } else { self.flush() };
+            return if self.pairs.left.len() < MAX_PAIRS { Ok(()) } else { self.flush() };
         }
         self.flush()?;
         self.load(side)
@@ -149,8 +156,8 @@ impl<'a> Join<'a> {
     fn load(&mut self, side: Side) -> Result<()> {
         self.stop.check()?;
         let count = self.plan.key;
-        let cursor = &mut self.sides[side as usize];
-        cursor.rest.keep(&cursor.batch)?;
+        let cursor = &mut self.sides[side.index()];
+        cursor.unpaired.keep(&cursor.batch)?;
         (cursor.at, cursor.keys) = (0, None);
         for batch in cursor.rows.by_ref() {
             let batch = batch?;
@@ -166,28 +173,37 @@ impl<'a> Join<'a> {
 
     /// Compares the pairs so far.
     fn flush(&mut self) -> Result<()> {
-        if self.pairs.0.is_empty() {
+        let pairs = std::mem::take(&mut self.pairs);
+        if pairs.left.is_empty() {
             return Ok(());
         }
-        let left = gathered(&self.sides[0].batch, &self.pairs.0)?;
-        let right = gathered(&self.sides[1].batch, &self.pairs.1)?;
-        self.pairs.0.clear();
-        self.pairs.1.clear();
+        let left = gathered(&self.sides[0].batch, pairs.left)?;
+        let right = gathered(&self.sides[1].batch, pairs.right)?;
         self.cells.compare(&left, &right)
     }
 
-    /// Takes all rows of the least key, which is on the sides that `on` says. Equal rows are paired; those that are left
+    /// Takes all rows of the smallest key, which is on the sides that `on` says. Equal rows are paired; those that are left
     /// are paired in the order of their values, and what is left then is on one side alone.
     fn group(&mut self, on: [bool; 2]) -> Result<()> {
         let first = if on[0] { Side::Left } else { Side::Right };
         let Some(key) = self.key(first).map(|key| key.owned()) else { return Ok(()) };
-        let shown = key_of(self.plan, &self.sides[first as usize].batch, self.sides[first as usize].at);
+        let shown = key_of(self.plan, &self.sides[first.index()].batch, self.sides[first.index()].at);
+        let counts = self.take_key(on, &key)?;
+        let unpaired = if on == [true, true] { self.settle()? } else { counts };
+        for side in Side::BOTH {
+            self.note(side, &shown, counts[side.index()], unpaired[side.index()]);
+        }
+        Ok(())
+    }
+
+    /// Pairs the equal rows of a key and keeps the others. Gives the rows of the key on each side.
+    fn take_key(&mut self, on: [bool; 2], key: &OwnedRow) -> Result<[u64; 2]> {
         let mut counts = [0, 0];
         let is_shared = on == [true, true];
         loop {
-            let here = Side::BOTH.map(|side| on[side as usize] && self.is_at(side, &key));
+            let here = Side::BOTH.map(|side| on[side.index()] && self.is_at(side, key));
             let order = match here {
-                [false, false] => break,
+                [false, false] => return Ok(counts),
                 [true, false] => Ordering::Less,
                 [false, true] => Ordering::Greater,
                 [true, true] => self.hash(Side::Left).cmp(&self.hash(Side::Right)),
@@ -199,10 +215,10 @@ impl<'a> Join<'a> {
                 if order == other {
                     continue;
                 }
-                counts[side as usize] += 1;
+                counts[side.index()] += 1;
                 if is_shared && order != Ordering::Equal {
                     let cursor = self.cursor(side);
-                    cursor.rest.places.push(cursor.at as u64);
+                    cursor.unpaired.indexes.push(cursor.at as u64);
                 }
             }
             // Both rows of a pair are noted before a batch is left.
@@ -213,26 +229,25 @@ impl<'a> Join<'a> {
                 self.advance(Side::Right)?;
             }
         }
-        let left = if is_shared { self.settle()? } else { counts };
-        for side in Side::BOTH {
-            let (rows, count) = (left[side as usize], counts[side as usize]);
-            let most = self.examples;
-            let report = &mut *self.cursor(side).report;
-            if rows > 0 {
-                report.only.rows += rows;
-                if report.only.examples.len() < most {
-                    report.only.examples.push(shown.clone());
-                }
-            }
-            if count > 1 {
-                report.duplicates.keys += 1;
-                report.duplicates.rows += count;
-                if report.duplicates.examples.len() < most {
-                    report.duplicates.examples.push(shown.clone());
-                }
+    }
+
+    /// Reports a key with `rows` rows on a side, `unpaired` of them without a partner.
+    fn note(&mut self, side: Side, key: &Key, rows: u64, unpaired: u64) {
+        let examples = self.examples;
+        let report = &mut *self.cursor(side).report;
+        if unpaired > 0 {
+            report.only.rows += unpaired;
+            if report.only.examples.len() < examples {
+                report.only.examples.push(key.clone());
             }
         }
-        Ok(())
+        if rows > 1 {
+            report.duplicates.keys += 1;
+            report.duplicates.rows += rows;
+            if report.duplicates.examples.len() < examples {
+                report.duplicates.examples.push(key.clone());
+            }
+        }
     }
 
     fn is_at(&self, side: Side, key: &OwnedRow) -> bool {
@@ -241,13 +256,13 @@ impl<'a> Join<'a> {
 
     /// Pairs the rows of the key that have no equal, and gives how many are left over on each side.
     fn settle(&mut self) -> Result<[u64; 2]> {
-        if self.sides.iter().any(|cursor| cursor.rest.is_empty()) {
-            return Ok(Side::BOTH.map(|side| self.cursor(side).rest.clear()));
+        if self.sides.iter().any(|cursor| cursor.unpaired.is_empty()) {
+            return Ok(Side::BOTH.map(|side| self.cursor(side).unpaired.clear()));
         }
         let mut sorted = Vec::with_capacity(2);
         for side in Side::BOTH {
-            let cursor = &mut self.sides[side as usize];
-            let rows = cursor.rest.take(&cursor.batch)?;
+            let cursor = &mut self.sides[side.index()];
+            let rows = cursor.unpaired.take(&cursor.batch)?;
             sorted.push(by_values(&rows, self.plan.columns.len())?);
         }
         let pairs = sorted[0].num_rows().min(sorted[1].num_rows());
@@ -256,26 +271,27 @@ impl<'a> Join<'a> {
     }
 }
 
-impl Rest {
+impl Unpaired {
     fn is_empty(&self) -> bool {
-        self.places.is_empty() && self.parts.is_empty()
+        self.indexes.is_empty() && self.parts.is_empty()
     }
 
     /// Copies the rows of a batch that is about to be left.
     ///
     /// Fails with `Limit` when the rows of one key are too many.
     fn keep(&mut self, batch: &RecordBatch) -> Result<()> {
-        if self.places.is_empty() {
+        if self.indexes.is_empty() {
             return Ok(());
         }
-        let rows = take_record_batch(batch, &UInt64Array::from(std::mem::take(&mut self.places)))?;
+        let rows = take_record_batch(batch, &UInt64Array::from(std::mem::take(&mut self.indexes)))?;
         self.bytes += rows.get_array_memory_size();
         self.parts.push(rows);
-        if self.bytes > self.most {
+        if self.bytes > self.max_bytes {
             return Err(Error::new(ErrorKind::Limit, "pair the rows of one key")
                 .with("bytes", self.bytes)
-                .with("most", self.most)
-                .hint("so many rows of one key differ: add columns to --key, or raise --memory"));
+                .with("max_bytes", self.max_bytes)
+                .with("setting", CompareSetting::Key)
+                .hint("so many rows of one key differ: add key columns, or allow more memory"));
         }
         Ok(())
     }
@@ -288,9 +304,9 @@ impl Rest {
 
     /// Forgets the rows and gives how many they were.
     fn clear(&mut self) -> u64 {
-        let rows = self.places.len() + self.parts.iter().map(RecordBatch::num_rows).sum::<usize>();
+        let rows = self.indexes.len() + self.parts.iter().map(RecordBatch::num_rows).sum::<usize>();
         (self.bytes, self.parts) = (0, Vec::new());
-        self.places.clear();
+        self.indexes.clear();
         rows as u64
     }
 }
@@ -301,17 +317,17 @@ fn by_values(rows: &RecordBatch, columns: usize) -> Result<RecordBatch> {
         return Ok(rows.clone());
     }
     let values = converter(&rows.schema(), columns)?.convert_columns(&rows.columns()[..columns])?;
-    let mut places: Vec<u64> = (0..rows.num_rows() as u64).collect();
-    places.sort_by(|one, other| values.row(*one as usize).cmp(&values.row(*other as usize)));
-    Ok(take_record_batch(rows, &UInt64Array::from(places))?)
+    let mut indexes: Vec<u64> = (0..rows.num_rows() as u64).collect();
+    indexes.sort_by(|one, other| values.row(*one as usize).cmp(&values.row(*other as usize)));
+    Ok(take_record_batch(rows, &UInt64Array::from(indexes))?)
 }
 
 /// Rows of a batch; a slice of it where that will do.
-fn gathered(batch: &RecordBatch, places: &[u64]) -> Result<RecordBatch> {
-    let (Some(first), Some(last)) = (places.first(), places.last()) else { return Ok(batch.slice(0, 0)) };
-    // Places only grow.
-    if last - first + 1 == places.len() as u64 {
-        return Ok(batch.slice(*first as usize, places.len()));
+fn gathered(batch: &RecordBatch, indexes: Vec<u64>) -> Result<RecordBatch> {
+    let (Some(first), Some(last)) = (indexes.first(), indexes.last()) else { return Ok(batch.slice(0, 0)) };
+    // Indexes only grow.
+    if last - first + 1 == indexes.len() as u64 {
+        return Ok(batch.slice(*first as usize, indexes.len()));
     }
-    Ok(take_record_batch(batch, &UInt64Array::from(places.to_vec()))?)
+    Ok(take_record_batch(batch, &UInt64Array::from(indexes))?)
 }

@@ -11,8 +11,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use etl_sdk::json::{Fault, Kind, Reader, Token};
 use etl_sdk::{Error, Result};
 
-/// Deepest nesting of a value.
-pub(super) const DEPTH: u32 = 200;
+/// Levels of nesting that a value may have.
+pub(super) const MAX_DEPTH: u32 = 200;
 
 /// What is left out of nested values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,9 +48,9 @@ impl LeftOut {
 /// The one form of a JSON text. `like` is the type of the other side, when it has one: what is null in a struct is left
 /// out, doubles and instants are taken as such.
 ///
-/// Fails with the place for what is no JSON, or is nested deeper than [`DEPTH`].
+/// Fails, with the place of the fault, for what is not JSON or is nested deeper than [`MAX_DEPTH`].
 pub(super) fn of_text(text: &str, like: Option<&DataType>, left_out: &LeftOut) -> Result<String, Fault> {
-    let mut reader = Reader::new(text, DEPTH);
+    let mut reader = Reader::new(text, MAX_DEPTH);
     let mut out = String::with_capacity(text.len());
     read(&mut reader, like, left_out, &mut out)?;
     reader.end()?;
@@ -156,8 +156,8 @@ fn scalar(token: Token, text: &str, like: Option<&DataType>, out: &mut String) {
 fn object(mut members: Vec<(String, String)>, out: &mut String) {
     members.sort_unstable();
     out.push('{');
-    for (place, (name, value)) in members.iter().enumerate() {
-        if place > 0 {
+    for (index, (name, value)) in members.iter().enumerate() {
+        if index > 0 {
             out.push(',');
         }
         quoted(name, out);

@@ -89,7 +89,7 @@ mod tests {
         let mut found = Vec::new();
         for batch in latest {
             let batch = batch.unwrap();
-            let column = |place: usize| batch.column(place).as_primitive::<Int64Type>().values().to_vec();
+            let column = |index: usize| batch.column(index).as_primitive::<Int64Type>().values().to_vec();
             found.extend(column(0).into_iter().zip(column(1)));
         }
         assert_eq!(found, [(1, 3), (2, 1), (3, 2), (4, 1)]);

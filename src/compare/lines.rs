@@ -1,10 +1,10 @@
 //! JSON lines: a first pass finds the columns, a second one reads their values.
 
-use super::align::Aligned;
 use super::column::JsonKinds;
 use super::convert::Values;
 use super::files::{DataFile, uri};
-use super::json::DEPTH;
+use crate::compare::json::MAX_DEPTH;
+use crate::compare::plan::AlignedColumn;
 use crate::limits::LimitsConfig;
 use crate::process::stop::Stop;
 use crate::source::{Frame, Framing, InputObject, Layout, Opened, Select, SourceConfig, open, read_object};
@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// Most columns that JSON lines may have.
-const MOST_COLUMNS: usize = 4_096;
+/// Columns that JSON lines may have.
+const MAX_COLUMNS: usize = 4_096;
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 1_024;
@@ -26,18 +26,18 @@ const BATCH_ROWS: usize = 1_024;
 /// Bytes of lines of a batch.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// What JSON lines are read with.
+/// Reads the files of a side that hold JSON lines.
 #[derive(Clone, Copy)]
-pub(super) struct Lines<'a> {
+pub(super) struct LineReader<'a> {
     pub(super) storage: &'a Storage,
     pub(super) runtime: &'a Handle,
     pub(super) stop: &'a Stop,
 }
 
-impl Lines<'_> {
+impl LineReader<'_> {
     /// Adds the columns of a file to `columns` and gives the number of its rows.
     ///
-    /// Fails with kind `Config`, naming the place, for a line that is no JSON object.
+    /// Fails with kind `Config`, naming the place, for a line that is not a JSON object.
     pub(super) fn columns(self, file: &DataFile, columns: &mut BTreeMap<String, JsonKinds>) -> Result<u64> {
         let mut rows = 0;
         let mut scratch = String::new();
@@ -51,7 +51,7 @@ impl Lines<'_> {
                     let value = reader.value()?;
                     if let Some(kinds) = columns.get_mut(name) {
                         kinds.add(value.kind, value.raw(line));
-                    } else if columns.len() < MOST_COLUMNS {
+                    } else if columns.len() < MAX_COLUMNS {
                         columns.entry(name.to_owned()).or_default().add(value.kind, value.raw(line));
                     } else {
                         return Ok(false);
@@ -66,7 +66,7 @@ impl Lines<'_> {
             Err(Error::new(ErrorKind::Limit, "find the columns of JSON lines")
                 .with("uri", uri(self.storage, &file.meta.location))
                 .with("offset", record.offset)
-                .with("most", MOST_COLUMNS))
+                .with("max", MAX_COLUMNS))
         })?;
         Ok(rows)
     }
@@ -75,11 +75,11 @@ impl Lines<'_> {
     pub(super) fn read(
         self,
         file: &DataFile,
-        columns: &[Aligned],
+        columns: &[AlignedColumn],
         mut take: impl FnMut(Vec<ArrayRef>, usize) -> Result<()>,
     ) -> Result<()> {
-        let places: HashMap<&str, usize> =
-            columns.iter().enumerate().map(|(place, column)| (column.name.as_str(), place)).collect();
+        let indexes: HashMap<&str, usize> =
+            columns.iter().enumerate().map(|(index, column)| (column.name.as_str(), index)).collect();
         let mut values: Vec<Values> = columns.iter().map(Values::new).collect();
         let mut found = vec![Token::default(); columns.len()];
         let (mut rows, mut bytes) = (0, 0);
@@ -90,10 +90,10 @@ impl Lines<'_> {
                 reader.enter()?;
                 let mut first = true;
                 while let Some(key) = reader.next_key(&mut first)? {
-                    let place = places.get(key.decode(line, &mut scratch)).copied();
+                    let index = indexes.get(key.decode(line, &mut scratch)).copied();
                     let value = reader.value()?;
-                    // Of a name that is there twice the last one counts.
-                    if let Some(slot) = place.and_then(|place| found.get_mut(place)) {
+                    // The last one of a repeated name counts.
+                    if let Some(slot) = index.and_then(|index| found.get_mut(index)) {
                         *slot = value;
                     }
                 }
@@ -119,7 +119,7 @@ impl Lines<'_> {
         if rows > 0 { take(values.iter_mut().map(Values::finish).collect(), rows) } else { Ok(()) }
     }
 
-    /// Shows each line to `visit`. What is damaged or too long is an error.
+    /// Calls `visit` with each line. What is damaged or too long is an error.
     fn each(self, file: &DataFile, visit: &mut dyn FnMut(&RawRecord<'_>, &str) -> Result<()>) -> Result<()> {
         let uri = uri(self.storage, &file.meta.location);
         let input = InputObject {
@@ -137,7 +137,7 @@ impl Lines<'_> {
             }
         };
         // A side may be one large file; what one line may hold is bounded all the same.
-        let limits = LimitsConfig { object_bytes: ByteSize(u64::MAX), depth: DEPTH, ..LimitsConfig::default() };
+        let limits = LimitsConfig { object_bytes: ByteSize(u64::MAX), depth: MAX_DEPTH, ..LimitsConfig::default() };
         let mut frame = |frame: Frame<'_>| {
             let record = match frame {
                 Frame::Record(record) => record,
@@ -165,7 +165,7 @@ impl Lines<'_> {
         line: &str,
         members: impl FnOnce(&mut Reader<'_>) -> Result<T, Fault>,
     ) -> Result<T> {
-        let mut reader = Reader::new(line, DEPTH);
+        let mut reader = Reader::new(line, MAX_DEPTH);
         if reader.peek() != Some(b'{') {
             return Err(self.wrong(file, record).hint("each line must be one JSON object"));
         }

@@ -1,6 +1,6 @@
 //! Parquet files in batches, from a folder or a bucket.
 
-use super::column::{Kind, SideColumn, type_name};
+use super::column::{ColumnKind, SideColumn, type_name};
 use super::files::{DataFile, uri};
 use crate::process::stop::Stop;
 use crate::storage::{Storage, store_error};
@@ -69,14 +69,14 @@ fn remote(storage: &Storage, file: &DataFile) -> Remote {
 
 /// The columns of a file and its rows, from the footer.
 ///
-/// Fails with kind `Config` for what is no Parquet.
+/// Fails with kind `Config` for what is not Parquet.
 pub(super) async fn columns(storage: &Storage, file: &DataFile) -> Result<(Vec<SideColumn>, u64)> {
     let (metadata, old) = open(storage, file).await?;
     let rows = metadata.metadata().file_metadata().num_rows();
     let column = |field: &FieldRef| SideColumn {
         name: field.name().clone(),
-        kind: Kind::of(field.data_type()),
-        type_name: if old.contains(field.name()) && Kind::of(field.data_type()) != Kind::Nested {
+        kind: ColumnKind::of(field.data_type()),
+        type_name: if old.contains(field.name()) && ColumnKind::of(field.data_type()) != ColumnKind::Nested {
             "timestamp(INT96)".to_owned()
         } else {
             type_name(field.data_type())
@@ -102,9 +102,9 @@ pub(super) async fn read(
 ) -> Result<()> {
     let (metadata, _) = open(storage, file).await?;
     let fields = metadata.schema().fields();
-    let places = fields.iter().enumerate().filter(|(_, field)| wanted(field.name())).map(|(place, _)| place);
+    let indexes = fields.iter().enumerate().filter(|(_, field)| wanted(field.name())).map(|(index, _)| index);
     let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(remote(storage, file), metadata.clone());
-    let mask = ProjectionMask::roots(builder.parquet_schema(), places);
+    let mask = ProjectionMask::roots(builder.parquet_schema(), indexes);
     let stream = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
     let mut stream = stream.map_err(|error| failed(storage, file, error))?;
     let mut rows = 0;

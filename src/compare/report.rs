@@ -161,7 +161,7 @@ pub struct CauseCount {
 /// A member of nested values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemberCount {
-    /// As `--ignore` takes it.
+    /// As [`CompareRequest::ignore`](super::CompareRequest::ignore) takes it.
     pub path: String,
     /// Rows in which it differs.
     pub rows: u64,

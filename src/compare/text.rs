@@ -4,19 +4,20 @@ use super::cells::around;
 use super::report::{
     CauseCount, ColumnDifference, ColumnName, Comparison, ComparisonStatus, DifferenceExample, Key, SideReport,
 };
-use crate::text::columns::{Align, Columns};
+use crate::text::columns::Align::{Left, Right};
+use crate::text::columns::{Columns, escaped, shortened};
 use crate::text::{bytes, count, seconds};
 use serde_json::Value;
 use std::fmt::Write;
 
-/// Characters of a value in a line.
-const VALUE: usize = 48;
+/// Columns that a value takes in a line.
+const VALUE_WIDTH: usize = 48;
 
 /// Characters before the first difference of a value that is cut.
 const BEFORE: usize = 12;
 
 /// Names that a line lists.
-const NAMES: usize = 8;
+const MAX_NAMES: usize = 8;
 
 impl Comparison {
     /// The first line: how it ended.
@@ -37,10 +38,9 @@ impl Comparison {
         }
         if !self.types.is_empty() {
             out.push_str("\ntypes that differ; the values are compared all the same\n");
-            let mut columns = Columns::new(&[Align::Left; 4]);
-            columns.row(["column", "left", "right", "compared as"].map(str::to_owned));
+            let mut columns = Columns::headed(["column", "left", "right", "compared as"].map(|name| (name, Left)));
             for types in &self.types {
-                let shown = |text: &str| visible(text, VALUE);
+                let shown = |text: &str| visible(text, VALUE_WIDTH);
                 columns.row([
                     types.column.clone(),
                     shown(&types.left),
@@ -66,9 +66,8 @@ impl Comparison {
     }
 
     fn sides(&self) -> String {
-        use Align::{Left, Right};
-        let mut columns = Columns::new(&[Left, Right, Right, Right, Left]);
-        columns.row(["", "files", "stored", "rows", ""].map(str::to_owned));
+        let mut columns =
+            Columns::headed([("", Left), ("files", Right), ("stored", Right), ("rows", Right), ("", Left)]);
         for (name, side) in [("left", &self.left), ("right", &self.right)] {
             let superseded = if self.latest.is_empty() {
                 String::new()
@@ -100,9 +99,8 @@ impl Comparison {
     }
 
     fn table(&self) -> String {
-        use Align::{Left, Right};
-        let mut columns = Columns::new(&[Left, Right, Right, Left]);
-        columns.row(["column", "rows", "share", "guessed cause"].map(str::to_owned));
+        let mut columns =
+            Columns::headed([("column", Left), ("rows", Right), ("share", Right), ("guessed cause", Left)]);
         for column in &self.columns {
             let causes: Vec<String> = column.causes.iter().map(|cause| cause_text(cause, column.rows)).collect();
             columns.row([column.column.clone(), count(column.rows), percent(column.share), causes.join(", ")]);
@@ -138,9 +136,12 @@ fn rows_text(rows: u64) -> String {
 }
 
 fn names(columns: &[ColumnName]) -> String {
-    let shown =
-        columns.iter().take(NAMES).map(|column| format!("{} ({})", column.column, visible(&column.type_name, VALUE)));
-    let more = if columns.len() > NAMES { format!(", and {} more", columns.len() - NAMES) } else { String::new() };
+    let shown = columns
+        .iter()
+        .take(MAX_NAMES)
+        .map(|column| format!("{} ({})", column.column, visible(&column.type_name, VALUE_WIDTH)));
+    let more =
+        if columns.len() > MAX_NAMES { format!(", and {} more", columns.len() - MAX_NAMES) } else { String::new() };
     format!("{}{more}", shown.collect::<Vec<_>>().join(", "))
 }
 
@@ -149,7 +150,7 @@ fn keys(examples: &[Key]) -> String {
 }
 
 fn key_text(key: &Key) -> String {
-    let value = |value: &Value| value.as_str().map_or_else(|| "null".to_owned(), |text| visible(text, VALUE));
+    let value = |value: &Value| value.as_str().map_or_else(|| "null".to_owned(), |text| visible(text, VALUE_WIDTH));
     key.values().map(value).collect::<Vec<_>>().join(", ")
 }
 
@@ -163,14 +164,13 @@ fn cause_text(cause: &CauseCount, all: u64) -> String {
 fn examples(column: &ColumnDifference) -> String {
     let mut out = format!("\n{}\n", column.column);
     if !column.members.is_empty() {
-        let shown = column.members.iter().take(NAMES);
+        let shown = column.members.iter().take(MAX_NAMES);
         let shown: Vec<String> =
-            shown.map(|member| format!("{} ({})", visible(&member.path, VALUE), count(member.rows))).collect();
-        let more = if column.members.len() > NAMES { ", …" } else { "" };
+            shown.map(|member| format!("{} ({})", visible(&member.path, VALUE_WIDTH), count(member.rows))).collect();
+        let more = if column.members.len() > MAX_NAMES { ", …" } else { "" };
         let _ = writeln!(out, "  members that differ: {}{more}", shown.join(", "));
     }
-    let mut columns = Columns::new(&[Align::Left; 4]);
-    columns.row(["key", "left", "right", ""].map(str::to_owned));
+    let mut columns = Columns::headed(["key", "left", "right", ""].map(|name| (name, Left)));
     for example in &column.examples {
         columns.row(example_row(example));
     }
@@ -179,7 +179,7 @@ fn examples(column: &ColumnDifference) -> String {
 }
 
 fn example_row(example: &DifferenceExample) -> [String; 4] {
-    let (left, right) = around(example.left.clone(), example.right.clone(), VALUE, BEFORE);
+    let (left, right) = around(example.left.clone(), example.right.clone(), VALUE_WIDTH, BEFORE);
     let text =
         |value: Option<String>| value.map_or_else(|| "null".to_owned(), |value| format!("`{}`", escaped(&value)));
     [key_text(&example.key), text(left), text(right), example.cause.text().to_owned()]
@@ -193,17 +193,7 @@ fn percent(share: f64) -> String {
     }
 }
 
-/// At most `most` characters, without what would move a terminal's cursor: values come from outside.
-fn visible(text: &str, most: usize) -> String {
-    escaped(&crate::query::shortened(text, most))
-}
-
-fn escaped(text: &str) -> String {
-    let escape = |out: &mut String, character: char| {
-        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
-    };
-    text.chars().fold(String::with_capacity(text.len()), |mut out, character| {
-        escape(&mut out, character);
-        out
-    })
+/// Cut to a width, without what would move a terminal's cursor: values come from outside.
+fn visible(text: &str, width: usize) -> String {
+    escaped(&shortened(text, width))
 }

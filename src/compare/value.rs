@@ -4,19 +4,19 @@ use arrow::compute::kernels::cast_utils::string_to_datetime;
 use chrono::{DateTime, Duration, Utc};
 use std::cmp::Ordering;
 
-/// Longest text that is looked at as a number or an instant.
-const LONGEST: usize = 400;
+/// Length up to which a text is looked at as a number, in bytes.
+const MAX_NUMBER_LENGTH: usize = 400;
 
 /// Numbers from this power of ten on are written with an exponent.
-const MOST_PLAIN: i64 = 21;
+const MAX_PLAIN_POWER: i64 = 21;
 
 /// Numbers below this power of ten are written with an exponent.
-const LEAST_PLAIN: i64 = -7;
+const MIN_PLAIN_POWER: i64 = -7;
 
-/// A decimal number in its one form: `1.0`, `01` and `1e0` become `1`. `None` for what is no number. Exact: no digit is
+/// A decimal number in its one form: `1.0`, `01` and `1e0` become `1`. `None` for what is not a number. Exact: no digit is
 /// rounded.
 pub(super) fn number(text: &str) -> Option<String> {
-    if text.is_empty() || text.len() > LONGEST {
+    if text.is_empty() || text.len() > MAX_NUMBER_LENGTH {
         return None;
     }
     let (negative, text) = match text.as_bytes()[0] {
@@ -50,7 +50,7 @@ fn written(digits: &str, power: i64) -> String {
     let length = digits.len() as i64;
     // The power of ten of the first digit.
     let first = power + length - 1;
-    if !(LEAST_PLAIN..MOST_PLAIN).contains(&first) {
+    if !(MIN_PLAIN_POWER..MAX_PLAIN_POWER).contains(&first) {
         let (head, rest) = digits.split_at(1);
         let point = if rest.is_empty() { "" } else { "." };
         return format!("{head}{point}{rest}e{first}");

@@ -5,14 +5,14 @@ use super::pipeline::{TablePlan, is_merged, merge_step};
 use super::worker::{Chain, Shared, finish_dead_letters};
 use crate::output::sink::TableSink;
 use crate::output::staging::{DeadLetterFile, WrittenFile};
-use crate::process::on_threads;
 use crate::process::stop::StopReason;
+use crate::process::workers;
 use crate::rows::quality::Findings;
 use crate::rows::sort::merge::merge_sorted;
 use crate::rows::sort::{RowCollector, Sorter};
 use arrow::array::RecordBatch;
 use etl_sdk::{CacheStats, Error, Keep, Output, Result};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// What the merge of one table leaves behind.
 pub struct Merged {
@@ -37,20 +37,11 @@ pub fn merge_all(
         return Vec::new();
     }
     let sorter = shared.sorter.split(threads);
-    let waiting = Mutex::new(waiting.into_iter());
-    let run_merges = || -> Result<Vec<Result<Merged>>> {
-        let mut done = Vec::new();
-        loop {
-            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some(((place, plan), collectors)) = next else { return Ok(done) };
-            let merged = merge_table(shared, place, plan, collectors, tasks + place, &sorter);
-            if merged.is_err() {
-                shared.stop.set(StopReason::WorkerFailed);
-            }
-            done.push(merged);
-        }
-    };
-    on_threads(threads, run_merges).into_iter().flat_map(|done| done.unwrap_or_else(|error| vec![Err(error)])).collect()
+    workers::map(waiting, threads, |((place, plan), collectors)| {
+        merge_table(shared, place, plan, collectors, tasks + place, &sorter).inspect_err(|_| {
+            shared.stop.set(StopReason::WorkerFailed);
+        })
+    })
 }
 
 /// Sorts a table's partial rows by key, merges them, completes and enriches the merged rows, and writes them. Its dead

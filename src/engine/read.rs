@@ -5,14 +5,13 @@ use super::pipeline::TablePlan;
 use super::tasks::Task;
 use super::worker::{Shared, TaskOutcome, Worker};
 use crate::commit::{KeptRows, TaskResult, Work};
-use crate::process::on_threads;
 use crate::process::stop::StopReason;
+use crate::process::workers::{self, SharedItems};
 use crate::rows::quality::{Findings, KEYS, key_schema};
 use crate::rows::sort::RowCollector;
 use arrow::datatypes::SchemaRef;
 use etl_sdk::{CacheStats, Error, ErrorKind, Result};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// What all tasks of a run left behind, in the order of the tasks.
@@ -55,10 +54,9 @@ pub fn read_all(
         let done = resume(shared, work, result)?;
         all.lock().unwrap_or_else(PoisonError::into_inner).insert(task, done);
     }
-    let next = AtomicUsize::new(0);
-    let run_worker = || -> Result<Vec<CacheStats>> {
+    let run_worker = |tasks: SharedItems<'_, _>| -> Result<Vec<CacheStats>> {
         let mut worker = Worker::new(shared)?;
-        while let Some(task) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
+        for task in tasks {
             let done = worker.run(task).and_then(|outcome| {
                 failpoint!("task.finished");
                 let done = keep(shared, work, task, outcome)?;
@@ -80,7 +78,7 @@ pub fn read_all(
     };
     let mut outcome = Tasks::default();
     let mut failure: Option<Error> = None;
-    for result in on_threads(threads.min(open.len()), run_worker) {
+    for result in workers::run(open.iter().copied(), threads.min(open.len()), run_worker) {
         match result {
             Ok(caches) => outcome.caches.extend(caches),
             Err(error) if failure.as_ref().is_none_or(is_consequence) => failure = Some(error),

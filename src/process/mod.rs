@@ -4,7 +4,6 @@
 mod failpoint;
 pub mod memory;
 pub mod stop;
-mod threads;
-pub mod usage;
 
-pub(crate) use self::threads::on_threads;
+pub mod usage;
+pub(crate) mod workers;

@@ -2,9 +2,9 @@
 
 use crate::commit::{CommitDetail, CommitLog, Event, JobState, Unpublished};
 use crate::output::staging::{PendingFile, PendingStore};
+use crate::process::workers;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Files that are published, given up or removed at the same time.
 const AT_ONCE: usize = 8;
@@ -155,22 +155,5 @@ fn explained(error: Error, window: &Window) -> Error {
 
 /// Does `work` for all items, several at a time; the first failure is the result, the others are tried all the same.
 fn each<T: Sync>(items: &[T], work: &(dyn Fn(&T) -> Result<()> + Sync)) -> Result<()> {
-    if items.len() < 2 {
-        return items.iter().try_for_each(work);
-    }
-    let next = AtomicUsize::new(0);
-    let run = || {
-        let mut result = Ok(());
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            result = result.and(work(item));
-        }
-        result
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..AT_ONCE.min(items.len())).map(|_| scope.spawn(run)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(Error::internal("a publishing thread panicked"))))
-            .fold(Ok(()), Result::and)
-    })
+    workers::map(items, AT_ONCE, work).into_iter().collect()
 }

@@ -1,6 +1,6 @@
 //! Rows as text for people, and as JSON or CSV for programs. Rows are written as they come.
 
-use crate::text::columns::{Align, Columns};
+use crate::text::columns::{Align, Columns, escaped, shortened, width};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::json::WriterBuilder;
@@ -12,18 +12,18 @@ use std::fmt::Write as _;
 /// Rows of a table for people whose columns are aligned with each other; the heading is repeated above the next ones.
 const BLOCK_ROWS: usize = 1_000;
 
-/// Longest text of a cell in a table for people, in characters, when there is no terminal.
-const LONGEST_CELL: usize = 200;
+/// Width up to which a cell is shown in a table for people when there is no terminal.
+const MAX_CELL_WIDTH: usize = 200;
 
 /// Columns of text are not made narrower than this on a terminal; below it, rows are written one below the other.
-const NARROWEST: usize = 12;
+const MIN_CELL_WIDTH: usize = 12;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowFormat {
     /// An aligned table. With a width, cells are shortened to fit.
     Text {
-        /// Characters of a line on the terminal; none for files and pipes.
+        /// Width of the terminal; none for files and pipes.
         width: Option<usize>,
     },
     /// One JSON array of objects.
@@ -72,17 +72,17 @@ impl RowWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<String> {
         let text = match self.format {
             RowFormat::Text { width } => {
-                let longest = if width.is_some() { usize::MAX } else { LONGEST_CELL };
+                let max_width = if width.is_some() { usize::MAX } else { MAX_CELL_WIDTH };
                 let plan = self.is_plan();
-                let cell = |text: String| if plan { text } else { shortened(&visible(&text), longest) };
+                let cell = |text: String| if plan { text } else { shortened(&escaped(&text), max_width) };
                 cells(batch, "NULL", &mut |row| self.waiting.push(row.into_iter().map(cell).collect()))?;
                 if self.waiting.len() >= BLOCK_ROWS { self.block() } else { String::new() }
             }
             RowFormat::Json => {
                 let lines = json_lines(batch)?;
                 let mut text = String::with_capacity(lines.len() * 2);
-                for (place, line) in lines.lines().enumerate() {
-                    let comma = if place == 0 && self.written == 0 { "" } else { "," };
+                for (index, line) in lines.lines().enumerate() {
+                    let comma = if index == 0 && self.written == 0 { "" } else { "," };
                     // Writing to a string cannot fail.
                     let _ = write!(text, "{comma}\n  {line}");
                 }
@@ -132,7 +132,7 @@ impl RowWriter {
                 widths.iter().enumerate().map(|(at, width)| if self.is_text(at) { cap.min(*width) } else { *width });
             capped.sum::<usize>() + gaps
         };
-        let Some(cap) = (NARROWEST..width).rev().find(|cap| line(*cap) <= width) else {
+        let Some(cap) = (MIN_CELL_WIDTH..width).rev().find(|cap| line(*cap) <= width) else {
             return self.one_below_the_other(&rows, before, width);
         };
         for row in &mut rows {
@@ -150,11 +150,11 @@ impl RowWriter {
     }
 
     fn widths(&self, rows: &[Vec<String>]) -> Vec<usize> {
-        let headings = self.schema.fields().iter().map(|field| field.name().chars().count());
+        let headings = self.schema.fields().iter().map(|field| width(&escaped(field.name())));
         let mut widths: Vec<usize> = headings.collect();
         for row in rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
+            for (widest, cell) in widths.iter_mut().zip(row) {
+                *widest = (*widest).max(width(cell));
             }
         }
         widths
@@ -176,9 +176,9 @@ impl RowWriter {
             .map(|field| if field.data_type().is_numeric() { Align::Right } else { Align::Left })
             .collect();
         let mut columns = Columns::new(&aligns);
-        let heading = fields.iter().enumerate().map(|(at, field)| {
-            let name = visible(field.name());
-            if self.is_text(at) { shortened(&name, cap) } else { name }
+        let heading = fields.iter().enumerate().map(|(index, field)| {
+            let name = escaped(field.name());
+            if self.is_text(index) { shortened(&name, cap) } else { name }
         });
         columns.row(heading);
         for row in rows {
@@ -187,15 +187,16 @@ impl RowWriter {
         columns.render(0)
     }
 
-    fn one_below_the_other(&self, rows: &[Vec<String>], before: u64, width: usize) -> String {
+    fn one_below_the_other(&self, rows: &[Vec<String>], before: u64, line_width: usize) -> String {
         let mut text = String::new();
-        let names = self.schema.fields().iter().map(|field| field.name().chars().count()).max().unwrap_or(0);
-        for (place, row) in rows.iter().enumerate() {
-            let _ = writeln!(text, "row {}", before + place as u64 + 1);
+        let names: Vec<String> = self.schema.fields().iter().map(|field| escaped(field.name())).collect();
+        let widest = names.iter().map(|name| width(name)).max().unwrap_or(0);
+        let room = line_width.saturating_sub(widest + 4).max(MIN_CELL_WIDTH);
+        for (index, row) in rows.iter().enumerate() {
+            let _ = writeln!(text, "row {}", before + index as u64 + 1);
             let mut columns = Columns::new(&[Align::Left, Align::Left]);
-            for (field, cell) in self.schema.fields().iter().zip(row) {
-                let room = width.saturating_sub(names + 4).max(NARROWEST);
-                columns.row([visible(field.name()), shortened(cell, room)]);
+            for (name, cell) in names.iter().zip(row) {
+                columns.row([name.clone(), shortened(cell, room)]);
             }
             text.push_str(&columns.render(2));
         }
@@ -222,30 +223,6 @@ fn json_lines(batch: &RecordBatch) -> Result<String> {
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
     writer.write(batch).and_then(|()| writer.finish()).map_err(failed)?;
     String::from_utf8(writer.into_inner()).map_err(|error| Error::internal("write the rows as JSON").source(error))
-}
-
-/// Without what would move a terminal's cursor: values come from outside.
-fn visible(text: &str) -> String {
-    if !text.contains(char::is_control) {
-        return text.to_owned();
-    }
-    text.chars().fold(String::with_capacity(text.len() + 8), |mut out, character| {
-        if character.is_control() {
-            out.extend(character.escape_default());
-        } else {
-            out.push(character);
-        }
-        out
-    })
-}
-
-/// At most `longest` characters, the last of them `…` when some are missing.
-pub(crate) fn shortened(text: &str, longest: usize) -> String {
-    if text.char_indices().nth(longest).is_none() {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(longest.saturating_sub(1)).collect();
-    format!("{kept}…")
 }
 
 fn quoted(cell: &str) -> String {

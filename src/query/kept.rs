@@ -3,15 +3,16 @@
 use crate::report::{
     BytesReport, DeadLetterReport, ErrorReport, FileReport, ObjectsReport, StepReport, TableReport, WindowReport,
 };
+use crate::window::Window;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A run report, of this version or another: a field it does not have is empty, a field that is not known here is
+/// A run report, of this version or another: a field it does not have is empty, and a field that is not known here is
 /// skipped. `status` is text, so that a status of a newer version is read too.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are those of RunReport")]
-pub struct Kept<'a> {
+pub struct KeptReport<'a> {
     pub run_id: String,
     pub job: String,
     pub status: String,
@@ -37,7 +38,7 @@ pub struct Kept<'a> {
     pub error: Option<ErrorReport>,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> KeptReport<'a> {
     /// Reads a report. `None` when the bytes are not one.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let kept: Self = serde_json::from_slice(bytes).ok()?;
@@ -48,6 +49,13 @@ impl<'a> Kept<'a> {
     /// Rows of all tables.
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// Whether the report's window and the given one have an instant in common.
+    pub(crate) fn overlaps(&self, window: Window) -> bool {
+        let (start, end) = (micros(&self.window.start), micros(&self.window.end));
+        start.is_some_and(|start| start < window.end.timestamp_micros())
+            && end.is_some_and(|end| window.start.timestamp_micros() < end)
     }
 
     /// The ledger. `None` when it is not one.

@@ -3,22 +3,22 @@
 //! The engine's own table over a folder takes hidden files for data, keeps lists of files, and reads a null partition as
 //! the text that stands for it in the path; so the files are listed here.
 
-use super::prune::{may_match, pushdown};
+use super::provider::{FileTable, Scan, external};
+use super::prune::may_match;
 use super::reports::Skipped;
-use super::runs::external;
 use crate::output::sink::{Format, TableSinkSpec, partition_values};
 use crate::storage::{Storage, store_error};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
-use datafusion::catalog::{Session, TableProvider};
+use datafusion::catalog::Session;
 use datafusion::common::{Result as EngineResult, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, JsonSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use futures::{StreamExt, TryStreamExt, future};
@@ -26,8 +26,11 @@ use object_store::ObjectMeta;
 use object_store::path::Path as ObjectPath;
 use std::sync::Arc;
 
+/// What the engine knows the sink's store as.
+pub(super) const SINK_STORE: &str = "sink://tables/";
+
 /// Files whose names are looked at together.
-const LOOKED_AT_ONCE: usize = 4_096;
+const FILES_AT_ONCE: usize = 4_096;
 
 /// A table that runs of the job wrote. Its columns are those of the job file as it is now: a column that older files
 /// do not have is null in their rows.
@@ -43,7 +46,7 @@ pub struct OutputTable {
 }
 
 /// A file of the table, with the texts of its partition.
-struct Found {
+struct TableFile {
     meta: ObjectMeta,
     partition: Vec<Option<String>>,
 }
@@ -71,10 +74,10 @@ impl OutputTable {
         &self.partitions
     }
 
-    fn find(&self, meta: ObjectMeta) -> Option<Found> {
+    fn find(&self, meta: ObjectMeta) -> Option<TableFile> {
         let below = meta.location.as_ref().strip_prefix(self.folder.as_ref())?.trim_start_matches('/');
         let (folders, file) = below.rsplit_once('/').unwrap_or(("", below));
-        // The rule of Spark and Hive for what is no data.
+        // Spark's and Hive's rule for what is not data.
         let hidden = |part: &str| part.starts_with('.') || (part.starts_with('_') && !part.contains('='));
         if below.split('/').any(hidden) || meta.size == 0 || !file.ends_with(self.ending()) {
             return None;
@@ -87,7 +90,7 @@ impl OutputTable {
             self.skipped.add("files are in other partitions than the job's", &self.sink.uri_of(&meta.location));
             return None;
         }
-        Some(Found { meta, partition: values.into_iter().map(|(_, value)| value).collect() })
+        Some(TableFile { meta, partition: values.into_iter().map(|(_, value)| value).collect() })
     }
 
     fn ending(&self) -> &'static str {
@@ -102,7 +105,7 @@ impl OutputTable {
         let listing = self.sink.store().list(Some(&self.folder));
         let failed = |error| external(store_error("list the table", &self.sink.uri_of(&self.folder), error));
         let found = listing.map_err(failed).try_filter_map(|meta| future::ready(Ok(self.find(meta))));
-        let mut chunks = found.try_chunks(LOOKED_AT_ONCE).boxed();
+        let mut chunks = found.try_chunks(FILES_AT_ONCE).boxed();
         let mut files = Vec::new();
         while let Some(chunk) = chunks.try_next().await.map_err(|error| error.1)? {
             let keep = may_match(state, filters, &self.names(&chunk)?)?;
@@ -114,27 +117,32 @@ impl OutputTable {
         Ok(files)
     }
 
-    fn names(&self, chunk: &[Found]) -> EngineResult<RecordBatch> {
-        let column = |place: usize| -> ArrayRef {
-            Arc::new(chunk.iter().map(|found| found.partition.get(place).cloned().flatten()).collect::<StringArray>())
+    fn names(&self, chunk: &[TableFile]) -> EngineResult<RecordBatch> {
+        let column = |index: usize| -> ArrayRef {
+            Arc::new(chunk.iter().map(|found| found.partition.get(index).cloned().flatten()).collect::<StringArray>())
         };
         let columns = (0..self.partitions.len()).map(column).collect();
         let schema = Arc::new(Schema::new(self.schema.table_partition_cols().clone()));
         let options = RecordBatchOptions::new().with_row_count(Some(chunk.len()));
         Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
     }
+}
 
-    async fn plan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let files = self.files(state, filters).await?;
+#[async_trait]
+impl FileTable for OutputTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.schema.table_schema())
+    }
+
+    fn named_columns(&self) -> Vec<&str> {
+        self.partitions.iter().map(String::as_str).collect()
+    }
+
+    async fn plan(&self, state: &dyn Session, scan: Scan<'_>) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        let files = self.files(state, scan.filters).await?;
         if files.is_empty() {
-            let schema = match projection {
-                Some(places) => Arc::new(self.schema().project(places)?),
+            let schema = match scan.projection {
+                Some(indexes) => Arc::new(self.schema().project(indexes)?),
                 None => self.schema(),
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
@@ -146,35 +154,9 @@ impl OutputTable {
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         let config = FileScanConfigBuilder::new(self.store.clone(), source)
             .with_file_groups(groups)
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
+            .with_projection_indices(scan.projection.cloned())?
+            .with_limit(scan.limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
-    }
-}
-
-#[async_trait]
-impl TableProvider for OutputTable {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(self.schema.table_schema())
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
-        let told: Vec<&str> = self.partitions.iter().map(String::as_str).collect();
-        Ok(pushdown(filters, &told))
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        self.plan(state, projection, filters, limit).await
     }
 }

@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Reports that are fetched at the same time.
 const FETCHED_AT_ONCE: usize = 8;
 
-/// Largest report that is read: a run of some hundred thousand files. Several of them are in memory at once.
-const MOST_BYTES: u64 = 64 << 20;
+/// Length of a report that is still read: that of a run of some hundred thousand files. Several of them are in memory at
+/// once.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Length of `20261120T000000Z`.
 const INSTANT_LENGTH: usize = 16;
@@ -136,7 +137,7 @@ impl ReportFolder {
             .map(move |object| {
                 let (folder, skipped) = (folder.clone(), skipped.clone());
                 async move {
-                    if object.bytes > MOST_BYTES {
+                    if object.bytes > MAX_BYTES {
                         skipped.add("run reports are larger than 64 MiB", &folder.uri_of(&object));
                         return Ok(None);
                     }

@@ -1,17 +1,19 @@
 //! Tables over the kept run reports, which are read as a stream: a query holds a few of them at a time.
 
-use super::columns::{ReportTableKind, RowBuilder};
-use super::kept::{Kept, micros};
-use super::prune::{may_match, pushdown};
+use super::columns::ReportTableKind;
+use super::kept::KeptReport;
+use super::provider::{FileTable, Scan, external};
+use super::prune::may_match;
 use super::reports::{ReportFolder, ReportObject, Skipped};
+use super::rows::RowBuilder;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use bytes::Bytes;
-use datafusion::catalog::{Session, TableProvider};
+use datafusion::catalog::Session;
 use datafusion::common::{DataFusionError, Result as EngineResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
@@ -22,8 +24,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-/// Columns that the name of a report tells.
-const TOLD_BY_NAME: [&str; 4] = ["report", "run_id", "window_start", "window_end"];
+/// Columns that the name of a report holds.
+const NAMED_COLUMNS: [&str; 4] = ["report", "run_id", "window_start", "window_end"];
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8_192;
@@ -42,17 +44,22 @@ impl ReportTable {
     pub fn new(kind: ReportTableKind, folder: ReportFolder, skipped: Skipped) -> Self {
         Self { kind, schema: kind.schema(), folder, skipped }
     }
+}
 
-    async fn plan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+#[async_trait]
+impl FileTable for ReportTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn named_columns(&self) -> Vec<&str> {
+        NAMED_COLUMNS.to_vec()
+    }
+
+    async fn plan(&self, state: &dyn Session, scan: Scan<'_>) -> EngineResult<Arc<dyn ExecutionPlan>> {
         let reports = self.folder.list().await.map_err(external)?;
-        let reports = leave_out(state, filters, reports)?;
-        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let reports = leave_out(state, scan.filters, reports)?;
+        let projection = scan.projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&projection)?);
         let part = ReportRows {
             kind: self.kind,
@@ -63,32 +70,7 @@ impl ReportTable {
             skipped: self.skipped.clone(),
         };
         // Projected already: the stream makes no other columns.
-        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(part)], None, None, false, limit)?))
-    }
-}
-
-#[async_trait]
-impl TableProvider for ReportTable {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
-        Ok(pushdown(filters, &TOLD_BY_NAME))
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        self.plan(state, projection, filters, limit).await
+        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(part)], None, None, false, scan.limit)?))
     }
 }
 
@@ -97,20 +79,20 @@ fn leave_out(state: &dyn Session, filters: &[Expr], reports: Vec<ReportObject>) 
     if filters.is_empty() {
         return Ok(reports);
     }
-    let (told, untold): (Vec<_>, Vec<_>) = reports.into_iter().partition(|report| report.parsed.is_some());
-    let parsed = || told.iter().filter_map(|report| report.parsed.as_ref());
+    let (parsed, others): (Vec<_>, Vec<_>) = reports.into_iter().partition(|report| report.parsed.is_some());
+    let report_names = || parsed.iter().filter_map(|report| report.parsed.as_ref());
     let time =
         |values: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")) };
     let columns: [ArrayRef; 4] = [
-        Arc::new(StringArray::from_iter_values(told.iter().map(|report| report.name.as_str()))),
-        Arc::new(StringArray::from_iter_values(parsed().map(|name| name.run_id.as_str()))),
-        time(parsed().map(|name| name.window.start.timestamp_micros()).collect()),
-        time(parsed().map(|name| name.window.end.timestamp_micros()).collect()),
+        Arc::new(StringArray::from_iter_values(parsed.iter().map(|report| report.name.as_str()))),
+        Arc::new(StringArray::from_iter_values(report_names().map(|name| name.run_id.as_str()))),
+        time(report_names().map(|name| name.window.start.timestamp_micros()).collect()),
+        time(report_names().map(|name| name.window.end.timestamp_micros()).collect()),
     ];
-    let names = RecordBatch::try_from_iter(TOLD_BY_NAME.into_iter().zip(columns))?;
+    let names = RecordBatch::try_from_iter(NAMED_COLUMNS.into_iter().zip(columns))?;
     let keep = may_match(state, filters, &names)?;
-    let kept = told.into_iter().zip(keep).filter_map(|(report, keep)| keep.then_some(report));
-    Ok(kept.chain(untold).collect())
+    let kept = parsed.into_iter().zip(keep).filter_map(|(report, keep)| keep.then_some(report));
+    Ok(kept.chain(others).collect())
 }
 
 /// The reports of one scan.
@@ -192,7 +174,7 @@ impl Reading {
     }
 
     fn take(&mut self, report: &ReportObject, bytes: &Bytes) -> EngineResult<()> {
-        let readable = match Kept::parse(bytes) {
+        let readable = match KeptReport::parse(bytes) {
             Some(kept) => self.builder.push(&report.name, &kept, BATCH_ROWS, &mut self.ready)?,
             None => false,
         };
@@ -201,16 +183,4 @@ impl Reading {
         }
         Ok(())
     }
-}
-
-/// Our error on its way through the engine.
-pub(super) fn external(error: etl_sdk::Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
-}
-
-/// Whether the report's window and the given one have an instant in common.
-pub(crate) fn overlaps(kept: &Kept<'_>, window: crate::window::Window) -> bool {
-    let (start, end) = (micros(&kept.window.start), micros(&kept.window.end));
-    start.is_some_and(|start| start < window.end.timestamp_micros())
-        && end.is_some_and(|end| window.start.timestamp_micros() < end)
 }

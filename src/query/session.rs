@@ -1,19 +1,18 @@
 //! SQL over the tables: what may be asked, how much it may take, and what its failures mean.
 
-use super::columns::ReportTableKind;
-use super::output::OutputTable;
+use super::columns::{ReportColumn, ReportTableKind};
+use super::failure::explained;
+use super::output::{OutputTable, SINK_STORE};
+use super::provider::{FileTable, FileTableProvider};
 use super::reports::{ReportFolder, Skipped};
 use super::runs::ReportTable;
 use crate::engine::{Pipeline, TablePlan};
 use crate::job::{Job, Places};
 use crate::rows::sort::{engine_error, query_environment};
-use crate::storage::store_error;
 use crate::text::suggest::unknown;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use arrow::error::ArrowError;
-use datafusion::catalog::TableProvider;
-use datafusion::common::{Column, DataFusionError, SchemaError, TableReference};
+use datafusion::common::TableReference;
 use datafusion::config::SpillCompression;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -24,16 +23,14 @@ use futures::StreamExt;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use strum::VariantArray;
 
-/// Least memory of one of the parts in which a query works side by side.
-const PART_MEMORY: usize = 32 << 20;
-
-/// What the engine knows the sink's store as.
-const SINK_STORE: &str = "sink://tables/";
+/// The least memory of each of the parts that a query is divided into.
+const MIN_PART_MEMORY: usize = 32 << 20;
 
 const READS_ONLY: &str = "sql only reads: SELECT, SHOW TABLES, DESCRIBE and EXPLAIN";
 
-/// A job's tables, ready to be asked.
+/// A job's tables, ready for questions.
 pub struct Query {
     context: SessionContext,
     tables: Vec<TableInfo>,
@@ -68,7 +65,7 @@ impl Query {
     pub fn open(job: &Job, places: &Places, pipeline: Option<&Pipeline>, threads: usize) -> Result<Self> {
         let limits = &job.config.limits;
         let memory = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
-        let parts = threads.min(memory / PART_MEMORY).max(1);
+        let parts = threads.min(memory / MIN_PART_MEMORY).max(1);
         let config = SessionConfig::new()
             .with_information_schema(true)
             .with_target_partitions(parts)
@@ -80,9 +77,9 @@ impl Query {
             skipped: Skipped::default(),
         };
         let folder = ReportFolder::new(&places.state, &job.config.job);
-        for kind in ReportTableKind::ALL {
+        for kind in ReportTableKind::VARIANTS.iter().copied() {
             let table = ReportTable::new(kind, folder.clone(), query.skipped.clone());
-            query.register(report_info(kind), Arc::new(table))?;
+            query.register(report_info(kind), table)?;
         }
         let store = ObjectStoreUrl::parse(SINK_STORE).map_err(|error| engine_error("set up the engine", error))?;
         query.context.register_object_store(store.as_ref(), Arc::clone(places.sink.store()));
@@ -94,14 +91,14 @@ impl Query {
             if query.tables.iter().any(|known| known.name == info.name) {
                 info.name = format!("output_{}", info.name);
             }
-            query.register(info, Arc::new(table))?;
+            query.register(info, table)?;
         }
         Ok(query)
     }
 
-    fn register(&mut self, info: TableInfo, table: Arc<dyn TableProvider>) -> Result<()> {
+    fn register(&mut self, info: TableInfo, table: impl FileTable + 'static) -> Result<()> {
         self.context
-            .register_table(TableReference::bare(info.name.as_str()), table)
+            .register_table(TableReference::bare(info.name.as_str()), Arc::new(FileTableProvider(table)))
             .map_err(|error| engine_error("register the table", error).with("table", &info.name))?;
         self.tables.push(info);
         Ok(())
@@ -117,21 +114,21 @@ impl Query {
         self.skipped.notes()
     }
 
-    /// Plans one statement and begins it. With `most_rows` the answer has at most so many rows.
+    /// Plans one statement and begins it. With `max_rows` the answer has at most so many.
     ///
-    /// Fails with `Usage` for a text that is no SQL, that is more than a question, or that names what does not exist.
-    pub async fn ask(&self, sql: &str, most_rows: Option<usize>) -> Result<Answer> {
+    /// Fails with `Usage` for a text that is not SQL, that does more than ask, or that names what does not exist.
+    pub async fn ask(&self, sql: &str, max_rows: Option<usize>) -> Result<Answer> {
         let plan = self.plan(sql).await?;
-        let run = |error| failed("run the SQL", error);
+        let run = |error| explained("run the SQL", error);
         let named = names_of(&plan);
         let mut answer = self.context.execute_logical_plan(plan).await.map_err(run)?;
-        // What explains a plan is no plan that rows could be taken of.
+        // A statement that explains a plan has no rows that could be limited.
         let explains = matches!(
             answer.logical_plan(),
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
         );
-        if let (Some(most), false) = (most_rows, explains) {
-            answer = answer.limit(0, Some(most)).map_err(run)?;
+        if let (Some(max), false) = (max_rows, explains) {
+            answer = answer.limit(0, Some(max)).map_err(run)?;
         }
         let rows = answer.execute_stream().await.map_err(run)?;
         let fields = rows.schema().fields().iter().cloned().collect::<Vec<_>>();
@@ -146,8 +143,8 @@ impl Query {
     async fn plan(&self, sql: &str) -> Result<LogicalPlan> {
         let state = self.context.state();
         let dialect = state.config_options().sql_parser.dialect;
-        let statement = state.sql_to_statement(sql, &dialect).map_err(|error| failed("read the SQL", error))?;
-        for table in state.resolve_table_references(&statement).map_err(|error| failed("read the SQL", error))? {
+        let statement = state.sql_to_statement(sql, &dialect).map_err(|error| explained("read the SQL", error))?;
+        for table in state.resolve_table_references(&statement).map_err(|error| explained("read the SQL", error))? {
             if table.schema().is_some_and(|schema| schema != "public") {
                 continue;
             }
@@ -160,7 +157,7 @@ impl Query {
                     .hint(error.hint_text().unwrap_or_default()));
             }
         }
-        let plan = state.statement_to_plan(statement).await.map_err(|error| failed("plan the SQL", error))?;
+        let plan = state.statement_to_plan(statement).await.map_err(|error| explained("plan the SQL", error))?;
         SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
@@ -171,7 +168,7 @@ impl Query {
     }
 }
 
-/// Whether a statement is a question; what else it may be is refused with reasons of its own.
+/// Whether a statement is a question; anything else is refused with a reason of its own.
 fn reads(statement: &datafusion::sql::parser::Statement) -> bool {
     use datafusion::sql::parser::Statement;
     use datafusion::sql::sqlparser::ast::Statement as Sql;
@@ -181,7 +178,7 @@ fn reads(statement: &datafusion::sql::parser::Statement) -> bool {
     }
 }
 
-/// Names of the answer's columns. Those that come twice are told apart by their tables.
+/// Names of the answer's columns. A name that occurs twice is qualified by its table.
 fn names_of(plan: &LogicalPlan) -> Vec<String> {
     let schema = plan.schema();
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -197,7 +194,7 @@ fn names_of(plan: &LogicalPlan) -> Vec<String> {
     schema.iter().map(name).collect()
 }
 
-/// The rows of an answer, on their way.
+/// The rows of an answer, as they come.
 pub struct Answer {
     schema: SchemaRef,
     rows: SendableRecordBatchStream,
@@ -212,13 +209,13 @@ impl Answer {
     /// The next rows; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
         let Some(batch) = self.rows.next().await else { return Ok(None) };
-        let batch = batch.map_err(|error| failed("run the SQL", error))?;
+        let batch = batch.map_err(|error| explained("run the SQL", error))?;
         Ok(Some(batch.with_schema(Arc::clone(&self.schema))?))
     }
 }
 
 fn report_info(kind: ReportTableKind) -> TableInfo {
-    let column = |column: &super::ReportColumn| ColumnInfo {
+    let column = |column: &ReportColumn| ColumnInfo {
         name: column.name.to_owned(),
         type_name: column.type_name().to_owned(),
         description: column.description.to_owned(),
@@ -272,92 +269,5 @@ fn plain_type(data_type: &DataType) -> String {
         DataType::Float64 => "double".to_owned(),
         DataType::Timestamp(_, _) => "timestamp, UTC".to_owned(),
         other => other.to_string().to_lowercase(),
-    }
-}
-
-/// A failure of the engine in the words of who asked: what is wrong with the question is theirs to mend, memory, disk
-/// and stores say so, and the rest is a defect.
-fn failed(operation: &'static str, error: DataFusionError) -> Error {
-    match unwrapped(error) {
-        Cause::Ours(error) => error,
-        Cause::Store(error) => {
-            let gone = matches!(error, object_store::Error::NotFound { .. });
-            let error = store_error("read the table", SINK_STORE, error);
-            if gone { error.hint("a run replaced the file meanwhile: ask again") } else { error }
-        }
-        Cause::Engine(error) => of_the_question(operation, error),
-    }
-}
-
-fn of_the_question(operation: &'static str, error: DataFusionError) -> Error {
-    use DataFusionError as E;
-    let usage = || Error::new(ErrorKind::Usage, operation);
-    match error.find_root() {
-        E::SchemaError(schema, _) => {
-            let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref() else {
-                return usage().source(plain(&error));
-            };
-            // The engine's own text lists all columns, and these may be a hundred.
-            let known: Vec<&str> = valid_fields.iter().map(Column::name).collect();
-            let nearest = unknown("column", &field.name, &known);
-            usage().with("unknown column", &field.name).hint(nearest.hint_text().unwrap_or_default())
-        }
-        E::ArrowError(arrow, _)
-            if !matches!(arrow.as_ref(), ArrowError::IoError(_, _) | ArrowError::MemoryError(_)) =>
-        {
-            usage().source(plain(&error))
-        }
-        E::SQL(_, _) | E::Plan(_) | E::Execution(_) | E::NotImplemented(_) | E::Configuration(_) => {
-            usage().source(plain(&error))
-        }
-        E::ResourcesExhausted(_) => Error::new(ErrorKind::Limit, operation)
-            .with("setting", "limits.memory")
-            .hint("ask for less at once, or raise it for this question: --set limits.memory=2GiB")
-            .source(plain(&error)),
-        _ => engine_error(operation, error),
-    }
-}
-
-/// The engine's text without where in its sources it was made.
-fn plain(error: &DataFusionError) -> String {
-    error.strip_backtrace()
-}
-
-enum Cause {
-    Ours(Error),
-    Store(object_store::Error),
-    Engine(DataFusionError),
-}
-
-/// Takes off what the engine wraps around errors on their way through streams.
-fn unwrapped(error: DataFusionError) -> Cause {
-    use DataFusionError as E;
-    match error {
-        E::Context(_, inner) => match unwrapped(*inner) {
-            Cause::Engine(inner) => Cause::Engine(inner),
-            other => other,
-        },
-        E::ObjectStore(error) => Cause::Store(*error),
-        E::ArrowError(arrow, place) => match *arrow {
-            ArrowError::ExternalError(inner) => boxed(inner),
-            arrow => Cause::Engine(E::ArrowError(Box::new(arrow), place)),
-        },
-        E::External(inner) => boxed(inner),
-        error => Cause::Engine(error),
-    }
-}
-
-fn boxed(error: Box<dyn std::error::Error + Send + Sync>) -> Cause {
-    let error = match error.downcast::<Error>() {
-        Ok(ours) => return Cause::Ours(*ours),
-        Err(error) => error,
-    };
-    let error = match error.downcast::<DataFusionError>() {
-        Ok(engine) => return unwrapped(*engine),
-        Err(error) => error,
-    };
-    match error.downcast::<object_store::Error>() {
-        Ok(store) => Cause::Store(*store),
-        Err(error) => Cause::Engine(DataFusionError::External(error)),
     }
 }

@@ -1,13 +1,14 @@
 //! The run report as a screen: the verdict first, then the rows from input to output.
 
 use super::model::{RunReport, Status, StepReport};
-use crate::text::columns::{Align, Columns};
+use crate::text::columns::Align::{Left, Right};
+use crate::text::columns::Columns;
 use crate::text::{bytes, count, seconds};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Dead letter files that are listed before the rest is counted.
-const FILES_SHOWN: usize = 3;
+const MAX_FILES: usize = 3;
 
 impl RunReport {
     /// The screen, ended by a line break, without colours. The first line is the verdict with the window.
@@ -72,7 +73,7 @@ impl RunReport {
         if objects.archived > 0 {
             let _ = write!(found, ", {} archived and not read", count(objects.archived));
         }
-        let mut columns = Columns::new(&[Align::Left, Align::Left]);
+        let mut columns = Columns::new(&[Left, Left]);
         columns.row(["objects".to_owned(), found]);
         if !objects.skipped.is_empty() {
             columns.row(["skipped".to_owned(), reasons(&objects.skipped)]);
@@ -94,18 +95,17 @@ impl RunReport {
         if self.steps.is_empty() {
             return String::new();
         }
-        let mut columns = Columns::new(&[
-            Align::Left,
-            Align::Left,
-            Align::Right,
-            Align::Right,
-            Align::Right,
-            Align::Right,
-            Align::Right,
-            Align::Left,
-            Align::Left,
+        let mut columns = Columns::headed([
+            ("step", Left),
+            ("table", Left),
+            ("read", Right),
+            ("+ added", Right),
+            ("= kept", Right),
+            ("+ filtered", Right),
+            ("+ dead", Right),
+            ("", Left),
+            ("", Left),
         ]);
-        columns.row(["step", "table", "read", "+ added", "= kept", "+ filtered", "+ dead", "", ""].map(str::to_owned));
         for step in &self.steps {
             columns.row([
                 step.name.clone(),
@@ -126,8 +126,8 @@ impl RunReport {
         if self.tables.is_empty() {
             return String::new();
         }
-        let mut columns = Columns::new(&[Align::Left, Align::Right, Align::Right, Align::Right, Align::Right]);
-        columns.row(["table", "rows", "files", "partitions", "bytes"].map(str::to_owned));
+        let headings = [("table", Left), ("rows", Right), ("files", Right), ("partitions", Right), ("bytes", Right)];
+        let mut columns = Columns::headed(headings);
         for table in &self.tables {
             columns.row([
                 table.name.clone(),
@@ -144,8 +144,8 @@ impl RunReport {
         if self.quality.is_empty() {
             return String::new();
         }
-        let mut columns = Columns::new(&[Align::Left; 5]);
-        columns.row(["quality rule", "table", "action", "", "found"].map(str::to_owned));
+        let mut columns =
+            Columns::headed(["quality rule", "table", "action", "", "found"].map(|heading| (heading, Left)));
         for rule in &self.quality {
             let verdict = if rule.passed { "ok" } else { "BROKEN" }.to_owned();
             columns.row([rule.name.clone(), rule.table.clone(), rule.action.clone(), verdict, rule.observed.clone()]);
@@ -162,7 +162,7 @@ impl RunReport {
         if dead.total == 0 {
             return "dead letters  none\n".to_owned();
         }
-        let mut columns = Columns::new(&[Align::Left, Align::Right]);
+        let mut columns = Columns::new(&[Left, Right]);
         columns.row(["dead letters".to_owned(), count(dead.total)]);
         let mut by_reason: Vec<_> = dead.by_reason.iter().collect();
         // The most frequent first: that is the one to look at.
@@ -171,17 +171,17 @@ impl RunReport {
             columns.row([format!("  {reason}"), count(*rows)]);
         }
         let mut text = columns.render(0);
-        for file in dead.files.iter().take(FILES_SHOWN) {
+        for file in dead.files.iter().take(MAX_FILES) {
             let _ = writeln!(text, "  in {file}");
         }
-        if dead.files.len() > FILES_SHOWN {
-            let _ = writeln!(text, "  and {} more files", dead.files.len() - FILES_SHOWN);
+        if dead.files.len() > MAX_FILES {
+            let _ = writeln!(text, "  and {} more files", dead.files.len() - MAX_FILES);
         }
         text
     }
 
     fn footer(&self) -> String {
-        let mut columns = Columns::new(&[Align::Left, Align::Left]);
+        let mut columns = Columns::new(&[Left, Left]);
         for enrichment in self.enrichments.iter().filter(|enrichment| !enrichment.facts.is_empty()) {
             let facts: Vec<String> = enrichment.facts.iter().map(|(name, value)| format!("{name} {value}")).collect();
             columns.row([enrichment.step.clone(), facts.join(", ")]);

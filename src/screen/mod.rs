@@ -3,5 +3,5 @@
 mod printer;
 mod progress;
 
-pub use self::printer::{Color, Output, Printer, ProgressStyle, Tone};
+pub use self::printer::{Color, OutputFormat, Printer, ProgressStyle, Tone};
 pub use self::progress::ProgressDisplay;

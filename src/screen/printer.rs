@@ -1,16 +1,19 @@
 //! The only place that prints: results on stdout, people's text on stderr.
 
 use crate::report::{ErrorReport, Outcome, RunReport, Status};
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use etl_sdk::{Error, ErrorKind, Result};
 use serde::Serialize;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use terminal_size::{Width, terminal_size_of};
 
 /// What stdout gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub enum OutputFormat {
     /// Text for people.
     #[default]
     Text,
@@ -30,6 +33,17 @@ pub enum Color {
     Never,
 }
 
+impl Color {
+    /// `auto` is what the terminal and the environment (`NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, `TERM`) ask for.
+    fn is_wanted(self, auto: ColorChoice) -> bool {
+        match self {
+            Self::Auto => auto != ColorChoice::Never,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ProgressStyle {
@@ -44,11 +58,10 @@ pub enum ProgressStyle {
     None,
 }
 
-/// Prints in the way that the command line asks for. A reader that goes away is not an error: what it did not want is
-/// not printed.
+/// Prints in the way that the command line asks for. A reader that goes away is not an error: the rest is not printed.
 #[derive(Clone, Debug, Default)]
 pub struct Printer {
-    output: Output,
+    output: OutputFormat,
     progress: ProgressStyle,
     quiet: bool,
     stdout_color: bool,
@@ -56,7 +69,7 @@ pub struct Printer {
     width: Option<usize>,
 }
 
-/// Characters of a line where the terminal's own number is not in `COLUMNS`.
+/// Width of a terminal that does not say how wide it is.
 const USUAL_WIDTH: usize = 120;
 
 /// How good a piece of text is.
@@ -64,30 +77,21 @@ const USUAL_WIDTH: usize = 120;
 pub enum Tone {
     /// All is well.
     Good,
-    /// Somebody may want to look.
+    /// It may be worth a look.
     Notice,
-    /// Somebody has to look.
+    /// It needs attention.
     Bad,
 }
 
-const RED: &str = "\x1b[1;31m";
-const GREEN: &str = "\x1b[1;32m";
-const YELLOW: &str = "\x1b[1;33m";
-const CYAN: &str = "\x1b[36m";
-const RESET: &str = "\x1b[0m";
+const RED: Style = AnsiColor::Red.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const CYAN: Style = AnsiColor::Cyan.on_default();
 
 impl Printer {
     /// Asks the terminal and the environment what `auto` means.
-    pub fn new(output: Output, color: Color, progress: ProgressStyle, quiet: bool) -> Self {
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let wanted = |terminal: bool| match color {
-            Color::Auto => terminal && !no_color,
-            Color::Always => true,
-            Color::Never => false,
-        };
+    pub fn new(output: OutputFormat, color: Color, progress: ProgressStyle, quiet: bool) -> Self {
         let terminal = io::stderr().is_terminal();
-        let columns = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        let width = io::stdout().is_terminal().then(|| columns().unwrap_or(USUAL_WIDTH));
         let progress = match progress {
             _ if quiet => ProgressStyle::None,
             ProgressStyle::Auto if terminal => ProgressStyle::Bar,
@@ -98,18 +102,18 @@ impl Printer {
             output,
             progress,
             quiet,
-            stdout_color: wanted(io::stdout().is_terminal()),
-            stderr_color: wanted(terminal),
-            width,
+            stdout_color: color.is_wanted(AutoStream::choice(&io::stdout())),
+            stderr_color: color.is_wanted(AutoStream::choice(&io::stderr())),
+            width: io::stdout().is_terminal().then(terminal_width),
         }
     }
 
     /// Whether stdout gets JSON.
     pub fn is_json(&self) -> bool {
-        self.output == Output::Json
+        self.output == OutputFormat::Json
     }
 
-    /// Characters of a line of stdout, when that is a terminal.
+    /// Width of a line of stdout, when that is a terminal.
     pub fn width(&self) -> Option<usize> {
         self.width
     }
@@ -124,7 +128,7 @@ impl Printer {
         to_stdout(text.as_bytes())
     }
 
-    /// A piece of a long text for stdout. `false` when nobody reads any more, and the rest need not be made.
+    /// A piece of a long text for stdout. `false` when the reader is gone, and the rest need not be made.
     pub fn piece(&self, text: &str) -> Result<bool> {
         write_stdout(text.as_bytes())
     }
@@ -190,7 +194,7 @@ impl Printer {
     pub fn error(&self, error: &Error) {
         self.explain(error);
         if self.is_json() {
-            // There is no better place left to complain.
+            // There is no better place left to report it.
             let _ = self.json(&json!({"error": ErrorReport::from(error)}));
         }
     }
@@ -206,8 +210,16 @@ impl Printer {
     }
 }
 
-fn paint(text: &str, color: &str, wanted: bool) -> String {
-    if wanted { format!("{color}{text}{RESET}") } else { text.to_owned() }
+/// Colours are left out here, not stripped on the way out: values and files for programs must pass as they are.
+fn paint(text: &str, style: Style, wanted: bool) -> String {
+    if wanted { format!("{style}{text}{style:#}") } else { text.to_owned() }
+}
+
+/// `COLUMNS` where it is set, as shells and other programs take it; else what the terminal says.
+fn terminal_width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
+    let own = || terminal_size_of(io::stdout()).map(|(Width(columns), _)| usize::from(columns));
+    columns.or_else(own).filter(|columns| *columns > 0).unwrap_or(USUAL_WIDTH)
 }
 
 fn to_stdout(bytes: &[u8]) -> Result<()> {
@@ -225,6 +237,6 @@ fn write_stdout(bytes: &[u8]) -> Result<bool> {
 }
 
 pub(super) fn to_stderr(text: &str) {
-    // Nobody is left to be told of a stderr that cannot be written.
+    // There is nowhere to report that stderr cannot be written.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -25,12 +25,12 @@ impl ProgressDisplay {
         Self::show(printer, move |bar| show(&progress, bar))
     }
 
-    /// Begins to show the windows that are at work.
+    /// Begins to show the windows that are being run.
     pub fn of_windows(printer: &Printer, board: Board) -> Self {
         Self::show(printer, move |bar| show_windows(&board, bar))
     }
 
-    /// Whether lines are fit to be printed beside it: there is no bar, and they are wanted.
+    /// Whether lines may be printed beside it: there is no bar, and they are wanted.
     pub fn is_log(&self) -> bool {
         self.is_log
     }
@@ -67,22 +67,29 @@ impl Drop for ProgressDisplay {
 }
 
 fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-    if let Ok(style) = BarStyle::with_template("{bar:30} {percent:>3}% {elapsed} {msg}") {
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+}
+
+/// Draws the bar, or a spinner as long as the total is not known. The message is cut to the width of the terminal:
+/// indicatif cannot take back a line that wrapped.
+fn update(bar: &ProgressBar, done: u64, total: u64, message: String) {
+    let template =
+        if total == 0 { "{spinner} {elapsed} {wide_msg}" } else { "{bar:30} {percent:>3}% {elapsed} {wide_msg}" };
+    if let Ok(style) = BarStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar
+    if total > 0 {
+        bar.set_length(total);
+    }
+    bar.set_position(done);
+    bar.set_message(message);
+    bar.tick();
 }
 
 fn show(progress: &Progress, bar: Option<&ProgressBar>) {
     let counts = progress.counts();
     match bar {
-        Some(bar) => {
-            bar.set_length(counts.bytes_total);
-            bar.set_position(counts.bytes_done);
-            bar.set_message(counts.line());
-            bar.tick();
-        }
+        Some(bar) => update(bar, counts.bytes_done, counts.bytes_total, counts.line()),
         None => to_stderr(&format!("{}\n", counts.line())),
     }
 }
@@ -90,12 +97,7 @@ fn show(progress: &Progress, bar: Option<&ProgressBar>) {
 fn show_windows(board: &Board, bar: Option<&ProgressBar>) {
     let counts = board.counts();
     match bar {
-        Some(bar) => {
-            bar.set_length(counts.total);
-            bar.set_position(counts.finished);
-            bar.set_message(counts.line());
-            bar.tick();
-        }
+        Some(bar) => update(bar, counts.finished, counts.total, counts.line()),
         None => to_stderr(&format!("{}\n", counts.line())),
     }
 }

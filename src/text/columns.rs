@@ -1,4 +1,6 @@
-//! Aligned columns of text.
+//! Aligned columns of text, and the width that a text takes on a screen.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Which side of its column a text stands at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,13 @@ impl Columns {
     /// One alignment per column.
     pub fn new(aligns: &[Align]) -> Self {
         Self { aligns: aligns.to_vec(), rows: Vec::new() }
+    }
+
+    /// Columns with headings, the first row.
+    pub fn headed<const N: usize>(headings: [(&str, Align); N]) -> Self {
+        let mut columns = Self::new(&headings.map(|(_, align)| align));
+        columns.row(headings.map(|(heading, _)| heading.to_owned()));
+        columns
     }
 
     /// Adds a row; missing texts at its end are empty.
@@ -49,6 +58,89 @@ impl Columns {
     }
 }
 
-fn width(text: &str) -> usize {
-    text.chars().count()
+/// Columns of the screen that a text takes: two for most characters of East Asian scripts, none for combining marks.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text, or as much of its beginning as fits in `max_width` columns of the screen together with a `…` at its end.
+pub fn shortened(text: &str, max_width: usize) -> String {
+    // No text is wider than its bytes are many.
+    if text.len() <= max_width || width(text) <= max_width {
+        return text.to_owned();
+    }
+    let (mut used, mut end) = (0, 0);
+    for (index, character) in text.char_indices() {
+        // What follows a character and takes no column of its own stays with it; this one gives it a second column.
+        let is_emoji_mark = character == '\u{fe0f}';
+        let columns = if is_emoji_mark { 1 } else { character.width().unwrap_or(1) };
+        if columns > 0 && !is_emoji_mark {
+            end = index;
+        }
+        used += columns;
+        if used >= max_width {
+            break;
+        }
+    }
+    format!("{}…", &text[..end])
+}
+
+/// The text without what would move a terminal's cursor, for values that come from outside.
+pub fn escaped(text: &str) -> String {
+    if !text.contains(char::is_control) {
+        return text.to_owned();
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if character.is_control() {
+            escaped.extend(character.escape_default());
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_align_on_the_screen_whatever_the_script() {
+        let mut columns = Columns::headed([("city", Align::Left), ("rows", Align::Right)]);
+        for city in ["東京", "Zürich", "Zu\u{308}rich", "서울"] {
+            columns.row([city.to_owned(), "1".to_owned()]);
+        }
+        let rendered = columns.render(2);
+        let expected = "  city    rows\n  東京       1\n  Zürich     1\n  Zu\u{308}rich     1\n  서울       1\n";
+        assert_eq!(rendered, expected);
+        assert!(rendered.lines().all(|line| width(line) == 14), "{rendered}");
+    }
+
+    #[test]
+    fn a_text_is_cut_at_the_width_it_takes() {
+        for (text, max_width, cut) in [
+            ("abcdef", 6, "abcdef"),
+            ("abcdef", 5, "abcd…"),
+            ("東京都庁", 8, "東京都庁"),
+            ("東京都庁", 7, "東京都…"),
+            ("東京都庁", 6, "東京…"),
+            ("東", 1, "…"),
+            ("e\u{301}e\u{301}e\u{301}", 3, "e\u{301}e\u{301}e\u{301}"),
+            ("e\u{301}e\u{301}e\u{301}", 2, "e\u{301}…"),
+            ("☎\u{fe0f}☎\u{fe0f}☎\u{fe0f}", 4, "☎\u{fe0f}…"),
+            ("ab", 0, "…"),
+            ("", 0, ""),
+        ] {
+            let found = shortened(text, max_width);
+            assert_eq!(found, cut, "{text} {max_width}");
+            assert!(width(&found) <= max_width.max(1), "{text} {max_width}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_shown_and_not_sent() {
+        assert_eq!(escaped("plain ä"), "plain ä");
+        assert_eq!(escaped("a\u{1b}[2Jb\n\tc"), r"a\u{1b}[2Jb\n\tc");
+    }
 }

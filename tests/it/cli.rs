@@ -394,7 +394,8 @@ sink: {url: ./out}
 #[test]
 fn colours_are_for_terminals_or_on_request() {
     assert!(!call(&["check", "none.yaml"], JOB).contains('\u{1b}'));
-    assert!(call(&["check", "none.yaml", "--color", "always"], JOB).contains("\u{1b}[1;31merror:\u{1b}[0m"));
+    let painted = call(&["check", "none.yaml", "--color", "always"], JOB);
+    assert!(painted.contains("\u{1b}[1m\u{1b}[31merror:\u{1b}[0m"), "{painted}");
 }
 
 #[test]

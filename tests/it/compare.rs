@@ -443,17 +443,18 @@ fn sides_that_cannot_be_read_are_named() {
     {
         assert!(run.stderr.contains(message), "{message}: {}", run.stderr);
     }
-    for wrong in [
-        &["left", "left"][..],
-        &["left", "left", "--key", ""],
-        &["left", "left", "--key", "id", "--memory", "1MiB"],
-        &["left", "left", "--key", "id", "--memory", "x"],
-        &["left", "left", "--key", "id", "--number-tolerance", "2"],
-        &["left", "left", "--key", "id", "--time-tolerance", "soon"],
-        &["left", "left", "--key", "id", "--latest", "properties"],
+    for (wrong, option) in [
+        (&[][..], "--key"),
+        (&["--key", ""], "--key"),
+        (&["--key", "id", "--memory", "1MiB"], "--memory"),
+        (&["--key", "id", "--memory", "x"], "--memory"),
+        (&["--key", "id", "--number-tolerance", "2"], "--number-tolerance"),
+        (&["--key", "id", "--time-tolerance", "soon"], "--time-tolerance"),
+        (&["--key", "id", "--latest", "properties"], "--latest"),
     ] {
-        let run = bench.compare(wrong);
+        let run = bench.compare(&[&["left", "left"], wrong].concat());
         assert_eq!(run.code, 2, "{wrong:?}: {}", run.stderr);
+        assert!(run.stderr.contains(option), "{wrong:?}: {}", run.stderr);
     }
 }
 

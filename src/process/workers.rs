@@ -1,0 +1,123 @@
+//! Threads that share a list of items.
+//!
+//! Plain threads rather than rayon: this work waits for stores most of the time, must begin items in their order, and
+//! often keeps something (a writer, a cache) from one item to the next. Rayon's pool is made for work that fills the
+//! cores, splits lists in the middle, and passes a panic on.
+
+use etl_sdk::{Error, Result};
+use std::sync::{Mutex, PoisonError};
+
+/// The items that are left, as one worker sees them: each item goes to exactly one worker, in order.
+pub(crate) struct SharedItems<'a, I>(&'a Mutex<I>);
+
+impl<I: Iterator> Iterator for SharedItems<'_, I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+}
+
+/// Runs `work` on `threads` threads that share `items`, and waits for all of them. Gives the result of each thread.
+///
+/// A worker that fails stops taking items; the others go on unless the caller tells them otherwise. A panic is an error
+/// of kind `Internal`.
+pub(crate) fn run<I, T>(
+    items: I,
+    threads: usize,
+    work: impl Fn(SharedItems<'_, I::IntoIter>) -> Result<T> + Sync,
+) -> Vec<Result<T>>
+where
+    I: IntoIterator<IntoIter: Send>,
+    T: Send,
+{
+    let items = Mutex::new(items.into_iter());
+    let run_worker = || work(SharedItems(&items));
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run_worker)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err(panicked()))).collect()
+    })
+}
+
+/// Calls `work` for all items, at most `threads` of them at a time. Gives a result for each item, in order; a failure
+/// does not keep the others from being tried.
+pub(crate) fn map<I, T>(items: I, threads: usize, work: impl Fn(I::Item) -> Result<T> + Sync) -> Vec<Result<T>>
+where
+    I: IntoIterator<IntoIter: ExactSizeIterator + Send>,
+    T: Send,
+{
+    let items = items.into_iter();
+    let results: Vec<_> = (0..items.len()).map(|_| Mutex::new(None)).collect();
+    let slots = items.zip(&results);
+    let threads = threads.max(1).min(results.len());
+    run(slots, threads, |slots| {
+        for (item, slot) in slots {
+            let result = work(item);
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        }
+        Ok(())
+    });
+    let result = |slot: Mutex<Option<Result<T>>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.into_iter().map(|slot| result(slot).unwrap_or_else(|| Err(panicked()))).collect()
+}
+
+fn panicked() -> Error {
+    Error::internal("a worker thread panicked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etl_sdk::ErrorKind;
+    use std::collections::BTreeSet;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn each_item_goes_to_one_worker_and_workers_keep_what_they_made() {
+        let results = run(0..1_000, 4, |items| Ok(items.collect::<Vec<i32>>()));
+        assert_eq!(results.len(), 4);
+        let taken: Vec<Vec<i32>> = results.into_iter().map(Result::unwrap).collect();
+        assert!(taken.iter().all(|items| items.is_sorted()), "{taken:?}");
+        let all: Vec<i32> = taken.into_iter().flatten().collect();
+        assert_eq!((all.len(), all.into_iter().collect::<BTreeSet<_>>().len()), (1_000, 1_000));
+    }
+
+    #[test]
+    fn a_worker_that_fails_leaves_the_rest_to_the_others() {
+        let seen = AtomicUsize::new(0);
+        let results = run(0..100, 2, |items| {
+            for item in items {
+                seen.fetch_add(1, Ordering::Relaxed);
+                if item == 3 {
+                    return Err(Error::config("three"));
+                }
+            }
+            Ok(())
+        });
+        assert_eq!(results.iter().filter(|result| result.is_err()).count(), 1);
+        assert_eq!(seen.into_inner(), 100);
+    }
+
+    #[test]
+    fn results_stand_in_the_order_of_the_items() {
+        let both_at_work = Barrier::new(2);
+        let results = map(["a", "b"], 8, |item| {
+            both_at_work.wait();
+            if item == "a" { Err(Error::config("a")) } else { Ok(item) }
+        });
+        assert_eq!(results[0].as_ref().unwrap_err().kind(), ErrorKind::Config);
+        assert_eq!(results[1].as_ref().ok(), Some(&"b"));
+        assert!(map(Vec::<u8>::new(), 4, Ok).is_empty());
+    }
+
+    #[test]
+    fn a_panic_is_an_error_of_its_item_and_of_those_it_left() {
+        let results = map(vec![0, 1, 2], 1, |item| if item == 1 { panic!("one") } else { Ok(item) });
+        assert_eq!(results[0].as_ref().ok(), Some(&0));
+        let kinds: Vec<_> = results[1..].iter().map(|result| result.as_ref().unwrap_err().kind()).collect();
+        assert_eq!(kinds, [ErrorKind::Internal; 2]);
+        let results = run([(); 1], 1, |_| -> Result<()> { panic!("at once") });
+        assert_eq!(results[0].as_ref().unwrap_err().to_string(), "a worker thread panicked");
+    }
+}
