@@ -117,9 +117,9 @@ fn balances(out: &Output) {
     assert!(out.ledger.unbalanced().is_empty(), "{:?}", out.ledger);
     let step = |name: &str| out.ledger.get(name).cloned().unwrap_or_default();
     TRANSFORMER.with(|transformer| {
-        assert_eq!(step(transformer.chain()[0]).read, 1);
+        assert_eq!(step(&transformer.chain()[0]).read, 1);
         for pair in transformer.chain().windows(2) {
-            assert_eq!(step(pair[1]).read, step(pair[0]).kept, "{pair:?} {:?}", out.ledger);
+            assert_eq!(step(&pair[1]).read, step(&pair[0]).kept, "{pair:?} {:?}", out.ledger);
         }
     });
     for (table, name) in ["parse", "items", "users", "sessions"].iter().enumerate() {

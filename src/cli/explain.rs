@@ -116,12 +116,12 @@ fn command_of(explanation: &Explanation) -> Command {
         };
         if parameter.replaces_job { arg.conflicts_with("job") } else { arg }
     });
-    let command = Command::new(explanation.name.to_string()).about(explanation.summary.to_string()).args(parameters);
-    let command = if explanation.examples.is_empty() {
-        command
-    } else {
-        let lines: Vec<String> = explanation.examples.iter().map(|line| format!("  {line}")).collect();
-        command.after_help(format!("Examples:\n{}", lines.join("\n")))
-    };
-    CommonArgs::augment_args(command)
+    let command = Command::new(explanation.name.to_string()).args(parameters);
+    // The summary comes last: these arguments would put their own comment in its place.
+    let command = CommonArgs::augment_args(command).about(explanation.summary.to_string());
+    if explanation.examples.is_empty() {
+        return command;
+    }
+    let lines: Vec<String> = explanation.examples.iter().map(|line| format!("  {line}")).collect();
+    command.after_help(format!("Examples:\n{}", lines.join("\n")))
 }

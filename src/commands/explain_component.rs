@@ -68,8 +68,7 @@ fn screen(blocks: &[Block]) -> String {
         match block {
             Block::Line(line) => text.extend([line, "\n"]),
             Block::Table { aligns, rows } => {
-                let aligns: Vec<Align> = aligns.iter().map(|align| align_of(*align)).collect();
-                let mut columns = Columns::new(&aligns);
+                let mut columns = Columns::new(aligns);
                 for row in rows {
                     columns.row(row.iter().cloned());
                 }
@@ -80,18 +79,12 @@ fn screen(blocks: &[Block]) -> String {
     text
 }
 
-fn align_of(align: etl_sdk::Align) -> Align {
-    match align {
-        etl_sdk::Align::Left => Align::Left,
-        etl_sdk::Align::Right => Align::Right,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::job::load_text;
     use crate::registry::testing::sample;
+    use etl_sdk::Align;
     use serde_json::json;
     use std::path::Path;
 
@@ -117,7 +110,7 @@ mod tests {
     fn a_table_is_aligned_below_its_line() {
         let row = |texts: [&str; 2]| texts.map(str::to_owned).to_vec();
         let table = Block::Table {
-            aligns: vec![etl_sdk::Align::Right, etl_sdk::Align::Left],
+            aligns: vec![Align::Right, Align::Left],
             rows: vec![row(["9", "nine"]), row(["10", "ten"])],
         };
         assert_eq!(screen(&[Block::Line("numbers".to_owned()), table]), "numbers\n   9  nine\n  10  ten\n");

@@ -2,14 +2,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Which side of its column a text stands at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
-    /// Names.
-    Left,
-    /// Numbers.
-    Right,
-}
+pub use etl_sdk::Align;
 
 /// Rows whose columns are as wide as their widest text.
 #[derive(Clone, Debug)]

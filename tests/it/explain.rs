@@ -241,6 +241,8 @@ fn a_traffic_source_is_explained_step_by_step() {
         let text = call(&[&["explain", "traffic-source"], arguments].concat(), JOB);
         assert!(text.starts_with("exit code 2\n") && text.contains(expected), "{arguments:?}: {text}");
     }
+    let help = call(&["explain", "traffic-source", "--help"], JOB);
+    assert!(help.contains("\nExplain where the clickstream rules say that a visit came from"), "{help}");
     let given_up = call(&["explain", "traffic-source", "--reference", "--url", "https://h/?gclid="], JOB);
     assert!(given_up.contains("the event is a dead letter: empty_parameter: the parameter `gclid` of a url is empty"));
 }

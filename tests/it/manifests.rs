@@ -65,7 +65,7 @@ fn each_file_is_in_one_manifest_and_a_re_run_replaces_them() {
 
     // Nothing is left of the input: the partitions may be empty now.
     fs::remove_file(first).unwrap();
-    fs::remove_file(scene.path(format!("raw/{}/b.log", HOUR))).unwrap();
+    fs::remove_file(scene.path(format!("raw/{HOUR}/b.log"))).unwrap();
     let emptied = scene.run(&["--allow-empty"]);
     assert_eq!(emptied.code, 0, "{}", emptied.stderr);
     assert_eq!(manifests(&scene), [format!("{RUN}.r2.partitions.json")]);

@@ -17,7 +17,9 @@ struct Abilities {
     takes_any_key: bool,
 }
 
-const SUITE: [(&str, fn(&Server, Abilities)); 9] = [
+type Check = fn(&Server, Abilities);
+
+const SUITE: [(&str, Check); 9] = [
     ("the same rows as from a folder", same_rows_as_from_a_folder),
     ("a refused run shows no table, and gc clears away its uploads", a_refused_run_shows_nothing),
     ("uploads that a killed run leaves are found and aborted", uploads_of_a_killed_run),

@@ -9,20 +9,21 @@ use serde_json::{Map, Value, json};
 /// Longest value that is printed whole, in characters.
 const MAX_SHOWN: usize = 60;
 
-/// The parameters that stand for an attribute of the event.
-const ATTRIBUTES: [(&str, &str, &str, &str); 7] = [
-    ("url", "_page_url", "URL", "The page's url, the attribute `_page_url`"),
-    ("referrer", "_page_referrer", "URL", "What led to the page, `_page_referrer`"),
-    ("latest-referrer", "_latest_referrer", "URL", "What led to the site, `_latest_referrer`"),
+/// Parameters with the attribute of the event that each stands for, the name of their value, and their help.
+const PARAMETERS: [(&str, Option<&str>, &str, &str); 8] = [
+    ("url", Some("_page_url"), "URL", "The page's url, the attribute `_page_url`"),
+    ("referrer", Some("_page_referrer"), "URL", "What led to the page, `_page_referrer`"),
+    ("latest-referrer", Some("_latest_referrer"), "URL", "What led to the site, `_latest_referrer`"),
     (
         "latest-referrer-host",
-        "_latest_referrer_host",
+        Some("_latest_referrer_host"),
         "HOST",
         "Its host, `_latest_referrer_host`. The SDK sends it beside `_latest_referrer`, and the rules do not work it out",
     ),
-    ("utm-source", "_utm_source", "TEXT", "A source that the client sent, `_utm_source`"),
-    ("utm-medium", "_utm_medium", "TEXT", "A medium that the client sent, `_utm_medium`"),
-    ("utm-campaign", "_utm_campaign", "TEXT", "A campaign that the client sent, `_utm_campaign`"),
+    ("host", None, "HOST", "The event's `host_name`"),
+    ("utm-source", Some("_utm_source"), "TEXT", "A source that the client sent, `_utm_source`"),
+    ("utm-medium", Some("_utm_medium"), "TEXT", "A medium that the client sent, `_utm_medium`"),
+    ("utm-campaign", Some("_utm_campaign"), "TEXT", "A campaign that the client sent, `_utm_campaign`"),
 ];
 
 /// The question as the command line offers it.
@@ -37,12 +38,11 @@ pub(crate) fn traffic_source() -> Explanation {
     .example(
         "etl-runner explain traffic-source --rules rules --app shop --url 'https://shop.example/?gclid=1' --output json",
     );
-    ATTRIBUTES
+    PARAMETERS
         .into_iter()
         .fold(explanation, |explanation, (name, _, value, help)| {
             explanation.parameter(Parameter::value(name, value, help))
         })
-        .parameter(Parameter::value("host", "HOST", "The event's `host_name`"))
         .parameter(
             Parameter::value(
                 "attribute",
@@ -80,8 +80,8 @@ fn answer(question: &Question<'_>) -> Result<Answer> {
 
 fn attributes(arguments: &Arguments) -> Result<Map<String, Value>> {
     let mut attributes = Map::new();
-    for (name, key, ..) in ATTRIBUTES {
-        if let Some(value) = arguments.value(name) {
+    for (name, key, ..) in PARAMETERS {
+        if let (Some(key), Some(value)) = (key, arguments.value(name)) {
             attributes.insert(key.to_owned(), value.into());
         }
     }
