@@ -1,9 +1,10 @@
 //! Raw records and where they come from.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// An input object as the run's plan knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectRef {
     /// `s3://bucket/key` or an absolute path; what a person would paste to find it.
     pub uri: String,

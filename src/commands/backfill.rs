@@ -47,7 +47,7 @@ pub fn run(request: &BackfillRequest, printer: &Printer) -> Result<Outcome> {
     if !request.dry_run {
         recover(&context, printer)?;
     }
-    let state = context.log.refresh()?;
+    let state = context.stores.log.refresh()?;
     let (items, mut results) = sort_out(&state, windows, request.again, request.supersede)?;
     drop(state);
     if request.dry_run {

@@ -6,7 +6,7 @@ use crate::registry::{Explained, Registry, Role};
 use crate::report::Outcome;
 use crate::screen::Printer;
 use crate::storage::PrefixReader;
-use crate::text::columns::{Align, Columns};
+use crate::text::columns::Columns;
 use etl_sdk::{Block, BuildContext, Error, JobOptions, Question, RemoteFolders, Result};
 use serde_json::Value;
 use std::sync::Arc;

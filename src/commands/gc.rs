@@ -61,9 +61,9 @@ pub fn run(request: &GcRequest, printer: &Printer) -> Result<Outcome> {
     let context = JobContext::open(&job, &pipeline, runtime.handle().clone(), stop.clone())?;
     let places = Places {
         job: &job.config.job,
-        log: &context.log,
-        tables: (context.tables.as_ref(), context.places.sink.url()),
-        dead_letters: (context.dead_letters.as_ref(), context.places.dead_letters.url()),
+        stores: &context.stores,
+        tables_url: context.places.sink.url(),
+        dead_letters_url: context.places.dead_letters.url(),
         lease: job.config.state.lease_length(),
     };
     let found = gc::find(&places, gc::limit(now, older_than))?;

@@ -47,9 +47,9 @@ pub fn run(request: &CheckRequest, printer: &Printer) -> Result<Outcome> {
     let pipeline = Pipeline::build(&job, &builtin())?;
     let runtime = runtime()?;
     let context = JobContext::open(&job, &pipeline, runtime.handle().clone(), stop)?;
-    let live = lease::live(context.objects(), context.log.runner())?;
+    let live = lease::live(context.objects(), context.stores.log.runner())?;
     let recovered = context.recover(None)?;
-    let left = context.log.refresh()?;
+    let left = context.stores.log.refresh()?;
     let unpublished = left.unpublished.values().map(|commit| commit.window);
     let busy = unpublished.filter(|window| live.iter().any(|holder| holder.window == *window)).collect();
     let commit = |commit: u64, window: Window| Commit { commit, window };

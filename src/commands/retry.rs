@@ -34,8 +34,8 @@ pub fn run(request: &RetryRequest, printer: &Printer) -> Result<Outcome> {
     if !request.dry_run {
         recover(&context, printer)?;
     }
-    let state = context.log.refresh()?;
-    let live = lease::live(context.objects(), context.log.runner())?;
+    let state = context.stores.log.refresh()?;
+    let live = lease::live(context.objects(), context.stores.log.runner())?;
     let mut items = failed(&state);
     if let Some(asked) = asked {
         items.retain(|item| item.window == asked);

@@ -128,7 +128,7 @@ pub(super) fn run(
     recover(context, printer)?;
     let finder = Finder {
         job: context.job,
-        log: &context.log,
+        log: &context.stores.log,
         source: &context.places.source,
         runtime: &context.runtime,
         stop: &context.stop,
@@ -140,7 +140,7 @@ pub(super) fn run(
     let is_late = |due: &DueWindow| matches!(due.reason, DueReason::LateData { .. });
     if first.is_some() && !request.dry_run && due.begin < due.closed_until {
         let reason = first.unwrap_or_default();
-        context.log.append(Event::Watermark { at: Some(due.begin), reason })?;
+        context.stores.log.append(Event::Watermark { at: Some(due.begin), reason })?;
     }
     for due in &due.windows {
         printer.note(&format!("{}: window {} {}", context.job.config.job, due.window, due.reason.text()));

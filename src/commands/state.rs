@@ -83,11 +83,18 @@ pub fn run(request: &StateRequest, printer: &Printer) -> Result<Outcome> {
             };
             set(&job, &log, Some(at), format!("imported from {}", file.display()), now, printer)
         }
-        StateAction::Rebuild { from, threads, dry_run } => rebuild(&mut job, from, *threads, *dry_run, printer),
+        StateAction::Rebuild { from, threads, dry_run } => rebuild(&mut job, from, now, *threads, *dry_run, printer),
     }
 }
 
-fn rebuild(job: &mut Job, from: &str, threads: Option<usize>, dry_run: bool, printer: &Printer) -> Result<Outcome> {
+fn rebuild(
+    job: &mut Job,
+    from: &str,
+    now: DateTime<Utc>,
+    threads: Option<usize>,
+    dry_run: bool,
+    printer: &Printer,
+) -> Result<Outcome> {
     let stop = listen(printer)?;
     let from = parse_instant(from)?;
     let fitted = fit(job, threads, &stop)?;
@@ -97,7 +104,7 @@ fn rebuild(job: &mut Job, from: &str, threads: Option<usize>, dry_run: bool, pri
     let each = |window: &Window, number: usize, of: usize| {
         printer.note(&format!("reading window {} of {}: {window}", count(number as u64), count(of as u64)));
     };
-    let plan = RebuildPlan { from, threads: fitted.threads, dry_run, each: &each };
+    let plan = RebuildPlan { from, now, threads: fitted.threads, dry_run, each: &each };
     let report = crate::run::rebuild(&context, &plan, &stop).map_err(|error| stop.explain(error))?;
     for warning in &report.warnings {
         printer.warning(warning);

@@ -46,7 +46,7 @@ pub(super) fn divided(job: &Job, parallel: usize) -> Job {
 
 /// Publishes what killed runs have committed, so that what follows counts with it.
 pub(super) fn recover(context: &JobContext<'_>, printer: &Printer) -> Result<()> {
-    if context.log.refresh()?.unpublished.is_empty() {
+    if context.stores.log.refresh()?.unpublished.is_empty() {
         return Ok(());
     }
     let recovered = context.recover(None)?;
@@ -118,7 +118,7 @@ impl Batch<'_> {
         let job = &self.context.job.config.job;
         let mut report = BatchReport::new(self.command, job, results, begun.elapsed().as_secs_f64());
         report.dry_run = self.dry_run;
-        report.watermark = self.context.log.refresh()?.watermark.map(text);
+        report.watermark = self.context.stores.log.refresh()?.watermark.map(text);
         Ok(report)
     }
 
@@ -149,7 +149,7 @@ impl Batch<'_> {
     /// Waits for other runs of the window, as long as it may. Says whether there is nothing left to do: it is done by now.
     fn wait_for(&self, item: &Item, begun: Instant) -> Result<bool> {
         loop {
-            if !item.again && self.context.log.refresh()?.is_done(&item.window) {
+            if !item.again && self.context.stores.log.refresh()?.is_done(&item.window) {
                 return Ok(true);
             }
             if self.dry_run || begun.elapsed() >= self.wait || !self.is_held(item)? {
@@ -160,7 +160,7 @@ impl Batch<'_> {
     }
 
     fn is_held(&self, item: &Item) -> Result<bool> {
-        let live = lease::live(self.context.objects(), self.context.log.runner())?;
+        let live = lease::live(self.context.objects(), self.context.stores.log.runner())?;
         Ok(live.iter().any(|holder| holder.window == item.window))
     }
 
@@ -170,7 +170,7 @@ impl Batch<'_> {
         let wanted = result.status.is_good() && !self.dry_run;
         let Some(mirror) = self.mirror.filter(|_| wanted) else { return result };
         let mut last = mirrored.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = self.context.log.refresh().and_then(|state| match state.watermark {
+        let written = self.context.stores.log.refresh().and_then(|state| match state.watermark {
             Some(watermark) if Some(watermark) != *last => mirror
                 .write(&state, watermark, self.now, &self.context.job.config.job)
                 .map(|()| *last = Some(watermark)),

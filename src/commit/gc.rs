@@ -9,11 +9,11 @@ use super::carried::{CARRIED, CarriedState};
 use super::entry::Event;
 use super::history::JobState;
 use super::lease::{Claim, Holder, Lease};
-use super::log::CommitLog;
 use super::objects::Listed;
+use super::stores::Stores;
 use super::work::{TaskResult, Work};
 use super::{carried, lease, work};
-use crate::output::staging::{PendingFile, PendingStore, Staged, StagedRun, run_of};
+use crate::output::staging::{PendingFile, Staged, StagedRun, run_of};
 use crate::window::Window;
 use chrono::{DateTime, TimeDelta, Utc};
 use etl_sdk::Result;
@@ -25,12 +25,12 @@ use std::time::Duration;
 pub struct Places<'a> {
     /// Name of the job.
     pub job: &'a str,
-    /// The job's log and objects.
-    pub log: &'a CommitLog,
-    /// The tables' files, and their url.
-    pub tables: (&'a dyn PendingStore, &'a str),
-    /// The dead letters' files, and their url.
-    pub dead_letters: (&'a dyn PendingStore, &'a str),
+    /// The job's log and pending files.
+    pub stores: &'a Stores,
+    /// Where the tables' files are.
+    pub tables_url: &'a str,
+    /// Where the dead letters' files are.
+    pub dead_letters_url: &'a str,
     /// How long the lease of a window is taken for.
     pub lease: Duration,
 }
@@ -130,9 +130,9 @@ impl Garbage {
 pub fn find(places: &Places<'_>, before: DateTime<Utc>) -> Result<Found> {
     // The stores first: what is committed after this is not in the listings, or in the log as it is read then.
     let staged = staged(places)?;
-    let objects = places.log.objects();
-    let state = places.log.refresh()?;
-    let live = lease::live(objects, places.log.runner())?;
+    let objects = places.stores.objects();
+    let state = places.stores.log.refresh()?;
+    let live = lease::live(objects, places.stores.log.runner())?;
     let mut search = Search {
         places,
         before,
@@ -174,7 +174,8 @@ fn identity(url: &str, staged: &Staged) -> String {
 fn staged(places: &Places<'_>) -> Result<Vec<StagedPiece>> {
     let mut known = HashSet::new();
     let mut pieces = Vec::new();
-    for ((store, url), in_tables) in [(places.tables, true), (places.dead_letters, false)] {
+    let Stores { tables, dead_letters, .. } = places.stores;
+    for (store, url, in_tables) in [(tables, places.tables_url, true), (dead_letters, places.dead_letters_url, false)] {
         for found in store.pending()? {
             let identity = identity(url, &found.staged);
             if !known.insert(identity.clone()) {
@@ -227,7 +228,7 @@ impl Search<'_> {
 
     /// Finds stale work. Gives the identities of all that is registered and stays.
     fn work(&mut self) -> Result<(HashSet<String>, Registered)> {
-        let objects = self.places.log.objects();
+        let objects = self.places.stores.objects();
         let mut folders: BTreeMap<String, (u64, DateTime<Utc>)> = BTreeMap::new();
         for Listed { path, bytes, modified } in objects.list("work", None)? {
             let Some((folder, _)) = path.rsplit_once('/') else { continue };
@@ -262,8 +263,8 @@ impl Search<'_> {
 
     fn identities(&self, result: &TaskResult) -> Vec<String> {
         let (files, dead_letters) = result.pending();
-        let tables = files.into_iter().map(|file| identity(self.places.tables.1, &file.staged));
-        tables.chain(dead_letters.map(|file| identity(self.places.dead_letters.1, &file.staged))).collect()
+        let tables = files.into_iter().map(|file| identity(self.places.tables_url, &file.staged));
+        tables.chain(dead_letters.map(|file| identity(self.places.dead_letters_url, &file.staged))).collect()
     }
 
     fn staged(&mut self, pieces: Vec<StagedPiece>, registered: &HashSet<String>) {
@@ -296,7 +297,7 @@ impl Search<'_> {
         let commits = || state.windows.values().flat_map(|window| &window.commits);
         let unpublished = state.unpublished.values().map(|commit| commit.detail.as_str());
         let details: HashSet<&str> = commits().map(|commit| commit.detail.as_str()).chain(unpublished).collect();
-        let objects = self.places.log.objects();
+        let objects = self.places.stores.objects();
         let carried = match &state.carried {
             Some((_, kept)) => {
                 let mut paths = carried::paths(objects, &CarriedState::read(objects, kept)?)?;
@@ -332,8 +333,8 @@ impl Search<'_> {
     }
 
     fn leases(&mut self) -> Result<()> {
-        let objects = self.places.log.objects();
-        for (Listed { path, bytes, modified }, _) in lease::expired(objects, self.places.log.runner())? {
+        let objects = self.places.stores.objects();
+        for (Listed { path, bytes, modified }, _) in lease::expired(objects, self.places.stores.log.runner())? {
             let Some(window) = path.split('/').nth(1).and_then(StagedRun::window_of) else { continue };
             if modified < self.before {
                 self.garbage.push(Garbage {
@@ -351,7 +352,7 @@ impl Search<'_> {
     }
 
     fn unfinished(&mut self) -> Result<()> {
-        let objects = self.places.log.objects();
+        let objects = self.places.stores.objects();
         for Listed { path, bytes, modified } in objects.unfinished("")? {
             if modified >= self.before {
                 self.left.young += 1;
@@ -406,7 +407,7 @@ fn remove_window(
     garbage: &[Garbage],
     registered: &[Work],
 ) -> Result<bool> {
-    let (log, objects) = (places.log, places.log.objects());
+    let (log, objects) = (&places.stores.log, places.stores.objects());
     let Claim::Taken(lease) = Lease::claim(objects, window, log.runner(), places.lease, || {})? else {
         return Ok(false);
     };
@@ -435,8 +436,8 @@ fn remove_window(
     }
     for result in &results {
         let (files, dead_letters) = result.pending();
-        files.into_iter().try_for_each(|file| places.tables.0.abandon(file))?;
-        dead_letters.into_iter().try_for_each(|file| places.dead_letters.0.abandon(file))?;
+        files.into_iter().try_for_each(|file| places.stores.tables.abandon(file))?;
+        dead_letters.into_iter().try_for_each(|file| places.stores.dead_letters.abandon(file))?;
     }
     // What a rebuild has just written may be among it.
     let is_carried_still = now.carried == state.carried;
@@ -447,10 +448,10 @@ fn remove_window(
 
 fn remove_one(places: &Places<'_>, garbage: &Garbage) -> Result<()> {
     match &garbage.handle {
-        Handle::Staged { in_tables: true, file } => places.tables.0.abandon(file)?,
-        Handle::Staged { in_tables: false, file } => places.dead_letters.0.abandon(file)?,
-        Handle::Object(path) => places.log.objects().delete(path)?,
-        Handle::Unfinished(path) => places.log.objects().delete_unfinished(path)?,
+        Handle::Staged { in_tables: true, file } => places.stores.tables.abandon(file)?,
+        Handle::Staged { in_tables: false, file } => places.stores.dead_letters.abandon(file)?,
+        Handle::Object(path) => places.stores.objects().delete(path)?,
+        Handle::Unfinished(path) => places.stores.objects().delete_unfinished(path)?,
         Handle::Work => {}
     }
     failpoint!("gc.removed");

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const LEVEL: i32 = 1;
 
 /// Largest list, decompressed.
-const MOST_BYTES: u64 = 4 << 30;
+const MAX_BYTES: u64 = 4 << 30;
 
 /// An input object as the state keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,12 @@ impl From<&InputObject> for Input {
 }
 
 /// Keeps the list. The same input has the same path and the same bytes.
-pub fn keep(objects: &Objects, name: &str, plan: &str, inputs: &[InputObject]) -> Result<String> {
+pub fn keep<'a>(
+    objects: &Objects,
+    name: &str,
+    plan: &str,
+    inputs: impl Iterator<Item = &'a InputObject>,
+) -> Result<String> {
     let path = format!("inputs/{name}-{plan}.json.zst");
     let fail = |error: std::io::Error| Error::internal("compress the list of input objects").source(error);
     let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL).map_err(fail)?;
@@ -71,17 +76,18 @@ pub fn read(objects: &Objects, path: &str) -> Result<Option<Vec<Input>>> {
     let Some(bytes) = objects.get(path)? else { return Ok(None) };
     let wrong = || Error::config("read the list of input objects").with("uri", objects.uri_of(path));
     let decoder = zstd::Decoder::new(bytes.as_ref()).map_err(|error| wrong().source(error))?;
-    let lines = serde_json::Deserializer::from_reader(std::io::Read::take(decoder, MOST_BYTES)).into_iter();
+    let lines = serde_json::Deserializer::from_reader(std::io::Read::take(decoder, MAX_BYTES)).into_iter();
     let inputs: Result<Vec<Input>, _> = lines.collect();
     inputs.map(Some).map_err(|error| wrong().source(error))
 }
 
 /// Compares the input of a window's last run with what is there now.
-pub fn changes(before: &[Input], now: &[InputObject]) -> InputChanges {
+pub fn changes<'a>(before: &[Input], now: impl IntoIterator<Item = &'a InputObject, IntoIter: Clone>) -> InputChanges {
+    let now = now.into_iter();
     let known: BTreeMap<&str, &Input> = before.iter().map(|input| (input.uri.as_str(), input)).collect();
     let mut changes = InputChanges::default();
     let mut met = 0;
-    for object in now {
+    for object in now.clone() {
         match known.get(object.object.uri.as_str()) {
             None => changes.new.push(object.object.uri.clone()),
             Some(input) => {
@@ -93,7 +99,7 @@ pub fn changes(before: &[Input], now: &[InputObject]) -> InputChanges {
         }
     }
     if met < known.len() {
-        let there: std::collections::BTreeSet<&str> = now.iter().map(|object| object.object.uri.as_str()).collect();
+        let there: std::collections::BTreeSet<&str> = now.map(|object| object.object.uri.as_str()).collect();
         changes.gone = before.iter().filter(|i| !there.contains(i.uri.as_str())).map(|i| i.uri.clone()).collect();
     }
     changes
@@ -114,7 +120,12 @@ impl InputChanges {
 }
 
 /// Objects whose path names an hour that ended before the window began, by hour: they came too late for theirs.
-pub fn late(source: &Storage, layout: crate::source::Layout, window: &Window, inputs: &[InputObject]) -> Vec<Late> {
+pub fn late<'a>(
+    source: &Storage,
+    layout: crate::source::Layout,
+    window: &Window,
+    inputs: impl Iterator<Item = &'a InputObject>,
+) -> Vec<Late> {
     let mut hours: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
     for input in inputs {
         if let Some(hour) = hour_of_object(source, layout, input)

@@ -13,6 +13,7 @@ mod manifest_rules;
 mod model_tests;
 mod objects;
 mod resume;
+mod stores;
 pub mod work;
 
 pub use self::detail::{CommitDetail, Replaced, ReplacedFile, Replayed};
@@ -21,5 +22,5 @@ pub use self::history::{CommitState, FailureState, JobState, LateState, Unpublis
 pub use self::log::{CommitLog, Condition};
 pub use self::manifest_rules::ManifestRules;
 pub use self::objects::{Listed, Objects, StateObject};
-pub use self::resume::Books;
+pub use self::stores::Stores;
 pub use self::work::{KeptRows, PlanRecord, TaskResult, Work};

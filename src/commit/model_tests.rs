@@ -7,7 +7,7 @@ use super::entry::{Commit, Counts, Event, Runner, token};
 use super::log::{CommitLog, Condition};
 use super::manifest_rules::ManifestRules;
 use super::objects::Objects;
-use super::resume::Books;
+use super::stores::Stores;
 use super::work::{PlanRecord, TaskResult, Work};
 use crate::output::staging::{PendingFile, PendingFound, PendingStore, PendingWriter, Staged, WrittenFile};
 use crate::publish::Publisher;
@@ -314,7 +314,7 @@ struct Job {
 
 struct Attempt {
     job: Job,
-    log: CommitLog,
+    stores: Stores,
     files: SteppedFiles,
 }
 
@@ -324,12 +324,14 @@ impl Attempt {
         let objects = Objects::over(Arc::new(store), world.runtime.handle().clone());
         let by = Runner { id: runner.to_string(), ..Runner::default() };
         let files = SteppedFiles { files: Arc::clone(&world.files), gate: Arc::clone(gate), runner };
-        Self { job, log: CommitLog::new(objects, by), files }
+        let pending: Arc<dyn PendingStore> = Arc::new(files.clone());
+        let log = CommitLog::new(objects, by);
+        Self { job, stores: Stores { log, tables: Arc::clone(&pending), dead_letters: pending }, files }
     }
 
     fn publisher<T>(&self, work: impl FnOnce(&Publisher<'_>) -> T) -> T {
         work(&Publisher {
-            log: &self.log,
+            log: &self.stores.log,
             tables: &self.files,
             dead_letters: &self.files,
             urls: ("sink", "dead"),
@@ -342,15 +344,14 @@ impl Attempt {
     fn run(&self) -> Result<()> {
         let Job { window, input } = self.job;
         self.publisher(|publisher| publisher.recover(&|_| false))?;
-        let state = self.log.refresh()?;
+        let state = self.stores.log.refresh()?;
         let revision = state.window(&window).next_revision();
         let name = format!("{}.r{revision}", window.id());
         let id = format!("{revision}-{input}");
-        let books = Books { log: &self.log, tables: &self.files, dead_letters: &self.files };
-        let state = books.clean_up(state, &window, &id, &name)?;
+        let state = self.stores.clean_up(state, &window, &id, &name)?;
         let plan = PlanRecord { now_msec: EpochMillis(0), name: name.clone(), tasks: TASKS, inputs: input.to_string() };
-        let (work, _) = Work::open(self.log.objects(), &window, &id, plan)?;
-        let (mut results, state) = books.finished(state, &window, &work)?;
+        let (work, _) = Work::open(self.stores.log.objects(), &window, &id, plan)?;
+        let (mut results, state) = self.stores.finished(state, &window, &work)?;
         for task in (0..TASKS).filter(|task| !results.contains_key(task)).collect::<Vec<_>>() {
             let result = self.task(task, &name)?;
             let held = work.register(result.clone())?;
@@ -375,7 +376,7 @@ impl Attempt {
 
     fn replaced(&self, state: &super::JobState) -> Result<Replaced> {
         let mut replaced = Replaced::default();
-        let read = |path: &str, hash: &str| CommitDetail::read(self.log.objects(), path, hash);
+        let read = |path: &str, hash: &str| CommitDetail::read(self.stores.log.objects(), path, hash);
         for commit in &state.window(&self.job.window).commits {
             for file in read(&commit.detail, &commit.detail_hash)?.files {
                 let (table, partition) = (file.table, file.partition);
@@ -415,7 +416,7 @@ impl Attempt {
             replayed_objects: Vec::new(),
             ledger: Ledger::default(),
         };
-        let (path, hash) = detail.keep(self.log.objects(), token)?;
+        let (path, hash) = detail.keep(self.stores.log.objects(), token)?;
         let commit = Commit {
             window,
             revision,
@@ -429,7 +430,7 @@ impl Attempt {
             carried: None,
         };
         let condition = Condition { window: Some((window, base)), carried: None };
-        self.log.commit(Event::Commit(Box::new(commit)), &condition).map(Option::unwrap)
+        self.stores.log.commit(Event::Commit(Box::new(commit)), &condition).map(Option::unwrap)
     }
 }
 
@@ -480,15 +481,15 @@ fn calm(world: &World, job: Job, seed: u64) {
 fn settle(attempt: &Attempt, job: Job, seed: u64) {
     let recovered = attempt.publisher(|publisher| publisher.recover(&|_| false)).unwrap();
     assert!(recovered.failed.is_empty(), "seed {seed}: {:?}", recovered.failed);
-    let state = attempt.log.refresh().unwrap();
+    let state = attempt.stores.log.refresh().unwrap();
     if !state.is_done(&job.window) {
         attempt.run().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
-    let state = attempt.log.refresh().unwrap();
+    let state = attempt.stores.log.refresh().unwrap();
     assert!(state.unpublished.is_empty() && state.is_done(&job.window), "seed {seed}: {state:?}");
     let commits = state.window(&job.window).commits;
     let [commit] = commits.as_slice() else { panic!("seed {seed}: {commits:?}") };
-    let detail = CommitDetail::read(attempt.log.objects(), &commit.detail, &commit.detail_hash).unwrap();
+    let detail = CommitDetail::read(attempt.stores.log.objects(), &commit.detail, &commit.detail_hash).unwrap();
     let id = job.window.id();
     let expected: Vec<String> = (0..TASKS).map(|task| format!("{id} task {task} input {}\n", detail.inputs)).collect();
     let files = attempt.files.files.lock().unwrap();

@@ -2,31 +2,19 @@
 
 use super::entry::Event;
 use super::history::JobState;
-use super::log::CommitLog;
+use super::stores::Stores;
 use super::work;
 use super::work::{TaskResult, Work};
-use crate::output::staging::PendingStore;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The log and the two places with pending files that it decides over.
-#[derive(Clone, Copy)]
-pub struct Books<'a> {
-    /// The job's log.
-    pub log: &'a CommitLog,
-    /// The tables' files.
-    pub tables: &'a dyn PendingStore,
-    /// The dead letters' files.
-    pub dead_letters: &'a dyn PendingStore,
-}
-
-impl Books<'_> {
+impl Stores {
     /// Gives up what runs with another plan than `id` left behind. The fence comes first: one of them may only be asleep.
     /// `name` is that of the files of the run that asks. Gives the state to go on from.
     pub fn clean_up(&self, state: Arc<JobState>, window: &Window, id: &str, name: &str) -> Result<Arc<JobState>> {
-        let left = work::others(self.log.objects(), window, id)?;
+        let left = work::others(self.objects(), window, id)?;
         // The files of a commit that is not published are among them: it is published first, or replaced.
         if left.is_empty() || state.unpublished.values().any(|commit| commit.window == *window) {
             return Ok(state);
@@ -50,7 +38,7 @@ impl Books<'_> {
     }
 
     /// The results that an earlier run with the same plan left behind and that are whole, and the state to go on from: they
-    /// were read after it, so whoever gives them up later is in the way of the commit. Those that are not whole are
+    /// were read after it, so a run that gives them up later is in the way of the commit. Those that are not whole are
     /// forgotten, behind a fence.
     pub fn finished(
         &self,
@@ -90,7 +78,7 @@ impl Books<'_> {
         Ok(broken)
     }
 
-    /// The state as of now, if nobody has committed the window since `before`.
+    /// The state as of now, if no run has committed the window since `before`.
     fn unchanged(&self, window: &Window, before: &JobState) -> Result<Arc<JobState>> {
         let now = self.log.refresh()?;
         let same = now.window(window).next_revision() == before.window(window).next_revision();

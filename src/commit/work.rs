@@ -1,4 +1,4 @@
-//! What tasks have finished and nobody has committed yet. A stopped run goes on from it.
+//! What tasks have finished and no run has committed yet. A stopped run goes on from it.
 //!
 //! A result is registered by creating its object, so of two runners of one task one has its result taken by both. What is
 //! registered is given up only behind a fence in the log: a runner that sleeps may still count on it.
@@ -31,7 +31,7 @@ pub struct PlanRecord {
 /// What a task leaves behind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskResult {
-    /// Place among the tasks of the run.
+    /// Number among the tasks of the run.
     pub task: u64,
     /// Files of the tables, not yet published.
     pub files: Vec<WrittenFile>,
@@ -133,7 +133,7 @@ impl Work {
         })
     }
 
-    /// Takes a result back that nobody can have counted on yet, or whose files are gone: the task is done again.
+    /// Takes a result back that no run can have counted on yet, or whose files are gone: the task is done again.
     ///
     /// Only for results behind a fence.
     pub fn forget(&self, task: u64) -> Result<()> {

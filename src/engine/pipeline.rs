@@ -55,54 +55,19 @@ impl Pipeline {
     /// Builds and checks everything a job names; reads rule files, databases and SQL, and nothing else.
     pub fn build(job: &Job, registry: &Registry) -> Result<Self> {
         let transformer = job.build_transformer(registry)?;
-        let tables = transformer.tables();
-        let mut plans: Vec<(Vec<Step>, SchemaRef)> =
-            tables.iter().map(|table| (Vec::new(), table.schema.working_schema())).collect();
-        for table in tables {
+        let declared = transformer.tables();
+        for table in declared {
             if let Keep::Merged(merge) = &table.keep {
                 check_merge(merge, &table.schema.working_schema())?;
             }
         }
-        let mut names: Vec<String> = Vec::new();
-        for (place, config) in job.config.enrich.iter().enumerate().filter(|(_, config)| config.enabled) {
-            let number = place.to_string();
-            let table = match &config.table {
-                None => 0,
-                Some(name) => {
-                    find_table(tables, name).map_err(|error| job.placed(&["enrich", &number, "table"], error))?
-                }
-            };
-            let (steps, schema) = &mut plans[table];
-            let name = step_name(&config.step, &mut names);
-            let enrichment: Arc<dyn Enrichment> = match &config.step {
-                StepConfig::Native { name, options } => job.build_enrichment(place, name, options, registry)?,
-                StepConfig::Sql { file, parameters } => {
-                    let step = sql_step(&job.context().resolve(file), &tables[table].schema.table, parameters);
-                    Arc::new(step.map_err(|error| job.placed(&["enrich", &number, "sql"], error))?)
-                }
-            };
-            let output = enrichment
-                .output_schema(schema)
-                .map_err(|error| job.placed(&["enrich", &number], error.with("table", &tables[table].schema.table)))?;
-            steps.push(Step { name: name.into(), input: std::mem::replace(schema, output), enrichment });
-        }
+        let enriched = enrich(job, registry, declared)?;
         for name in job.config.tables.keys() {
-            find_table(tables, name).map_err(|error| job.placed(&["tables", name], error))?;
+            find_table(declared, name).map_err(|error| job.placed(&["tables", name], error))?;
         }
-        let schemas: Vec<SchemaRef> = plans.iter().map(|(_, schema)| Arc::clone(schema)).collect();
-        let mut tables: Vec<TablePlan> = tables
-            .iter()
-            .zip(plans)
-            .map(|(table, (steps, schema))| {
-                let config = job.config.tables.get(&table.schema.table);
-                let partition_by =
-                    config.and_then(|config| config.partition_by.as_ref()).unwrap_or(&table.partition_by);
-                let written = config.and_then(|config| config.write).unwrap_or(true);
-                let sink = TableSinkSpec::new(&table.schema, schema, partition_by)
-                    .map_err(|error| job.placed(&["tables", &table.schema.table, "partition_by"], error))?;
-                Ok(TablePlan { table: table.clone(), steps, quality: None, sink: written.then_some(sink) })
-            })
-            .collect::<Result<_>>()?;
+        let schemas: Vec<SchemaRef> = enriched.iter().map(|enriched| Arc::clone(&enriched.schema)).collect();
+        let plans = declared.iter().zip(enriched).map(|(table, enriched)| TablePlan::new(job, table, enriched));
+        let mut tables: Vec<TablePlan> = plans.collect::<Result<_>>()?;
         let targets: Vec<Target> = tables.iter().zip(schemas).map(|(plan, schema)| plan.target(schema)).collect();
         let rules = quality::build(&job.config.quality, &targets, &|path, error| job.placed(path, error))?;
         for (plan, target) in tables.iter_mut().zip(&targets) {
@@ -144,6 +109,15 @@ impl Pipeline {
 }
 
 impl TablePlan {
+    fn new(job: &Job, table: &Table, enriched: Enriched) -> Result<Self> {
+        let config = job.config.tables.get(&table.schema.table);
+        let partition_by = config.and_then(|config| config.partition_by.as_ref()).unwrap_or(&table.partition_by);
+        let written = config.and_then(|config| config.write).unwrap_or(true);
+        let sink = TableSinkSpec::new(&table.schema, enriched.schema, partition_by)
+            .map_err(|error| job.placed(&["tables", &table.schema.table, "partition_by"], error))?;
+        Ok(Self { table: table.clone(), steps: enriched.steps, quality: None, sink: written.then_some(sink) })
+    }
+
     /// Ledger steps that rows pass before the sink, in order: the enrichments, then the quality rules.
     pub fn step_names(&self) -> impl Iterator<Item = &str> {
         let enrichments = self.steps.iter().map(|step| step.name.as_str());
@@ -154,6 +128,41 @@ impl TablePlan {
     fn target(&self, schema: SchemaRef) -> Target {
         Target { table: self.table.schema.table.clone(), schema, written: self.sink.is_some() }
     }
+}
+
+/// The enrichments of one table, and the schema that the last of them gives.
+struct Enriched {
+    steps: Vec<Step>,
+    schema: SchemaRef,
+}
+
+/// The job's enrichments by table.
+fn enrich(job: &Job, registry: &Registry, tables: &[Table]) -> Result<Vec<Enriched>> {
+    let start = |table: &Table| Enriched { steps: Vec::new(), schema: table.schema.working_schema() };
+    let mut all: Vec<Enriched> = tables.iter().map(start).collect();
+    let mut names: Vec<String> = Vec::new();
+    for (index, config) in job.config.enrich.iter().enumerate().filter(|(_, config)| config.enabled) {
+        let number = index.to_string();
+        let table = match &config.table {
+            None => 0,
+            Some(name) => find_table(tables, name).map_err(|error| job.placed(&["enrich", &number, "table"], error))?,
+        };
+        let name = step_name(&config.step, &mut names);
+        let table_name = &tables[table].schema.table;
+        let enrichment: Arc<dyn Enrichment> = match &config.step {
+            StepConfig::Native { name, options } => job.build_enrichment(index, name, options, registry)?,
+            StepConfig::Sql { file, parameters } => {
+                let step = sql_step(&job.context().resolve(file), table_name, parameters);
+                Arc::new(step.map_err(|error| job.placed(&["enrich", &number, "sql"], error))?)
+            }
+        };
+        let Enriched { steps, schema } = &mut all[table];
+        let output = enrichment
+            .output_schema(schema)
+            .map_err(|error| job.placed(&["enrich", &number], error.with("table", table_name)))?;
+        steps.push(Step { name: name.into(), input: std::mem::replace(schema, output), enrichment });
+    }
+    Ok(all)
 }
 
 /// The ledger step that merges a table's partial rows.

@@ -1,17 +1,19 @@
-//! The tasks of a run: those that nobody has finished are read by worker threads, each result is registered as soon as it
-//! is there, and what an earlier run left behind is taken as it is.
+//! The tasks of a run: those that are not finished are read, each result is registered as soon as it is there, and what an
+//! earlier run left behind is taken as it is.
 
+use super::context::RunContext;
+use super::dispatch::{Dispatch, UnitWork, UnitWorker, WorkUnit, unexpected};
 use super::pipeline::TablePlan;
 use super::tasks::Task;
-use super::worker::{Shared, TaskOutcome, Worker};
+use super::worker::{TaskOutcome, Worker};
 use crate::commit::{KeptRows, TaskResult, Work};
-use crate::process::stop::StopReason;
-use crate::process::workers::{self, SharedItems};
 use crate::rows::quality::{Findings, KEYS, key_schema};
 use crate::rows::sort::RowCollector;
 use arrow::datatypes::SchemaRef;
 use etl_sdk::{CacheStats, Error, ErrorKind, Result};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 /// What all tasks of a run left behind, in the order of the tasks.
@@ -19,6 +21,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct Tasks {
     /// One result per task.
     pub results: Vec<TaskResult>,
+    /// Whether the results are registered: then other runners count on their files.
+    pub registered: bool,
     /// Partial rows by table, for the merged ones: one collector per task that has any.
     pub collectors: Vec<Vec<RowCollector>>,
     /// Keys of quality rules: one collector per table and task that has any.
@@ -27,116 +31,144 @@ pub struct Tasks {
     pub caches: Vec<CacheStats>,
 }
 
-struct Done {
+/// A finished task with the rows it left for later.
+struct FinishedTask {
     result: TaskResult,
     collectors: Vec<Option<RowCollector>>,
     keys: Vec<RowCollector>,
 }
 
-/// Does the tasks on `threads` threads. `work` keeps their results; without it they are this process's alone. `finished`
-/// are the results that are kept already.
+/// Has the tasks done. `work` keeps their results; without it they are this process's alone. `finished` are the results
+/// that are kept already.
 ///
 /// On a failure results that are kept stay, and all others are given up.
 pub fn read_all(
-    shared: &Shared<'_>,
+    context: &RunContext<'_>,
+    dispatch: &dyn Dispatch,
     tasks: &[Task],
-    threads: usize,
     work: Option<&Work>,
     finished: BTreeMap<u64, TaskResult>,
 ) -> Result<Tasks> {
-    let open: Vec<&Task> = tasks.iter().filter(|task| !finished.contains_key(&(task.number as u64))).collect();
-    for task in tasks.iter().filter(|task| finished.contains_key(&(task.number as u64))) {
-        shared.progress.add_objects(task.objects.len() as u64);
-        shared.progress.add_bytes(task.objects.iter().map(|object| object.size).sum());
+    let (old, open): (Vec<&Task>, Vec<&Task>) =
+        tasks.iter().partition(|task| finished.contains_key(&(task.number as u64)));
+    for task in old {
+        context.progress.add_objects(task.objects.len() as u64);
+        context.progress.add_bytes(task.objects.iter().map(|object| object.size).sum());
     }
-    let all: Mutex<BTreeMap<u64, Done>> = Mutex::new(BTreeMap::new());
-    for (task, result) in finished {
-        let done = resume(shared, work, result)?;
-        all.lock().unwrap_or_else(PoisonError::into_inner).insert(task, done);
+    let reading = TaskWork { context, work, finished: Mutex::default(), caches: Mutex::default() };
+    for result in finished.into_values() {
+        reading.keep(resume(context, work, result)?);
     }
-    let run_worker = |tasks: SharedItems<'_, _>| -> Result<Vec<CacheStats>> {
-        let mut worker = Worker::new(shared)?;
-        for task in tasks {
-            let done = worker.run(task).and_then(|outcome| {
-                failpoint!("task.finished");
-                let done = keep(shared, work, task, outcome)?;
-                failpoint!("task.registered");
-                Ok(done)
-            });
-            match done {
-                Ok(done) => {
-                    all.lock().unwrap_or_else(PoisonError::into_inner).insert(task.number as u64, done);
-                }
-                Err(error) => {
-                    // The first to fail says why; the others stop because of it.
-                    let first = shared.stop.set(StopReason::WorkerFailed);
-                    return Err(if first { error } else { shared.stop.explain(error) });
-                }
-            }
-        }
-        Ok(worker.caches())
-    };
-    let mut outcome = Tasks::default();
-    let mut failure: Option<Error> = None;
-    for result in workers::run(open.iter().copied(), threads.min(open.len()), run_worker) {
-        match result {
-            Ok(caches) => outcome.caches.extend(caches),
-            Err(error) if failure.as_ref().is_none_or(is_consequence) => failure = Some(error),
-            Err(_) => {}
-        }
-    }
-    let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(error) = failure {
+    let units: Vec<WorkUnit<'_>> = open.into_iter().map(|task| WorkUnit::Task(Cow::Borrowed(task))).collect();
+    let done = dispatch.run(&units, &reading, &context.stop);
+    let finished = reading.finished.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Err(error) = done {
         if work.is_none() {
-            for done in all.into_values() {
-                give_up(shared, &done.result);
+            for task in finished.values() {
+                give_up(context, &task.result);
             }
         }
         return Err(error);
     }
-    outcome.take(shared, all.into_values());
-    Ok(outcome)
+    let caches = reading.caches.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Tasks::of(context, finished.into_values(), work.is_some(), caches))
 }
 
-impl Tasks {
-    /// The one task of a run that keeps nothing.
-    pub fn of_one(shared: &Shared<'_>, task: &Task, outcome: TaskOutcome, caches: Vec<CacheStats>) -> Result<Self> {
-        let mut tasks = Self { caches, ..Self::default() };
-        tasks.take(shared, std::iter::once(keep(shared, None, task, outcome)?));
-        Ok(tasks)
+/// Reads tasks and registers their results.
+struct TaskWork<'a> {
+    context: &'a RunContext<'a>,
+    work: Option<&'a Work>,
+    finished: Mutex<BTreeMap<u64, FinishedTask>>,
+    caches: Mutex<Vec<CacheStats>>,
+}
+
+impl TaskWork<'_> {
+    fn has(&self, task: &Task) -> bool {
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&(task.number as u64))
     }
 
-    fn take(&mut self, shared: &Shared<'_>, all: impl Iterator<Item = Done>) {
-        self.collectors = shared.pipeline.tables.iter().map(|_| Vec::new()).collect();
-        for done in all {
-            for (table, collector) in self.collectors.iter_mut().zip(done.collectors) {
-                table.extend(collector.filter(|collector| collector.rows() > 0));
+    /// Takes a result. The first of a task counts; one that is registered is the same each time.
+    fn keep(&self, task: FinishedTask) {
+        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        match finished.entry(task.result.task) {
+            Entry::Vacant(entry) => {
+                entry.insert(task);
             }
-            self.keys.extend(done.keys);
-            self.results.push(done.result);
+            Entry::Occupied(_) if self.work.is_none() => give_up(self.context, &task.result),
+            Entry::Occupied(_) => {}
         }
     }
 }
 
-/// Gives up the files of a result that nobody else knows.
-pub fn give_up(shared: &Shared<'_>, result: &TaskResult) {
-    let (files, dead_letters) = result.pending();
-    // What cannot be removed now is invisible; `gc` finds it.
-    for file in files {
-        let _ = shared.tables.abandon(file);
-    }
-    if let Some(file) = dead_letters {
-        let _ = shared.dead_letters.abandon(file);
+impl UnitWork for TaskWork<'_> {
+    fn worker(&self) -> Result<Box<dyn UnitWorker + '_>> {
+        Ok(Box::new(TaskWorker { reading: self, worker: Worker::new(self.context)? }))
     }
 }
 
-/// Whether an error only says that another worker failed.
-pub fn is_consequence(error: &Error) -> bool {
-    error.kind() == ErrorKind::Stopped
+struct TaskWorker<'a> {
+    reading: &'a TaskWork<'a>,
+    worker: Worker<'a>,
+}
+
+impl UnitWorker for TaskWorker<'_> {
+    fn run(&mut self, unit: &WorkUnit<'_>) -> Result<()> {
+        let WorkUnit::Task(task) = unit else { return Err(unexpected(unit)) };
+        if self.reading.has(task) {
+            return Ok(());
+        }
+        let outcome = self.worker.run(task)?;
+        failpoint!("task.finished");
+        let done = register(self.reading.context, self.reading.work, task, outcome)?;
+        failpoint!("task.registered");
+        self.reading.keep(done);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) {
+        self.reading.caches.lock().unwrap_or_else(PoisonError::into_inner).extend(self.worker.caches());
+    }
+}
+
+impl Tasks {
+    /// The one task of a run that registers nothing.
+    pub fn of_one(
+        context: &RunContext<'_>,
+        task: &Task,
+        outcome: TaskOutcome,
+        caches: Vec<CacheStats>,
+    ) -> Result<Self> {
+        let finished = register(context, None, task, outcome)?;
+        Ok(Self::of(context, std::iter::once(finished), false, caches))
+    }
+
+    fn of(
+        context: &RunContext<'_>,
+        finished: impl Iterator<Item = FinishedTask>,
+        registered: bool,
+        caches: Vec<CacheStats>,
+    ) -> Self {
+        let collectors = context.pipeline.tables.iter().map(|_| Vec::new()).collect();
+        let mut tasks = Self { registered, collectors, caches, ..Self::default() };
+        for task in finished {
+            for (table, collector) in tasks.collectors.iter_mut().zip(task.collectors) {
+                table.extend(collector.filter(|collector| collector.rows() > 0));
+            }
+            tasks.keys.extend(task.keys);
+            tasks.results.push(task.result);
+        }
+        tasks
+    }
+}
+
+/// Gives up the files of a result that is registered nowhere.
+pub fn give_up(context: &RunContext<'_>, result: &TaskResult) {
+    let (files, dead_letters) = result.pending();
+    context.abandon(files, dead_letters);
 }
 
 /// Registers what a task left behind.
-fn keep(shared: &Shared<'_>, work: Option<&Work>, task: &Task, outcome: TaskOutcome) -> Result<Done> {
+fn register(context: &RunContext<'_>, work: Option<&Work>, task: &Task, outcome: TaskOutcome) -> Result<FinishedTask> {
     let TaskOutcome { mut collectors, quality: Findings { counts, mut keys }, .. } = outcome;
     keys.retain(|keys| keys.rows() > 0);
     let mut result = TaskResult {
@@ -151,22 +183,22 @@ fn keep(shared: &Shared<'_>, work: Option<&Work>, task: &Task, outcome: TaskOutc
         compressed_bytes: outcome.compressed_bytes,
         decompressed_bytes: outcome.decompressed_bytes,
     };
-    let Some(work) = work else { return Ok(Done { result, collectors, keys }) };
-    let tables = shared.pipeline.tables.iter().map(|plan| plan.table.schema.table.as_str());
+    let Some(work) = work else { return Ok(FinishedTask { result, collectors, keys }) };
+    let tables = context.pipeline.tables.iter().map(|plan| plan.table.schema.table.as_str());
     let partial = tables.zip(&mut collectors).filter_map(|(table, rows)| Some((table, rows.as_mut()?)));
     let kept = keep_rows(work, &mut result, partial.chain(keys.iter_mut().map(|keys| (KEYS, keys))));
     let registered = kept.and_then(|()| work.register(result.clone()));
     match registered {
-        Ok(held) if held == result => Ok(Done { result, collectors, keys }),
+        Ok(held) if held == result => Ok(FinishedTask { result, collectors, keys }),
         Ok(held) => {
-            // Another runner of the same window was faster: its result counts, ours nobody knows.
-            give_up(shared, &result);
-            resume(shared, Some(work), held)
+            // Another runner of the task was faster: its result counts, and nothing knows of this one.
+            give_up(context, &result);
+            resume(context, Some(work), held)
         }
         Err(error) => {
             // It may be registered all the same: an answer can be lost. Then its files must stay.
             if error.kind() != ErrorKind::Unavailable {
-                give_up(shared, &result);
+                give_up(context, &result);
             }
             Err(error)
         }
@@ -188,21 +220,21 @@ fn keep_rows<'a>(
 }
 
 /// Takes a result that is kept.
-fn resume(shared: &Shared<'_>, work: Option<&Work>, result: TaskResult) -> Result<Done> {
+fn resume(context: &RunContext<'_>, work: Option<&Work>, result: TaskResult) -> Result<FinishedTask> {
     let restore = |kept: &KeptRows, schema: &SchemaRef| {
         let bytes = work.map(|work| work.rows(kept)).transpose()?.flatten().ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "read partial rows that were kept")
                 .with("path", &kept.path)
                 .hint("they are gone or damaged: run the window again")
         })?;
-        shared.sorter.restore(schema, &bytes, &kept.stretches, (kept.rows, kept.bytes))
+        context.sorter.restore(schema, &bytes, &kept.stretches, (kept.rows, kept.bytes))
     };
     let of_table = |plan: &TablePlan| {
         let kept = result.rows.iter().find(|kept| kept.table == plan.table.schema.table);
         kept.map(|kept| restore(kept, &plan.table.schema.working_schema())).transpose()
     };
-    let collectors = shared.pipeline.tables.iter().map(of_table).collect::<Result<_>>()?;
+    let collectors = context.pipeline.tables.iter().map(of_table).collect::<Result<_>>()?;
     let keys = result.rows.iter().filter(|kept| kept.table == KEYS).map(|kept| restore(kept, &key_schema()));
     let keys = keys.collect::<Result<_>>()?;
-    Ok(Done { result, collectors, keys })
+    Ok(FinishedTask { result, collectors, keys })
 }

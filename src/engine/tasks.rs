@@ -1,18 +1,19 @@
 //! Tasks: bounded groups of input objects, done or done again as a whole.
 
 use crate::source::InputObject;
+use serde::{Deserialize, Serialize};
 
 /// Decompressed bytes per stored byte that are assumed of compressed objects, before one is read.
 const ASSUMED_EXPANSION: u64 = 8;
 
 /// Tasks a window is split into at least, as long as they stay this large: enough for all cores of a small machine.
-const FEWEST_TASKS: u64 = 8;
-const SMALLEST_TASK: u64 = 32 << 20;
+const MIN_TASKS: u64 = 8;
+const MIN_TASK_BYTES: u64 = 32 << 20;
 
 /// Input objects that one worker reads one after the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
-    /// Place among the tasks of the run, part of file names.
+    /// Number among the tasks of the run, part of file names.
     pub number: usize,
     /// The objects, in the order of their keys.
     pub objects: Vec<InputObject>,
@@ -22,7 +23,7 @@ pub struct Task {
 /// task of its own. The grouping depends on the objects alone, so that a window gives the same files on any machine.
 pub fn pack(objects: Vec<InputObject>, task_bytes: u64) -> Vec<Task> {
     let total: u64 = objects.iter().map(estimated_bytes).sum();
-    let target = (total / FEWEST_TASKS).clamp(SMALLEST_TASK.min(task_bytes), task_bytes);
+    let target = (total / MIN_TASKS).clamp(MIN_TASK_BYTES.min(task_bytes), task_bytes);
     let mut tasks: Vec<Task> = Vec::new();
     let mut filled = u64::MAX;
     for object in objects {

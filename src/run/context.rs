@@ -1,11 +1,11 @@
 //! A job with its places opened: what all its runs, and the commands that look after them, share.
 
-use crate::commit::{Books, CommitDetail, CommitLog, Objects, Runner, lease};
+use crate::commit::{CommitDetail, CommitLog, Objects, Runner, Stores, lease};
 use crate::engine::Pipeline;
 use crate::engine::carry::Carrying;
-use crate::engine::worker::Shared;
+use crate::engine::context::RunContext;
 use crate::job::{Job, Places};
-use crate::output::staging::{PendingStore, pending_store};
+use crate::output::staging::pending_store;
 use crate::process::stop::Stop;
 use crate::publish::{Publisher, Recovered};
 use crate::report::Progress;
@@ -24,12 +24,8 @@ pub struct JobContext<'a> {
     pub pipeline: &'a Pipeline,
     /// Where it reads and writes.
     pub places: Places,
-    /// What was decided so far.
-    pub log: CommitLog,
-    /// Makes and publishes the tables' files.
-    pub tables: Arc<dyn PendingStore>,
-    /// Makes and publishes the dead letters' files.
-    pub dead_letters: Arc<dyn PendingStore>,
+    /// Its log and pending files.
+    pub stores: Stores,
     /// A runtime with threads of its own.
     pub runtime: Handle,
     /// Ends all runs early.
@@ -41,36 +37,32 @@ impl<'a> JobContext<'a> {
     pub fn open(job: &'a Job, pipeline: &'a Pipeline, runtime: Handle, stop: Stop) -> Result<Self> {
         let places = Places::open(job)?;
         let objects = Objects::new(&places.state, &job.config.job, runtime.clone(), &stop);
-        Ok(Self {
-            job,
-            pipeline,
+        let stores = Stores {
             log: CommitLog::new(objects, Runner::this()),
             tables: pending_store(&places.sink, runtime.clone(), &stop),
             dead_letters: pending_store(&places.dead_letters, runtime.clone(), &stop),
-            places,
-            runtime,
-            stop,
-        })
+        };
+        Ok(Self { job, pipeline, places, stores, runtime, stop })
     }
 
-    /// What the workers of one run share. `name` is the stem of its files' names.
-    pub(super) fn shared<'b>(
+    /// What all units of one run share. `name` is the stem of its files' names.
+    pub(super) fn run_context<'b>(
         &'b self,
         run: &'b Run,
         name: &'b str,
         stop: &Stop,
         progress: &Progress,
         carrying: Option<Carrying>,
-    ) -> Result<Shared<'b>> {
+    ) -> Result<RunContext<'b>> {
         let config = &self.job.config;
-        Ok(Shared {
+        Ok(RunContext {
             pipeline: self.pipeline,
             config,
             run,
             name,
             source: &self.places.source,
-            tables: Arc::clone(&self.tables),
-            dead_letters: Arc::clone(&self.dead_letters),
+            tables: Arc::clone(&self.stores.tables),
+            dead_letters: Arc::clone(&self.stores.dead_letters),
             sorter: Sorter::new(&config.limits, self.runtime.clone())?.with_stop(stop),
             carrying,
             runtime: self.runtime.clone(),
@@ -81,30 +73,25 @@ impl<'a> JobContext<'a> {
 
     /// The job's objects in the state.
     pub fn objects(&self) -> &Objects {
-        self.log.objects()
+        self.stores.objects()
     }
 
     /// Publishes what earlier runs committed and did not publish, except in windows that a runner holds. `own` is the window
     /// that the caller holds itself.
     pub fn recover(&self, own: Option<Window>) -> Result<Recovered> {
-        let live = lease::live(self.objects(), self.log.runner())?;
+        let live = lease::live(self.objects(), self.stores.log.runner())?;
         let busy = |window: &Window| Some(*window) != own && live.iter().any(|holder| holder.window == *window);
         self.publisher(|publisher| publisher.recover(&busy))
     }
 
-    /// The log and the places it decides over.
-    pub fn books(&self) -> Books<'_> {
-        Books { log: &self.log, tables: self.tables.as_ref(), dead_letters: self.dead_letters.as_ref() }
-    }
-
     /// Does `work` with what publishes the job's commits.
     pub fn publisher<T>(&self, work: impl FnOnce(&Publisher<'_>) -> T) -> T {
-        let announce = |detail: &CommitDetail| manifest::announce(self.tables.as_ref(), detail);
-        let retract = |paths: &[String]| manifest::retract(self.tables.as_ref(), paths);
+        let announce = |detail: &CommitDetail| manifest::announce(self.stores.tables.as_ref(), detail);
+        let retract = |paths: &[String]| manifest::retract(self.stores.tables.as_ref(), paths);
         work(&Publisher {
-            log: &self.log,
-            tables: self.tables.as_ref(),
-            dead_letters: self.dead_letters.as_ref(),
+            log: &self.stores.log,
+            tables: self.stores.tables.as_ref(),
+            dead_letters: self.stores.dead_letters.as_ref(),
             urls: (self.places.sink.url(), self.places.dead_letters.url()),
             announce: &announce,
             retract: &retract,

@@ -1,180 +1,181 @@
-//! One run: list, read what is not read yet, merge, check, commit, publish, report.
+//! One run, from the lease of its window to the report.
 
-use super::attempt::Attempt;
+use super::announced::announce;
+use super::committed::{Decided, Decision};
+use super::compared::{compare, covered, refuse_to_empty};
 use super::context::JobContext;
+use super::judged::{judge, show_dead_letters};
+use super::lease::claim;
+use super::listed::{Listed, list};
+use super::merged::{Merged, merge};
 use super::phases::Phases;
-use super::{describe, rehearse};
-use crate::commit::lease::{Claim, Lease};
-use crate::commit::{Event, Failure, token};
-use crate::process::stop::{Stop, StopReason};
-use crate::process::usage;
-use crate::report::{ErrorReport, Progress, RunReport, Status};
-use crate::window::Window;
-use etl_sdk::{EpochMillis, Error, ErrorKind, Result, Run};
-use std::time::{Duration, Instant};
-
-/// How often a run that waits for another looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-
-/// What to run.
-#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own on the command line")]
-pub struct RunPlan {
-    /// The window to run.
-    pub window: Window,
-    /// The run's instant.
-    pub now_msec: EpochMillis,
-    /// Whether a person chose that instant. If not, a run that goes on after a stop keeps the instant of its beginning.
-    pub now_given: bool,
-    /// Worker threads.
-    pub threads: usize,
-    /// Do all but publish.
-    pub dry_run: bool,
-    /// How long to wait for another run of the window.
-    pub wait: Duration,
-    /// Replace rows by nothing when the window's input is gone.
-    pub allow_empty: bool,
-    /// Also replace the rows of committed windows that this one covers.
-    pub supersede: bool,
-    /// Where progress is told.
-    pub progress: Progress,
-    /// What its report is to say beforehand.
-    pub warnings: Vec<String>,
-}
+use super::plan::{RunPlan, run_of};
+use super::planned::{Planned, plan};
+use super::read::{read, read_unregistered};
+use super::recovered::{EarlierCommit, recover};
+use super::report;
+use super::stages::{OutputStages, Stages};
+use crate::commit::{Event, Failure};
+use crate::engine::Threads;
+use crate::engine::carry::{Carrying, CarryingRun};
+use crate::engine::context::RunContext;
+use crate::engine::dispatch::Dispatch;
+use crate::engine::output::RunOutput;
+use crate::engine::read::Tasks;
+use crate::process::stop::Stop;
+use crate::report::{ErrorReport, RunReport, Status};
+use etl_sdk::{ErrorKind, Result};
 
 /// Runs the job over a window. The report is complete as far as the run came, whether it failed or not.
 pub fn execute(context: &JobContext<'_>, plan: &RunPlan) -> (RunReport, Result<()>) {
-    let begun = Instant::now();
-    let run = run_of(context, plan);
-    let mut report = RunReport::new(&run.id, &context.job.config.job, plan.window, plan.now_msec);
-    report.dry_run = plan.dry_run;
-    report.warnings.clone_from(&plan.warnings);
+    execute_on(context, plan, &Threads(plan.threads))
+}
+
+/// Runs the job over a window, with its units done by `dispatch`.
+pub(super) fn execute_on(context: &JobContext<'_>, plan: &RunPlan, dispatch: &dyn Dispatch) -> (RunReport, Result<()>) {
+    let attempt = Attempt { context, plan, dispatch, stop: &context.stop.child() };
     let mut phases = Phases::new(plan.progress.clone());
-    let stop = context.stop.child();
-    let result = if plan.dry_run {
-        rehearse::rehearse(context, plan, &run, &stop, &mut phases, &mut report)
-    } else {
-        run_once(context, plan, run, &stop, &mut phases, &mut report)
-    };
-    let result = result.map_err(|error| stop.explain(error));
-    phases.end();
-    report.phases = phases.done;
-    if let Err(error) = &result {
-        if report.status != Status::Partly {
-            report.status = status_of(error);
-        }
-        report.error = Some(error.into());
-    }
-    report.elapsed_seconds = begun.elapsed().as_secs_f64();
-    let used = usage::now();
-    report.cpu_seconds = used.cpu_seconds;
-    report.peak_memory_bytes = used.peak_memory_bytes;
+    let mut stages = Stages::default();
+    let result =
+        if plan.dry_run { attempt.rehearse(&mut phases, &mut stages) } else { attempt.run(&mut phases, &mut stages) };
+    let result = result.map_err(|error| attempt.stop.explain(error));
+    let report = report::of_run(context, plan, &stages, result.as_ref().err(), phases.finish());
     if plan.dry_run {
         return (report, result);
     }
-    note_failure(context, plan.window, &report);
-    // A report that cannot be kept must not hide why the run failed.
-    let result = match describe::keep(context, &report) {
-        Err(error) if result.is_ok() => Err(error),
-        _ => result,
-    };
-    if let (Err(error), None) = (&result, &report.error) {
-        report.status = Status::Partly;
-        report.error = Some(error.into());
-    }
-    (report, result)
-}
-
-/// The run as the transformer knows it: the same for the same job and window.
-pub fn run_of(context: &JobContext<'_>, plan: &RunPlan) -> Run {
-    Run {
-        id: format!("{}-{}", context.job.config.job, plan.window.id()),
-        now: plan.now_msec,
-        window_start: EpochMillis(plan.window.start.timestamp_millis()),
-        window_end: EpochMillis(plan.window.end.timestamp_millis()),
+    note_failure(context, plan, &report);
+    match (report::keep(context, &report), result) {
+        (Err(error), Ok(())) => (report::not_kept(report, &error), Err(error)),
+        // A report that cannot be kept must not hide why the run failed.
+        (_, result) => (report, result),
     }
 }
 
-pub fn status_of(error: &Error) -> Status {
-    match error.kind() {
-        ErrorKind::Gate => Status::Refused,
-        ErrorKind::Stopped => Status::Stopped,
-        ErrorKind::Held => Status::Held,
-        _ => Status::Failed,
-    }
+/// One try to run a window.
+struct Attempt<'a> {
+    context: &'a JobContext<'a>,
+    plan: &'a RunPlan,
+    dispatch: &'a dyn Dispatch,
+    stop: &'a Stop,
 }
 
-fn run_once(
-    context: &JobContext<'_>,
-    plan: &RunPlan,
-    run: Run,
-    stop: &Stop,
-    phases: &mut Phases,
-    report: &mut RunReport,
-) -> Result<()> {
-    let _lease = claim(context, plan.window, plan.wait, stop, phases)?;
-    failpoint!("run.leased");
-    phases.begin("recover");
-    if let Some(version) = recover(context, plan.window, &mut report.warnings)? {
-        return describe::recovered(context, plan.window, version, report);
+impl Attempt<'_> {
+    /// Does all that a run does.
+    fn run(&self, phases: &mut Phases, stages: &mut Stages) -> Result<()> {
+        let Self { context, plan: asked, stop, .. } = *self;
+        let _lease = claim(context, asked.window, asked.wait, stop, || phases.begin("wait"))?;
+        failpoint!("run.leased");
+        phases.begin("recover");
+        let recovery = stages.recovery.insert(recover(context, asked.window)?);
+        if let Some(version) = recovery.own {
+            stages.earlier = Some(EarlierCommit::read(context, &asked.window, version)?);
+            return Ok(());
+        }
+        let state = context.stores.log.refresh()?;
+        let covered = covered(&state, asked)?;
+        phases.begin("list");
+        let listed = stages.listed.insert(list(context, &asked.window, &asked.progress, stop)?);
+        stages.compared = Some(compare(context, &state, &asked.window, &covered, listed)?);
+        refuse_to_empty(&state, asked, &covered, listed)?;
+        let planned = stages.planned.insert(plan(context, asked, state, covered, listed)?);
+        let version = *stages.committed.insert(self.decide(listed, planned, phases, &mut stages.output)?);
+        phases.begin("publish");
+        stages.announced = Some(announce(context, version)?);
+        // No run needs it any more; what stays for lack of an answer, `gc` removes.
+        let _ = planned.work.remove();
+        failpoint!("run.done");
+        Ok(())
     }
-    Attempt::begin(context, plan, run, stop, phases, report)?.finish(phases, report)
-}
 
-/// Asks for the window's lease, for as long as `wait`.
-pub fn claim(
-    context: &JobContext<'_>,
-    window: Window,
-    wait: Duration,
-    stop: &Stop,
-    phases: &mut Phases,
-) -> Result<Lease> {
-    let begun = Instant::now();
-    let length = context.job.config.state.lease_length();
-    loop {
-        let lost = stop.clone();
-        let on_lost = move || {
-            lost.set(StopReason::LeaseLost);
+    /// Does all that a run does but what others can see: it takes no lease, keeps no result and leaves nothing behind.
+    fn rehearse(&self, phases: &mut Phases, stages: &mut Stages) -> Result<()> {
+        let Self { context, plan: asked, stop, .. } = *self;
+        phases.begin("list");
+        let listed = stages.listed.insert(list(context, &asked.window, &asked.progress, stop)?);
+        phases.begin("read");
+        let run = run_of(&context.job.config.job, &asked.window, asked.now_msec);
+        let state = context.stores.log.refresh()?;
+        let carrying_run = CarryingRun {
+            window: asked.window,
+            replaces: Some(&state.overlapping(&asked.window)),
+            name: &run.id,
+            now_msec: run.now,
+            keep: false,
         };
-        match Lease::claim(context.objects(), window, context.log.runner(), length, on_lost)? {
-            Claim::Taken(lease) => return Ok(lease),
-            Claim::Held(holder) if begun.elapsed() >= wait => {
-                return Err(Error::new(ErrorKind::Held, "another run holds the window")
-                    .with("window", window)
-                    .with("by", format!("{}:{}", holder.by.host, holder.by.pid))
-                    .with("since", holder.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
-                    .with("until", holder.until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
-                    .hint("wait for it with --wait 10m; a runner that was killed holds it until then"));
-            }
-            Claim::Held(_) => {
-                phases.begin("wait");
-                stop.sleep(LOOK_AGAIN.min(wait))?;
+        let carrying = Carrying::open(context.pipeline, context.objects(), &state, carrying_run)?;
+        let worker = context.run_context(&run, &run.id, stop, &asked.progress, carrying)?;
+        let read = read_unregistered(&worker, self.dispatch, listed)?;
+        self.finish(&worker, read.tasks, phases, &mut stages.output)?.give_up(&worker);
+        Ok(())
+    }
+
+    /// Reads, merges and judges, and decides; all but the reading again when another run leaves rows of merged tables
+    /// meanwhile. Gives the version of the commit.
+    fn decide(
+        &self,
+        listed: &Listed,
+        planned: &mut Planned,
+        phases: &mut Phases,
+        stages: &mut OutputStages,
+    ) -> Result<u64> {
+        let mut finished = std::mem::take(&mut planned.finished);
+        loop {
+            phases.begin("read");
+            let carrying = self.carrying(planned)?;
+            let run =
+                self.context.run_context(&planned.run, &planned.name, self.stop, &self.plan.progress, carrying)?;
+            let read = read(&run, self.dispatch, listed, &planned.work, finished)?;
+            stages.resumed.get_or_insert(read.resumed);
+            let output = self.finish(&run, read.tasks, phases, stages)?;
+            phases.begin("commit");
+            match Decision::of_run(&self.plan.window, planned, listed).commit(self.context, &run, output)? {
+                Decided::Committed(version) => return Ok(version),
+                Decided::Moved => finished = planned.work.results()?,
             }
         }
     }
+
+    fn carrying(&self, planned: &Planned) -> Result<Option<Carrying>> {
+        let run = CarryingRun {
+            window: self.plan.window,
+            replaces: Some(&planned.covered),
+            name: &planned.name,
+            now_msec: planned.run.now,
+            keep: true,
+        };
+        let state = self.context.stores.log.refresh()?;
+        Carrying::open(self.context.pipeline, self.context.objects(), &state, run)
+    }
+
+    /// Merges what was read and judges the output. If it may not be published it is given up.
+    fn finish<'s>(
+        &self,
+        run: &RunContext<'_>,
+        tasks: Tasks,
+        phases: &mut Phases,
+        stages: &'s mut OutputStages,
+    ) -> Result<&'s RunOutput> {
+        phases.begin("merge");
+        let Merged { output, findings } = merge(run, self.dispatch, tasks)?;
+        let output = stages.merged.insert(output);
+        failpoint!("run.merged");
+        let refusal = match judge(self.context, &self.plan.window, run, output, findings) {
+            Ok(verdict) => stages.judged.insert(verdict).refusal.take(),
+            Err(error) => Some(error),
+        };
+        let Some(error) = refusal else { return Ok(output) };
+        let shown = match error.kind() {
+            ErrorKind::Gate => show_dead_letters(self.context, output),
+            _ => Ok(Vec::new()),
+        };
+        output.give_up(run);
+        stages.shown = shown?;
+        Err(error)
+    }
 }
 
-/// Publishes what earlier runs committed. Gives the commit of a run of this very window if that was cut off between its
-/// commit and its end: then all that was asked for is done.
-pub fn recover(context: &JobContext<'_>, window: Window, warnings: &mut Vec<String>) -> Result<Option<u64>> {
-    let recovered = context.recover(Some(window))?;
-    for (version, failed, error) in recovered.failed {
-        warnings.push(format!(
-            "commit {version} of window {failed} is still to be published: {}",
-            crate::text::one_line(&error.to_string())
-        ));
-    }
-    for (version, other) in recovered.published.iter().filter(|(_, other)| *other != window) {
-        warnings.push(format!("published commit {version} of window {other}, which its run had left behind"));
-    }
-    let known = context.log.refresh()?.window(&window);
-    // A replay of dead letters that was cut off is not the run that is asked for.
-    let is_run = |version| known.commits.iter().any(|commit| commit.version == version && commit.amendment == 0);
-    let own = recovered.published.iter().rev().find(|(version, other)| *other == window && is_run(*version));
-    Ok(own.map(|(version, _)| *version))
-}
-
-/// Tells the log of a run that did not commit. The log must not hide why it failed.
-fn note_failure(context: &JobContext<'_>, window: Window, report: &RunReport) {
+/// Notes in the log that a run did not commit. The log must not hide why it failed.
+fn note_failure(context: &JobContext<'_>, plan: &RunPlan, report: &RunReport) {
     let status = match report.status {
         Status::Failed => "failed",
         Status::Refused => "refused",
@@ -182,12 +183,6 @@ fn note_failure(context: &JobContext<'_>, window: Window, report: &RunReport) {
         Status::Done | Status::Empty | Status::Partly | Status::Held => return,
     };
     let ErrorReport { kind, message, .. } = report.error.clone().unwrap_or_default();
-    let failure = Failure { window, status: status.to_owned(), kind, message };
-    let _ = context.log.append(Event::Failed(failure));
-}
-
-/// Name of a report, which no other attempt has.
-pub fn report_name(report: &RunReport) -> String {
-    let instant: String = report.now.chars().filter(char::is_ascii_alphanumeric).collect();
-    format!("{}-{instant}-{}", report.run_id, &token()[..8])
+    let failure = Failure { window: plan.window, status: status.to_owned(), kind, message };
+    let _ = context.stores.log.append(Event::Failed(failure));
 }

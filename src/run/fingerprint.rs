@@ -14,8 +14,8 @@ const OUTSIDE: [&str; 6] = ["state", "schedule", "manifest", "catalog", "load", 
 /// Limits that do not change what a task makes either.
 const RESOURCES: [&str; 6] = ["dead_letters", "memory", "memory_total", "threads", "spill_folder", "retry"];
 
-/// Most files of a folder that a job names, such as one of rules.
-const MOST_FILES: usize = 10_000;
+/// Maximum number of files of a folder that a job names, such as one of rules.
+const MAX_FILES: usize = 10_000;
 
 /// A hash over the job as it takes effect, the files it names, and the program.
 pub fn of_job(job: &Job) -> String {
@@ -51,14 +51,19 @@ fn drop_verdict(rule: &mut Value) {
     if keys.get("action").and_then(Value::as_str) != Some("dead_letter") {
         keys.remove("action");
     }
-    // Not the rule: its place counts.
+    // Not the rule itself: its index counts.
     if keys.contains_key("rows") {
         keys.insert("rows".to_owned(), Value::Null);
     }
 }
 
 /// The name of a plan: the same for the same job, input and names of files.
-pub fn of_plan(job: &str, name: &str, now_msec: Option<EpochMillis>, objects: &[InputObject]) -> String {
+pub fn of_plan<'a>(
+    job: &str,
+    name: &str,
+    now_msec: Option<EpochMillis>,
+    objects: impl Iterator<Item = &'a InputObject>,
+) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -97,7 +102,7 @@ fn hash_named_files(hasher: &mut blake3::Hasher, job: &Job, value: &Value) {
 fn hash_path(hasher: &mut blake3::Hasher, path: &Path, seen: &mut usize) {
     let Ok(metadata) = fs::metadata(path) else { return };
     *seen += 1;
-    if *seen > MOST_FILES {
+    if *seen > MAX_FILES {
         return;
     }
     hasher.update(path.as_os_str().as_encoded_bytes());

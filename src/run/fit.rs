@@ -18,8 +18,8 @@ const CACHES: u64 = 24 << 20;
 /// What a worker has fetched of two objects.
 const FETCHED: u64 = 8 << 20;
 
-/// Least of `limits.memory` that a run is lowered to.
-const LEAST_MEMORY: u64 = 16 << 20;
+/// Lowest value to which `limits.memory` is lowered.
+const MIN_MEMORY: u64 = 16 << 20;
 
 /// Percent of all memory that a run is planned with.
 const PLANNED: u64 = 90;
@@ -59,8 +59,8 @@ fn fit_into(
     let cost = |threads: u64, memory: u64| (thread.saturating_mul(threads)).saturating_add(BASE + parts + memory);
     let mut warnings = Vec::new();
     if limits.memory == LimitsConfig::default().memory {
-        // Nobody asked for it: an eighth of a small container is enough, and it is said nowhere else.
-        limits.memory = limits.memory.min(ByteSize((total / 8).max(LEAST_MEMORY)));
+        // The default: an eighth of a small container is enough, and needs no warning.
+        limits.memory = limits.memory.min(ByteSize((total / 8).max(MIN_MEMORY)));
     }
     let room = planned.saturating_sub(BASE + parts + limits.memory.0);
     let fitting = usize::try_from(room / thread.max(1)).unwrap_or(usize::MAX).clamp(1, threads.max(1));
@@ -69,10 +69,10 @@ fn fit_into(
     }
     if cost(1, limits.memory.0) > planned {
         let memory = planned.saturating_sub(cost(1, 0));
-        if memory < LEAST_MEMORY {
+        if memory < MIN_MEMORY {
             return Err(Error::config("fit the run into its memory")
                 .with("may_take", mib(total))
-                .with("needs", mib(cost(1, LEAST_MEMORY).div_ceil(PLANNED) * 100))
+                .with("needs", mib(cost(1, MIN_MEMORY).div_ceil(PLANNED) * 100))
                 .hint("give the process more memory, or lower sink.row_group_bytes or limits.record_bytes"));
         }
         let lowered = ByteSize(memory >> 20 << 20);

@@ -1,20 +1,36 @@
 //! The life of a run: one job over one window, from the listing to the report.
+//!
+//! Each stage is a function of a file of its own that returns what it found: [`listed`], [`compared`], [`planned`],
+//! [`read`], [`merged`], [`judged`], [`committed`], [`announced`]. Runs, dry runs, replays and rebuilds are lists of
+//! stages, and each puts its report together at its end from those that it reached.
 
-mod attempt;
+mod announced;
+mod committed;
+mod compared;
 mod context;
-mod decision;
-mod describe;
 mod execute;
 mod fingerprint;
 pub mod fit;
+mod judged;
+mod lease;
+mod listed;
+mod merged;
 mod phases;
+mod plan;
+mod planned;
+mod read;
 mod rebuild;
-mod rehearse;
+mod recovered;
 pub mod replay;
+mod report;
 mod rows_before;
+mod stages;
+#[cfg(test)]
+mod tests;
 
 pub use self::context::JobContext;
-pub use self::execute::{RunPlan, execute};
+pub use self::execute::execute;
+pub use self::plan::RunPlan;
 pub use self::rebuild::{RebuildPlan, RebuildReport, rebuild};
 pub use self::replay::{ReplayPlan, ReplayReport, Take, drop_letters, replay};
 pub use self::rows_before::rows_before;

@@ -6,6 +6,7 @@ use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, ObjectRef, Result};
 use object_store::path::Path as ObjectPath;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,16 +33,32 @@ pub mod skip {
 }
 
 /// An object of the window.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputObject {
     /// What addresses and errors call it.
     pub object: Arc<ObjectRef>,
     /// Its whole key in the store.
+    #[serde(with = "key")]
     pub path: ObjectPath,
     /// Stored bytes, before decompression.
     pub size: u64,
     /// When it was last modified: whole seconds in a bucket, finer in a folder.
     pub modified: DateTime<Utc>,
+}
+
+/// A key as text.
+mod key {
+    use object_store::path::Path;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(path.as_ref())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Path, D::Error> {
+        Path::parse(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 /// What a window holds.

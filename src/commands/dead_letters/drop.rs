@@ -8,7 +8,7 @@ use crate::job::load;
 use crate::process::stop::Stop;
 use crate::registry::builtin;
 use crate::report::Outcome;
-use crate::run::replay::Kept;
+use crate::run::replay::LetterHistory;
 use crate::run::{JobContext, drop_letters};
 use crate::screen::Printer;
 use crate::text::count;
@@ -24,13 +24,13 @@ pub fn run(request: &DropRequest, printer: &Printer) -> Result<Outcome> {
     let pipeline = Pipeline::build(&job, &builtin())?;
     let (runtime, wait) = (runtime()?, wait(request.wait.as_deref())?);
     let context = JobContext::open(&job, &pipeline, runtime.handle().clone(), Stop::default())?;
-    let state = context.log.refresh()?;
+    let state = context.stores.log.refresh()?;
     let window = match &letters.windows {
         super::WindowChoice::One(text) => one(&state, text)?,
         _ => return Err(Error::new(ErrorKind::Usage, "no window is given").hint("add --window 2026-11-20T05/PT1H")),
     };
     let reason = letters.reason.as_deref();
-    let mut open: BTreeMap<String, u64> = Kept::read(context.objects(), &state.window(&window))?
+    let mut open: BTreeMap<String, u64> = LetterHistory::read(context.objects(), &state.window(&window))?
         .by_reason()
         .into_iter()
         .map(|(code, counts)| (code, counts.open))
@@ -38,11 +38,11 @@ pub fn run(request: &DropRequest, printer: &Printer) -> Result<Outcome> {
     open.retain(|code, open| *open > 0 && reason.is_none_or(|reason| reason == code));
     let is_meant = request.yes && !request.dry_run && !open.is_empty();
     if is_meant {
-        let mut warnings = Vec::new();
-        open = drop_letters(&context, window, reason, wait, &mut warnings)?;
-        for warning in &warnings {
+        let dropped = drop_letters(&context, window, reason, wait)?;
+        for warning in &dropped.warnings {
             printer.warning(warning);
         }
+        open = dropped.reasons;
     }
     if printer.is_json() {
         printer.json(&json!({"drop": {"window": window, "dropped": is_meant, "reasons": open}}))?;

@@ -34,7 +34,7 @@ pub(super) struct Errors {
 pub(super) fn find(context: &JobContext<'_>, url: &str, wanted: &dyn Fn(&Window) -> bool) -> Result<Errors> {
     let config = &context.job.config;
     let storage = Storage::open(url, &config.source.s3, &context.job.folder)?;
-    let state = context.log.refresh()?;
+    let state = context.stores.log.refresh()?;
     let committed = state.windows.iter().filter(|(window, known)| known.is_committed() && wanted(window));
     let first: Option<DateTime<Utc>> = committed.map(|(window, _)| window.start).next();
     let mut unclaimed = Unclaimed::default();

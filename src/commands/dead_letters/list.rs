@@ -2,7 +2,7 @@
 
 use super::{ListRequest, Reading, windows};
 use crate::report::Outcome;
-use crate::run::replay::{Kept, ReasonCounts};
+use crate::run::replay::{LetterHistory, ReasonCounts};
 use crate::screen::Printer;
 use crate::text::columns::{Align, Columns};
 use crate::text::count;
@@ -33,7 +33,7 @@ pub fn run(request: &ListRequest, printer: &Printer) -> Result<Outcome> {
             more += 1;
             continue;
         }
-        let mut reasons = Kept::read(reading.log.objects(), &state.window(&window))?.by_reason();
+        let mut reasons = LetterHistory::read(reading.log.objects(), &state.window(&window))?.by_reason();
         reasons.retain(|code, _| reason.is_none_or(|reason| reason == code));
         if !reasons.is_empty() {
             listed.push(WindowLetters { window, all: sum(&reasons), reasons });

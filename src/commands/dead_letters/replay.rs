@@ -10,7 +10,7 @@ use crate::engine::Pipeline;
 use crate::job::load;
 use crate::registry::builtin;
 use crate::report::{Outcome, Progress, Status};
-use crate::run::replay::Kept;
+use crate::run::replay::LetterHistory;
 use crate::run::{JobContext, ReplayPlan, ReplayReport, Take, replay};
 use crate::screen::{Printer, ProgressDisplay};
 use crate::text::columns::{Align, Columns};
@@ -76,7 +76,7 @@ type Done = (Vec<ReplayReport>, Unclaimed, Option<ErrorKind>);
 
 impl Replays<'_> {
     fn all(&self) -> Result<Done> {
-        let state = self.context.log.refresh()?;
+        let state = self.context.stores.log.refresh()?;
         let choice = &self.request.letters.windows;
         let reason = self.request.letters.reason.as_deref();
         let (mut reports, mut failure, mut unclaimed) = (Vec::new(), None, Unclaimed::default());
@@ -127,7 +127,7 @@ impl Replays<'_> {
         if !state.is_done(window) {
             return Ok(true);
         }
-        let reasons = Kept::read(self.context.objects(), &state.window(window))?.by_reason();
+        let reasons = LetterHistory::read(self.context.objects(), &state.window(window))?.by_reason();
         let reason = self.request.letters.reason.as_ref();
         Ok(reasons.iter().any(|(code, counts)| counts.open > 0 && reason.is_none_or(|reason| reason == code)))
     }

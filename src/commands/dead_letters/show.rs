@@ -3,7 +3,7 @@
 use super::{Reading, ShowRequest, windows};
 use crate::output::dead_letter::Letter;
 use crate::report::Outcome;
-use crate::run::replay::{Kept, KeptCommit, LetterState, Lines};
+use crate::run::replay::{CommitLetters, LetterFiles, LetterHistory, LetterState};
 use crate::screen::Printer;
 use crate::text::count;
 use crate::window::Window;
@@ -44,7 +44,7 @@ pub fn run(request: &ShowRequest, printer: &Printer) -> Result<Outcome> {
     let mut shown = Vec::new();
     let mut is_cut = false;
     for window in windows(&state, &request.letters.windows)? {
-        let kept = Kept::read(reading.log.objects(), &state.window(&window))?;
+        let kept = LetterHistory::read(reading.log.objects(), &state.window(&window))?;
         for commit in &kept.commits {
             is_cut |= collect(request, &reading, window, &kept, commit, &mut shown)?;
         }
@@ -62,11 +62,12 @@ fn collect(
     request: &ShowRequest,
     reading: &Reading,
     window: Window,
-    kept: &Kept,
-    commit: &KeptCommit,
+    kept: &LetterHistory,
+    commit: &CommitLetters,
     shown: &mut Vec<Shown>,
 ) -> Result<bool> {
-    let lines = Lines { storage: &reading.places.dead_letters, runtime: reading.runtime.handle(), stop: &reading.stop };
+    let lines =
+        LetterFiles { storage: &reading.places.dead_letters, runtime: reading.runtime.handle(), stop: &reading.stop };
     let mut is_cut = false;
     for file in &commit.detail.dead_letters {
         if is_cut {

@@ -32,7 +32,6 @@ impl Carrying {
         let schema = plan.table.schema.working_schema();
         let key = key_of(&schema, merge)?;
         let of_key: SchemaRef = Arc::new(schema.project(&key)?);
-        let all: Vec<usize> = (0..key.len()).collect();
         let near = |piece: &&Piece| {
             let hours = TimeDelta::hours(i64::from(hours));
             piece.window.start < self.window.end + hours && piece.window.end + hours > self.window.start
@@ -60,15 +59,7 @@ impl Carrying {
             }
         }
         for (range, own) in own.into_iter().enumerate().filter(|(_, own)| own.rows.rows() > 0) {
-            let (wanted, mut known) = (Arc::new(own.keys), HashSet::new());
-            for part in near.iter().flat_map(|piece| &piece.parts) {
-                let range = (bits, range as u64);
-                read_rows(&self.objects, part, &of_key, range, Some(&wanted), &mut |batch, _| {
-                    each_key(&batch, &all, |key| {
-                        known.insert(key.to_vec());
-                    })
-                })?;
-            }
+            let known = self.known_keys(&near, &of_key, (bits, range as u64), own.keys)?;
             for batch in sorter.sorted(vec![own.rows], &merge.key)? {
                 let mut new = Vec::new();
                 let batch = batch?;
@@ -88,5 +79,25 @@ impl Carrying {
             self.leave_as_they_are(table, pieces);
         }
         Ok(met)
+    }
+
+    /// Those keys of pieces whose hashes, in one range of them, are among `hashes`.
+    fn known_keys(
+        &self,
+        pieces: &[&Piece],
+        of_key: &SchemaRef,
+        range: (u32, u64),
+        hashes: HashSet<u64>,
+    ) -> Result<HashSet<Vec<u8>>> {
+        let (wanted, mut known) = (Arc::new(hashes), HashSet::new());
+        let all: Vec<usize> = (0..of_key.fields().len()).collect();
+        for part in pieces.iter().flat_map(|piece| &piece.parts) {
+            read_rows(&self.objects, part, of_key, range, Some(&wanted), &mut |batch, _| {
+                each_key(&batch, &all, |key| {
+                    known.insert(key.to_vec());
+                })
+            })?;
+        }
+        Ok(known)
     }
 }

@@ -182,7 +182,7 @@ impl Carrying {
         state.keep(&self.objects, &self.stem).map(Some)
     }
 
-    /// Removes what the run wrote. Only for a run that nobody counts on; what stays for lack of an answer, `gc` removes.
+    /// Removes what the run wrote. Only for a run that nothing counts on; what stays for lack of an answer, `gc` removes.
     pub fn give_up(&self) {
         let (folder, _) = self.stem.rsplit_once('/').unwrap_or_default();
         for object in self.objects.list(folder, None).unwrap_or_default() {
@@ -210,16 +210,16 @@ impl Own {
 
     /// Adds rows to the ranges that they belong to.
     fn push_all(ranges: &mut [Self], batch: &RecordBatch, hashes: &[u64], bits: u32) -> Result<()> {
-        for (range, places) in by_range(hashes, bits) {
+        for (range, indexes) in by_range(hashes, bits) {
             let own = &mut ranges[range as usize];
-            own.keys.extend(places.values().iter().map(|place| hashes[*place as usize]));
-            own.rows.push(take_record_batch(batch, &places)?)?;
+            own.keys.extend(indexes.values().iter().map(|index| hashes[*index as usize]));
+            own.rows.push(take_record_batch(batch, &indexes)?)?;
         }
         Ok(())
     }
 }
 
-/// Places of a merge's key columns.
+/// Indexes of a merge's key columns.
 fn key_of(schema: &SchemaRef, merge: &Merge) -> Result<Vec<usize>> {
     merge.key.iter().map(|name| Ok(schema.index_of(name)?)).collect()
 }

@@ -23,9 +23,9 @@ pub(super) struct Rules<'a> {
     table: &'a str,
     schema: SchemaRef,
     merge: &'a Merge,
-    /// Place of the column `met` of [`Carry::Rows`].
+    /// Index of the column `met` of [`Carry::Rows`].
     met: usize,
-    /// Place of its column `stamp`, and what it is set to at least.
+    /// Index of its column `stamp`, and what it is set to at least.
     stamp: (usize, i64),
     /// A key that was last met before it is forgotten, epoch microseconds.
     oldest: i64,
@@ -114,9 +114,9 @@ impl Carrying {
         let table = plan.table.schema.table.as_str();
         let Some((merge, Carry::Rows { met, stamp, days })) = carry_of(plan) else { return Err(wrong(table)) };
         let schema = plan.table.schema.working_schema();
-        let place = |name: &str| schema.index_of(name).map_err(|_| wrong(table).with("column", name));
-        let stamp = (place(stamp)?, self.stamp);
-        let (met, key) = (place(met)?, key_of(&schema, merge)?);
+        let index = |name: &str| schema.index_of(name).map_err(|_| wrong(table).with("column", name));
+        let stamp = (index(stamp)?, self.stamp);
+        let (met, key) = (index(met)?, key_of(&schema, merge)?);
         let days = i64::from(*days) * 86_400_000;
         // A window that runs long after its time knows what it knew then.
         let instant = self.now_msec.0.min(self.window.end.timestamp_millis());
@@ -129,8 +129,8 @@ impl Carrying {
         let mut keys = sorter.collector(&rules.schema);
         for part in pieces.iter().flat_map(|piece| &piece.parts) {
             read_rows(&self.objects, part, &rules.schema, (0, 0), None, &mut |batch, _| {
-                let columns = batch.columns().iter().enumerate().map(|(place, column)| {
-                    let is_key = rules.key.contains(&place);
+                let columns = batch.columns().iter().enumerate().map(|(index, column)| {
+                    let is_key = rules.key.contains(&index);
                     if is_key { Arc::clone(column) } else { new_null_array(column.data_type(), column.len()) }
                 });
                 keys.push(RecordBatch::try_new(Arc::clone(&rules.schema), columns.collect())?)
@@ -179,7 +179,7 @@ impl Rules<'_> {
         let rows = filter_record_batch(batch, &is_not_null(batch.column(self.met))?)?;
         let silent = (batch.num_rows() - rows.num_rows()) as u64;
         if rows.num_rows() > 0 {
-            let (place, stamp) = self.stamp;
+            let (index, stamp) = self.stamp;
             let mut columns = rows.columns().to_vec();
             let stamps = if stamps.0.is_empty() {
                 TimestampMicrosecondArray::from_value(stamp, rows.num_rows())
@@ -187,7 +187,7 @@ impl Rules<'_> {
                 let hashes = key_hashes(&rows, &self.key)?.into_iter();
                 hashes.map(|hash| stamps.0.get(&hash).copied().or(Some(stamp))).collect()
             };
-            columns[place] = Arc::new(stamps.with_data_type(columns[place].data_type().clone()));
+            columns[index] = Arc::new(stamps.with_data_type(columns[index].data_type().clone()));
             each(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?;
         }
         Ok(silent)

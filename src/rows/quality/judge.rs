@@ -5,30 +5,37 @@ use super::config::{Action, RowsConfig};
 use super::describe::share;
 use super::keys::count_repeated;
 use super::rule::{Rule, Test};
-use crate::report::{RuleResult, RunReport};
+use crate::report::RuleResult;
 use crate::rows::sort::Sorter;
 use crate::text::count;
 use etl_sdk::{Error, ErrorKind, Result};
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// Judges all rules, puts the results and the warnings into the report, and refuses to publish when a rule with the
-/// action `stop` is broken.
+/// What all rules say of a run.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// The result of each rule, in the order of the rules.
+    pub results: Vec<RuleResult>,
+    /// What broken rules with the action `warn` say.
+    pub warnings: Vec<String>,
+    /// Why nothing may be published: an error of kind `Gate` that names the first broken rule with the action `stop`.
+    pub refusal: Option<Error>,
+}
+
+/// Judges all rules. `rows` gives the rows of a table, and `history` those of that many runs before this one, the last one
+/// first.
 ///
-/// The report must have its tables already, which say how many rows they have; a table that it does not list has none.
-/// `history` gives the rows of a table in that many runs before this one, the last one first.
-///
-/// Fails with kind `Gate` naming the first broken rule; with another kind when the keys of `unique` rules cannot be
-/// sorted.
+/// Fails when the keys of `unique` rules cannot be sorted.
 pub fn conclude(
     rules: &[Arc<Rule>],
     findings: Findings,
     sorter: &Sorter,
+    rows: &dyn Fn(&str) -> u64,
     history: &dyn Fn(&str, u32) -> Vec<u64>,
-    report: &mut RunReport,
-) -> Result<()> {
+) -> Result<Verdict> {
     if rules.is_empty() {
-        return Ok(());
+        return Ok(Verdict::default());
     }
     let mut counts = findings.counts;
     let repeated = count_repeated(findings.keys, sorter)?;
@@ -39,17 +46,14 @@ pub fn conclude(
             counts.examples.clone_from(&found.examples);
         }
     }
-    let tables = &report.tables;
-    let rows = |table: &str| tables.iter().find(|found| found.name == table).map_or(0, |found| found.rows);
-    report.quality = judge(rules, &counts, &rows, history);
+    let results = judge(rules, &counts, rows, history);
     let broken = |action| {
-        let results = rules.iter().zip(&report.quality);
+        let results = rules.iter().zip(&results);
         results.filter(move |(rule, result)| rule.action == action && !result.passed).map(|(_, result)| result)
     };
     let warnings: Vec<String> = broken(Action::Warn).map(warning).collect();
     let refusal = refusal(&broken(Action::Stop).collect::<Vec<_>>());
-    report.warnings.extend(warnings);
-    refusal.map_or(Ok(()), Err)
+    Ok(Verdict { results, warnings, refusal })
 }
 
 /// The result of each rule, in the order of the rules. `counts` hold broken rows of `unique` rules too. Rules over the

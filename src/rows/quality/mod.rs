@@ -18,7 +18,7 @@ mod values;
 
 pub use self::check::{Findings, QualityCounts, RuleCounts, TableChecker};
 pub use self::config::{Action, QualityConfig, RangeConfig, RowsConfig};
-pub use self::judge::{conclude, judge};
+pub use self::judge::{Verdict, conclude, judge};
 pub use self::keys::{KEYS, key_schema};
 pub use self::limits::check_dead_letters;
 pub use self::rule::{Rule, TableRules, Target, Test, build};

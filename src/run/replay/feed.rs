@@ -1,10 +1,12 @@
 //! Feeds a worker with the records behind dead letters, from the objects that hold them or from the copies that were
 //! kept.
 
+use super::left::Left;
 use super::pass::{Pass, Verdict, Wanted, What};
 use crate::commit::Replayed;
 use crate::commit::inputs::Input;
-use crate::engine::worker::{Shared, TaskFiles, TaskOutcome, Worker};
+use crate::engine::context::RunContext;
+use crate::engine::worker::{TaskFiles, TaskOutcome, Worker};
 use crate::output::dead_letter::Letter;
 use crate::source::{
     ErrorPart, Frame, Framing, InputObject, ObjectStats, Opened, STEP as SOURCE_STEP, SourceConfig, find, locate, open,
@@ -13,13 +15,12 @@ use crate::source::{
 use crate::storage::Storage;
 use crate::window::Window;
 use etl_sdk::{Error, ObjectRef, RawRecord, Result, Transformer, Unit};
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 /// Letters of an object that are looked for in one pass; one with more is read once more for each as many.
-const MOST_WANTED: usize = 100_000;
+const MAX_WANTED: usize = 100_000;
 
 /// Reasons behind which the rest of an object was not read.
 const REST: [&str; 6] = [
@@ -33,39 +34,6 @@ const REST: [&str; 6] = [
 
 /// Reasons that move the bytes behind them once they are no more: what an entry would give has no place yet.
 const MOVING: [&str; 2] = [reason::ZIP_ENCRYPTED, reason::ZIP_UNSUPPORTED];
-
-/// Why a dead letter could not be read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Left {
-    /// Other rows of its record may be in the output.
-    Partial,
-    /// Its object is gone, and no whole copy of the record was kept.
-    Gone,
-    /// Its object has other bytes today, and no whole copy of the record was kept.
-    Changed,
-    /// Its object is in an archive.
-    Archived,
-    /// The framing of today finds another record at its place.
-    Moved,
-}
-
-impl Left {
-    /// What it means and what to do, for people.
-    pub fn explain(self) -> &'static str {
-        match self {
-            Self::Partial => {
-                "refused behind the transformer, so other rows of the record are in the output: run the window again"
-            }
-            Self::Gone => "the object is gone and no whole copy of the record was kept: restore it, or drop them",
-            Self::Changed => {
-                "the object has changed and no whole copy of the record was kept: run the window again, or drop them"
-            }
-            Self::Archived => "the object is archived: restore it, and replay again",
-            Self::Moved => "the source's settings frame other records there today: run the window again",
-        }
-    }
-}
 
 /// What became of the letters.
 #[derive(Default)]
@@ -91,7 +59,7 @@ struct At {
 
 /// Feeds one worker.
 pub struct Feed<'f, 's> {
-    shared: &'s Shared<'s>,
+    run: &'s RunContext<'s>,
     /// The run's input, sorted by key.
     inputs: &'f [Input],
     /// Objects of Firehose's error records.
@@ -109,7 +77,7 @@ pub struct Feed<'f, 's> {
 impl<'f, 's> Feed<'f, 's> {
     /// A feed that has nothing yet.
     pub fn new(
-        shared: &'s Shared<'s>,
+        run: &'s RunContext<'s>,
         inputs: &'f [Input],
         error_objects: BTreeSet<&'f str>,
         worker: &'f mut Worker<'s>,
@@ -117,7 +85,7 @@ impl<'f, 's> Feed<'f, 's> {
         outcome: &'f mut TaskOutcome,
     ) -> Self {
         Self {
-            shared,
+            run,
             inputs,
             error_objects,
             worker,
@@ -137,7 +105,7 @@ impl<'f, 's> Feed<'f, 's> {
 
     /// Takes an open dead letter. Those of one object come one behind the other, so each object is read once.
     pub fn letter(&mut self, line: u64, letter: &Letter) -> Result<()> {
-        let wanted = match wanted(self.shared.pipeline.transformer.as_ref(), line, letter) {
+        let wanted = match wanted(self.run.pipeline.transformer.as_ref(), line, letter) {
             Ok(wanted) => wanted,
             Err(left) => {
                 self.leave(left, 1);
@@ -145,7 +113,7 @@ impl<'f, 's> Feed<'f, 's> {
             }
         };
         let uri = letter.source_uri.as_deref().unwrap_or_default();
-        let is_here = |at: &At| at.uri == uri && at.etag == letter.etag && at.wanted.len() < MOST_WANTED;
+        let is_here = |at: &At| at.uri == uri && at.etag == letter.etag && at.wanted.len() < MAX_WANTED;
         if !self.at.as_ref().is_some_and(is_here) {
             self.flush()?;
             self.at = Some(self.look(uri, letter.etag.as_deref())?);
@@ -182,8 +150,8 @@ impl<'f, 's> Feed<'f, 's> {
 
     /// Takes the error records that arrived in the window. An object whose records it has already is passed over.
     pub fn errors(&mut self, storage: &Storage, objects: &[InputObject], window: &Window) -> Result<()> {
-        for (place, found) in objects.iter().enumerate() {
-            let ordinal = self.ordinal_behind(place);
+        for (index, found) in objects.iter().enumerate() {
+            let ordinal = self.ordinal_behind(index);
             let object = Arc::new(ObjectRef { ordinal, ..found.object.as_ref().clone() });
             if self.error_objects.contains(found.object.uri.as_str()) {
                 continue;
@@ -192,7 +160,7 @@ impl<'f, 's> Feed<'f, 's> {
                 self.leave(Left::Archived, 1);
                 continue;
             };
-            let config = self.shared.config;
+            let config = self.run.config;
             let (mut is_ours, mut taken) = (false, 0);
             let stats = read_errors(reader, &object, &config.source, &config.limits, &mut |part| {
                 match part {
@@ -215,9 +183,9 @@ impl<'f, 's> Feed<'f, 's> {
 
     /// Whether an object is there and the one that the letters mean.
     fn look(&self, uri: &str, etag: Option<&str>) -> Result<At> {
-        let shared = self.shared;
-        let (storage, path) = locate(uri, &shared.config.source.s3)?;
-        let object = match find(&storage, &path, self.ordinal(uri), &shared.runtime, &shared.stop)? {
+        let run = self.run;
+        let (storage, path) = locate(uri, &run.config.source.s3)?;
+        let object = match find(&storage, &path, self.ordinal(uri), &run.runtime, &run.stop)? {
             None => Err(Left::Gone),
             Some(object) if etag.is_some() && object.object.etag.as_deref() != etag => Err(Left::Changed),
             Some(object) => Ok((storage, object)),
@@ -227,16 +195,16 @@ impl<'f, 's> Feed<'f, 's> {
 
     /// The object's place in the run's plan: ties are broken as in a run.
     fn ordinal(&self, uri: &str) -> u32 {
-        let place = self.inputs.binary_search_by(|input| input.uri.as_str().cmp(uri));
-        place.map_or_else(|_| self.ordinal_behind(0), |place| place as u32)
+        let index = self.inputs.binary_search_by(|input| input.uri.as_str().cmp(uri));
+        index.map_or_else(|_| self.ordinal_behind(0), |index| index as u32)
     }
 
-    fn ordinal_behind(&self, place: usize) -> u32 {
-        (self.inputs.len() + place) as u32
+    fn ordinal_behind(&self, index: usize) -> u32 {
+        (self.inputs.len() + index) as u32
     }
 
     fn open(&self, storage: &Storage, object: &InputObject) -> Result<Option<Box<dyn Read + Send>>> {
-        match open(storage, object, &self.shared.runtime, &self.shared.stop)?.wait()? {
+        match open(storage, object, &self.run.runtime, &self.run.stop)?.wait()? {
             Opened::Archived => Ok(None),
             Opened::Reader(reader) => Ok(Some(reader)),
         }
@@ -265,7 +233,7 @@ impl<'f, 's> Feed<'f, 's> {
                 Err(Error::internal("stop reading: all letters of the object are found"))
             }
         };
-        let config = self.shared.config;
+        let config = self.run.config;
         let read = if self.error_objects.contains(object.object.uri.as_str()) {
             read_errors(reader, &object.object, &config.source, &config.limits, &mut |part| match part {
                 ErrorPart::Frame(frame) => visit(frame),
@@ -297,7 +265,7 @@ impl<'f, 's> Feed<'f, 's> {
             etag: letter.etag.clone(),
             ordinal: self.ordinal(letter.source_uri.as_deref().unwrap_or_default()),
         });
-        let framing = self.shared.config.source.framing;
+        let framing = self.run.config.source.framing;
         match &wanted.what {
             _ if bytes.is_empty() => self.leave(left, 1),
             What::Record(_, only) => {
@@ -330,7 +298,7 @@ impl<'f, 's> Feed<'f, 's> {
         bytes: Vec<u8>,
         framing: Framing,
     ) -> Result<()> {
-        let config = self.shared.config;
+        let config = self.run.config;
         // An element of an array stands without its array.
         let framing = if framing == Framing::Array { Framing::Document } else { framing };
         let source = SourceConfig { framing, base64: false, ..config.source.clone() };

@@ -1,6 +1,6 @@
 //! One pass over an object: which of its frames the dead letters ask for.
 
-use super::feed::Left;
+use super::left::Left;
 use crate::source::Frame;
 use etl_sdk::RawRecord;
 

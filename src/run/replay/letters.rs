@@ -13,8 +13,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;
 use tokio::runtime::Handle;
 
-/// Longest line that is read. A line holds a record, and little else.
-const MOST_LINE_BYTES: u64 = 1 << 30;
+/// Maximum length of a line. A line holds a record, and little else.
+const MAX_LINE_BYTES: u64 = 1 << 30;
 
 /// What became of a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -24,7 +24,7 @@ pub enum LetterState {
     Open,
     /// A replay took it. If it failed again, it is a dead letter of that replay.
     Replayed,
-    /// Somebody said that it is done with.
+    /// It was said to be done with.
     Dropped,
 }
 
@@ -39,37 +39,37 @@ pub struct ReasonCounts {
     pub dropped: u64,
 }
 
-/// A commit that has dead letters, or took some.
-pub struct KeptCommit {
+/// The dead letters of one commit, and those that it took.
+pub struct CommitLetters {
     /// As the log says.
     pub state: CommitState,
     /// In full.
     pub detail: CommitDetail,
 }
 
-/// The commits whose files are a window's output.
-pub struct Kept {
+/// The dead letters of a window: those of the commits whose files are its output.
+pub struct LetterHistory {
     /// The run, then its replays.
-    pub commits: Vec<KeptCommit>,
+    pub commits: Vec<CommitLetters>,
     /// Lines that replays took, by file: ranges in order.
     taken: BTreeMap<String, Vec<(u64, u64)>>,
 }
 
-impl Kept {
+impl LetterHistory {
     /// Reads the details of a window's commits.
     pub fn read(objects: &Objects, window: &WindowState) -> Result<Self> {
-        let mut kept = Self { commits: Vec::new(), taken: BTreeMap::new() };
+        let mut letters = Self { commits: Vec::new(), taken: BTreeMap::new() };
         for state in &window.commits {
             let detail = CommitDetail::read(objects, &state.detail, &state.detail_hash)?;
             for replayed in &detail.replayed {
-                kept.taken.entry(replayed.file.clone()).or_default().extend(&replayed.lines);
+                letters.taken.entry(replayed.file.clone()).or_default().extend(&replayed.lines);
             }
-            kept.commits.push(KeptCommit { state: state.clone(), detail });
+            letters.commits.push(CommitLetters { state: state.clone(), detail });
         }
-        for ranges in kept.taken.values_mut() {
+        for ranges in letters.taken.values_mut() {
             ranges.sort_unstable();
         }
-        Ok(kept)
+        Ok(letters)
     }
 
     /// Dead letters by reason, all from the commits' ledgers: no file is read.
@@ -87,7 +87,7 @@ impl Kept {
     }
 
     /// Dead letters of one of the commits by reason.
-    pub fn of_commit(&self, commit: &KeptCommit) -> BTreeMap<String, ReasonCounts> {
+    pub fn of_commit(&self, commit: &CommitLetters) -> BTreeMap<String, ReasonCounts> {
         let files: Vec<&str> = commit.detail.dead_letters.iter().map(|file| file.pending.path.as_str()).collect();
         let mut taken: BTreeMap<&str, u64> = BTreeMap::new();
         let replays = self.commits.iter().flat_map(|commit| &commit.detail.replayed);
@@ -111,7 +111,7 @@ impl Kept {
     }
 
     /// What became of the letter in line `line` of a file of `commit`.
-    pub fn state_of(&self, commit: &KeptCommit, file: &str, line: u64, reason: &str) -> LetterState {
+    pub fn state_of(&self, commit: &CommitLetters, file: &str, line: u64, reason: &str) -> LetterState {
         let taken = self.taken.get(file).is_some_and(|ranges| {
             let behind = ranges.partition_point(|(first, _)| *first <= line);
             behind > 0 && ranges[behind - 1].1 >= line
@@ -124,14 +124,14 @@ impl Kept {
     }
 }
 
-impl KeptCommit {
+impl CommitLetters {
     fn is_dropped(&self, reason: &str) -> bool {
         self.state.dropped.contains_key("") || self.state.dropped.contains_key(reason)
     }
 }
 
 /// Reads files of dead letters, line by line.
-pub struct Lines<'a> {
+pub struct LetterFiles<'a> {
     /// Where they are.
     pub storage: &'a Storage,
     /// A runtime with threads of its own.
@@ -140,7 +140,7 @@ pub struct Lines<'a> {
     pub stop: &'a Stop,
 }
 
-impl Lines<'_> {
+impl LetterFiles<'_> {
     /// Shows the letters of a file, in order, with their line from 0, until `visit` has seen enough.
     ///
     /// Fails with `NotFound` when the file is gone.
@@ -159,7 +159,7 @@ impl Lines<'_> {
         let mut line = Vec::new();
         for number in 0.. {
             line.clear();
-            let read = (&mut lines).take(MOST_LINE_BYTES).read_until(b'\n', &mut line);
+            let read = (&mut lines).take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
             if read.map_err(|error| wrong(ErrorKind::Unavailable).source(error))? == 0 {
                 break;
             }

@@ -1,10 +1,12 @@
-//! The one decision of a run or a replay: what it made is the window's output from here on.
+//! Committed: the one decision of a run or a replay. What it made is the window's output from here on.
 
 use super::context::JobContext;
+use super::listed::Listed;
+use super::planned::Planned;
 use crate::commit::{Commit, CommitDetail, Condition, Counts, Event, Late, token};
 use crate::engine::carry::Carrying;
+use crate::engine::context::RunContext;
 use crate::engine::output::RunOutput;
-use crate::engine::worker::Shared;
 use crate::window::Window;
 use etl_sdk::{ErrorKind, Result};
 use std::collections::BTreeMap;
@@ -40,22 +42,41 @@ pub enum Decided {
 }
 
 impl Decision {
+    /// What a run decides.
+    pub fn of_run(window: &Window, planned: &Planned, listed: &Listed) -> Self {
+        let detail = CommitDetail {
+            inputs: planned.inputs.clone(),
+            replaces: planned.replaces.clone(),
+            ..CommitDetail::new(&planned.name, *window, planned.run.now)
+        };
+        Self {
+            detail,
+            base: planned.base,
+            revision: planned.revision,
+            amendment: 0,
+            supersedes: planned.covered.clone(),
+            objects: listed.count(),
+            input_bytes: listed.bytes(),
+            late: planned.late.clone(),
+        }
+    }
+
     /// Writes the detail and the entry.
     ///
-    /// Fails with `Held` when the window was lost to another runner: then what the merges made is given up. After any other
-    /// error the entry may be there all the same.
-    pub fn commit(self, context: &JobContext<'_>, shared: &Shared<'_>, output: &RunOutput) -> Result<Decided> {
+    /// Fails with `Held` when the window was lost to another runner. Then, and when nothing is decided, what is registered
+    /// nowhere is given up. After any other error the entry may be there all the same.
+    pub fn commit(self, context: &JobContext<'_>, run: &RunContext<'_>, output: &RunOutput) -> Result<Decided> {
         let detail = CommitDetail {
             sink: context.places.sink.url().to_owned(),
             dead_letter_url: context.places.dead_letters.url().to_owned(),
             files: output.files().to_vec(),
-            dead_letters: output.dead_letters.clone(),
+            dead_letters: output.dead_letters().to_vec(),
             manifests: context.pipeline.manifests.clone(),
             ledger: output.ledger.clone(),
             ..self.detail
         };
         let objects = context.objects();
-        let carried = shared.carrying.as_ref().map(Carrying::finish).transpose()?.flatten();
+        let carried = run.carrying.as_ref().map(Carrying::finish).transpose()?.flatten();
         let (path, hash) = detail.keep(objects, &token())?;
         failpoint!("commit.before_entry");
         let commit = Commit {
@@ -72,9 +93,9 @@ impl Decision {
         };
         let condition = Condition {
             window: Some((detail.window, self.base)),
-            carried: shared.carrying.as_ref().map(Carrying::version),
+            carried: run.carrying.as_ref().map(Carrying::version),
         };
-        let committed = context.log.commit(Event::Commit(Box::new(commit)), &condition);
+        let committed = context.stores.log.commit(Event::Commit(Box::new(commit)), &condition);
         match committed {
             Ok(Some(version)) => {
                 failpoint!("commit.after_entry");
@@ -82,14 +103,14 @@ impl Decision {
             }
             Ok(None) => {
                 let _ = objects.delete(&path);
-                output.give_up_merged(shared);
+                output.give_up(run);
                 Ok(Decided::Moved)
             }
             Err(error) => {
                 // After any other error the entry may be there all the same: then the files must stay.
                 if error.kind() == ErrorKind::Held {
                     let _ = objects.delete(&path);
-                    output.give_up_merged(shared);
+                    output.give_up(run);
                 }
                 Err(error)
             }

@@ -1,0 +1,51 @@
+//! Listed: which objects the window holds.
+
+use super::context::JobContext;
+use crate::engine::{Task, pack};
+use crate::process::stop::Stop;
+use crate::report::Progress;
+use crate::source::{self, InputObject};
+use crate::window::Window;
+use etl_sdk::Result;
+use std::collections::BTreeMap;
+
+/// The objects of a window.
+pub struct Listed {
+    /// Objects that the store listed, also those of other windows.
+    pub seen: u64,
+    /// Objects of the window that are left out, by reason.
+    pub skipped: BTreeMap<&'static str, u64>,
+    /// The objects that are to be read, in their order, as tasks.
+    pub tasks: Vec<Task>,
+}
+
+impl Listed {
+    /// The objects that are to be read, in the order of their keys.
+    pub fn objects(&self) -> impl Iterator<Item = &InputObject> + Clone {
+        self.tasks.iter().flat_map(|task| &task.objects)
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> u64 {
+        self.tasks.iter().map(|task| task.objects.len() as u64).sum()
+    }
+
+    /// Their bytes as stored.
+    pub fn bytes(&self) -> u64 {
+        self.objects().map(|object| object.size).sum()
+    }
+}
+
+/// Lists the objects of a window once.
+pub fn list(context: &JobContext<'_>, window: &Window, progress: &Progress, stop: &Stop) -> Result<Listed> {
+    let config = &context.job.config;
+    let listing = source::list(&context.places.source, &config.source, window, &config.limits);
+    let listing = context.runtime.block_on(stop.unless(listing))?;
+    let listed = Listed {
+        seen: listing.listed,
+        skipped: listing.skipped.into_iter().map(|(reason, (count, _))| (reason, count)).collect(),
+        tasks: pack(listing.objects, config.limits.task_bytes.0),
+    };
+    progress.set_total(listed.count(), listed.bytes());
+    Ok(listed)
+}

@@ -1,0 +1,91 @@
+//! Planned: how the run is called, what of it is done already, and what its commit rests on and replaces.
+
+use super::context::JobContext;
+use super::fingerprint;
+use super::listed::Listed;
+use super::plan::{RunPlan, run_of};
+use crate::commit::{CommitDetail, JobState, Late, PlanRecord, Replaced, ReplacedFile, TaskResult, Work, inputs};
+use crate::targets::manifests as manifest;
+use crate::window::Window;
+use etl_sdk::{Result, Run};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A run that knows its input.
+pub struct Planned {
+    /// The run as transformers know it.
+    pub run: Run,
+    /// Stem of its files' names.
+    pub name: String,
+    /// How often the window was committed before.
+    pub revision: u32,
+    /// Path of the list of input objects, below the job's state.
+    pub inputs: String,
+    /// Input that came too late for its own window.
+    pub late: Vec<Late>,
+    /// Version of the log that the run rests on: whatever conflicts with it and comes later wins. The state itself is not
+    /// kept: the log would have to copy it for each entry.
+    pub base: u64,
+    /// Committed windows that this one covers.
+    pub covered: Vec<Window>,
+    /// What the commit replaces.
+    pub replaces: Replaced,
+    /// Where results of tasks are registered.
+    pub work: Work,
+    /// Results that an earlier run registered.
+    pub finished: BTreeMap<u64, TaskResult>,
+}
+
+/// Puts in order what other plans of the window left behind, and finds what is done already.
+pub fn plan(
+    context: &JobContext<'_>,
+    plan: &RunPlan,
+    state: Arc<JobState>,
+    covered: Vec<Window>,
+    listed: &Listed,
+) -> Result<Planned> {
+    let (objects, window) = (context.objects(), &plan.window);
+    let mut run = run_of(&context.job.config.job, window, plan.now_msec);
+    let revision = state.window(window).next_revision();
+    let name = if revision == 0 { run.id.clone() } else { format!("{}.r{revision}", run.id) };
+    let now = plan.now_given.then_some(plan.now_msec);
+    let id = fingerprint::of_plan(&fingerprint::of_job(context.job), &name, now, listed.objects());
+    let layout = context.job.config.source.layout;
+    let late = inputs::late(&context.places.source, layout, window, listed.objects());
+    let inputs = inputs::keep(objects, &name, &id, listed.objects())?;
+    let record =
+        PlanRecord { now_msec: run.now, name: name.clone(), tasks: listed.tasks.len() as u64, inputs: inputs.clone() };
+    let state = context.stores.clean_up(state, window, &id, &name)?;
+    let (work, record) = Work::open(objects, window, &id, record)?;
+    failpoint!("run.planned");
+    run.now = record.now_msec;
+    let (finished, state) = context.stores.finished(state, window, &work)?;
+    let (base, replaces) = (state.version, replaced(context, &state, window, &covered)?);
+    Ok(Planned { run, name, revision, inputs, late, base, covered, replaces, work, finished })
+}
+
+/// What a commit of the window that rests on `state` replaces.
+fn replaced(context: &JobContext<'_>, state: &JobState, window: &Window, covered: &[Window]) -> Result<Replaced> {
+    let mut replaced = Replaced::default();
+    let objects = context.objects();
+    for (_, commit) in inputs::replaced(state, window, covered) {
+        let detail = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?;
+        let location = manifest::location_of(&detail.sink);
+        let announced = manifest::ManifestInput::of(&detail, &location);
+        replaced.manifests.extend(manifest::paths(&detail.manifests, &announced));
+        replaced.files.extend(detail.files.iter().map(|file| ReplacedFile {
+            table: file.table.clone(),
+            partition: file.partition.clone(),
+            path: file.pending.path.clone(),
+        }));
+        replaced.dead_letters.extend(detail.dead_letters.iter().map(|file| file.pending.path.clone()));
+    }
+    // What a commit that was never published replaces may still be there.
+    for commit in state.unpublished.values().filter(|commit| commit.window.overlaps(window)) {
+        let unpublished = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?.replaces;
+        replaced.files.extend(unpublished.files);
+        replaced.dead_letters.extend(unpublished.dead_letters);
+        replaced.manifests.extend(unpublished.manifests);
+    }
+    Ok(replaced)
+}
