@@ -152,7 +152,7 @@ pub(super) struct StatusArgs {
     /// Length of the windows that missing ones are told by. Default: schedule.every, else the commonest.
     #[arg(long, value_name = "LENGTH")]
     every: Option<String>,
-    /// Only windows of these: done, empty, late, running, unpublished, stopped, missing, refused, failed.
+    /// Only windows of these: done, empty, late, running, unannounced, unpublished, stopped, missing, refused, failed.
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]
     only: Vec<String>,
     /// A line per window instead of the calendar.

@@ -1,4 +1,4 @@
-//! `recover`: makes visible what runs have committed and did not live to publish.
+//! `recover`: makes visible, and announces, what runs have committed and did not bring to its end.
 
 use super::process_environment;
 use super::request::CheckRequest;
@@ -7,6 +7,7 @@ use super::windows::listen;
 use crate::commit::lease;
 use crate::engine::Pipeline;
 use crate::job::load;
+use crate::publish::{CommitId, Recovered};
 use crate::registry::builtin;
 use crate::report::{ErrorReport, Outcome};
 use crate::run::JobContext;
@@ -22,9 +23,13 @@ use std::fmt::Write as _;
 struct RecoverReport {
     job: String,
     published: Vec<Commit>,
+    /// Announcements that published commits owed.
+    announced: Vec<AnnouncedTo>,
     /// Left to the runs that hold their windows.
     busy: Vec<Window>,
     failed: Vec<Failed>,
+    /// Announcements that are still owed.
+    owed: Vec<OwedTo>,
 }
 
 #[derive(Debug, Serialize)]
@@ -34,13 +39,28 @@ struct Commit {
 }
 
 #[derive(Debug, Serialize)]
+struct AnnouncedTo {
+    #[serde(flatten)]
+    commit: Commit,
+    target: String,
+}
+
+#[derive(Debug, Serialize)]
 struct Failed {
     #[serde(flatten)]
     commit: Commit,
     error: ErrorReport,
 }
 
-/// Publishes, and prints what was published.
+#[derive(Debug, Serialize)]
+struct OwedTo {
+    #[serde(flatten)]
+    commit: Commit,
+    target: String,
+    error: ErrorReport,
+}
+
+/// Publishes and announces, and prints what was done.
 pub fn run(request: &CheckRequest, printer: &Printer) -> Result<Outcome> {
     let stop = listen(printer)?;
     let job = load(&request.job_file, &request.overrides, &process_environment)?;
@@ -50,27 +70,47 @@ pub fn run(request: &CheckRequest, printer: &Printer) -> Result<Outcome> {
     let live = lease::live(context.objects(), context.stores.log.runner())?;
     let recovered = context.recover(None)?;
     let left = context.stores.log.refresh()?;
-    let unpublished = left.unpublished.values().map(|commit| commit.window);
-    let busy = unpublished.filter(|window| live.iter().any(|holder| holder.window == *window)).collect();
-    let commit = |commit: u64, window: Window| Commit { commit, window };
-    let report = RecoverReport {
-        job: job.config.job.clone(),
-        published: recovered.published.into_iter().map(|(version, window)| commit(version, window)).collect(),
-        busy,
-        failed: recovered
-            .failed
-            .iter()
-            .map(|(version, window, error)| Failed { commit: commit(*version, *window), error: error.into() })
-            .collect(),
-    };
+    let unfinished =
+        left.unpublished.values().map(|commit| commit.window).chain(left.owing().map(|(window, _)| *window));
+    let busy = unfinished.filter(|window| live.iter().any(|holder| holder.window == *window)).collect();
+    let report = RecoverReport::new(&job.config.job, &recovered, busy);
     drop(context);
     runtime.shutdown_background();
     if printer.is_json() { printer.json(&report) } else { printer.result(&screen(&report)) }?;
-    Ok(match (report.failed.is_empty(), report.published.is_empty(), recovered.failed.first()) {
-        (false, true, Some((_, _, error))) => Outcome::Stopped(error.kind()),
-        (false, _, _) => Outcome::Partly,
-        (true, _, _) => Outcome::Done,
-    })
+    Ok(outcome(&recovered))
+}
+
+fn outcome(recovered: &Recovered) -> Outcome {
+    let is_any_done = !recovered.published.is_empty() || !recovered.announced.is_empty();
+    match recovered.failed.first() {
+        Some(failed) if !is_any_done && recovered.owed.is_empty() => Outcome::Stopped(failed.error.kind()),
+        None if recovered.owed.is_empty() => Outcome::Done,
+        _ => Outcome::Partly,
+    }
+}
+
+impl RecoverReport {
+    fn new(job: &str, recovered: &Recovered, busy: Vec<Window>) -> Self {
+        let announced = recovered.announced.iter();
+        let failed = recovered.failed.iter();
+        let owed = recovered.owed.iter();
+        Self {
+            job: job.to_owned(),
+            published: recovered.published.iter().copied().map(Commit::from).collect(),
+            announced: announced.map(|a| AnnouncedTo { commit: a.commit.into(), target: a.target.clone() }).collect(),
+            busy,
+            failed: failed.map(|f| Failed { commit: f.commit.into(), error: (&f.error).into() }).collect(),
+            owed: owed
+                .map(|o| OwedTo { commit: o.commit.into(), target: o.target.clone(), error: (&o.error).into() })
+                .collect(),
+        }
+    }
+}
+
+impl From<CommitId> for Commit {
+    fn from(commit: CommitId) -> Self {
+        Self { commit: commit.version, window: commit.window }
+    }
 }
 
 fn screen(report: &RecoverReport) -> String {
@@ -78,14 +118,23 @@ fn screen(report: &RecoverReport) -> String {
     for Commit { commit, window } in &report.published {
         let _ = writeln!(text, "published  {window}  commit {commit}");
     }
+    for AnnouncedTo { commit, target } in &report.announced {
+        let _ = writeln!(text, "announced  {}  commit {} to {target}", commit.window, commit.commit);
+    }
     for window in &report.busy {
         let _ = writeln!(text, "left       {window}  its run is at work");
     }
-    for Failed { commit, error } in &report.failed {
-        let _ = writeln!(text, "FAILED     {}  commit {}: {}", commit.window, commit.commit, one_line(&error.message));
+    let mut explain = |what: &str, Commit { commit, window }: &Commit, to: &str, error: &ErrorReport| {
+        let _ = writeln!(text, "{what:<11}{window}  commit {commit}{to}: {}", one_line(&error.message));
         if let Some(hint) = &error.hint {
             let _ = writeln!(text, "           {hint}");
         }
+    };
+    for Failed { commit, error } in &report.failed {
+        explain("FAILED", commit, "", error);
+    }
+    for OwedTo { commit, target, error } in &report.owed {
+        explain("owed", commit, &format!(" to {target}"), error);
     }
     if text.is_empty() {
         let _ = writeln!(text, "job {}: every commit is published", report.job);

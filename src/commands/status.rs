@@ -87,7 +87,11 @@ fn screen(report: &StatusReport, request: &StatusRequest, printer: &Printer) -> 
 fn tone(status: WindowStatus) -> Tone {
     match status {
         WindowStatus::Done | WindowStatus::Empty => Tone::Good,
-        WindowStatus::Late | WindowStatus::Running | WindowStatus::Unpublished | WindowStatus::Stopped => Tone::Notice,
+        WindowStatus::Late
+        | WindowStatus::Running
+        | WindowStatus::Unannounced
+        | WindowStatus::Unpublished
+        | WindowStatus::Stopped => Tone::Notice,
         WindowStatus::Missing | WindowStatus::Refused | WindowStatus::Failed => Tone::Bad,
     }
 }

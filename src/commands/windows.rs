@@ -44,19 +44,18 @@ pub(super) fn divided(job: &Job, parallel: usize) -> Job {
     job
 }
 
-/// Publishes what killed runs have committed, so that what follows counts with it.
+/// Publishes and announces what earlier runs have committed, so that what follows counts with it.
 pub(super) fn recover(context: &JobContext<'_>, printer: &Printer) -> Result<()> {
-    if context.stores.log.refresh()?.unpublished.is_empty() {
+    if context.stores.log.refresh()?.is_settled() {
         return Ok(());
     }
     let recovered = context.recover(None)?;
-    for (version, window) in recovered.published {
-        printer.note(&format!("published commit {version} of window {window}, which its run had left behind"));
+    for commit in recovered.published {
+        printer.note(&format!("published {commit}, which its run had left behind"));
     }
-    for (version, window, error) in recovered.failed {
-        let error = one_line(&error.to_string());
-        printer.warning(&format!("commit {version} of window {window} is still to be published: {error}"));
-    }
+    recovered.announced.iter().for_each(|announced| printer.note(&announced.to_string()));
+    recovered.failed.iter().for_each(|failed| printer.warning(&failed.to_string()));
+    recovered.owed.iter().for_each(|owed| printer.warning(&owed.to_string()));
     Ok(())
 }
 

@@ -1,15 +1,16 @@
-//! What a commit decided, in full: from it alone anybody can publish.
+//! What a commit decided, in full: from it alone any process can publish.
 
-use super::manifest_rules::ManifestRules;
+use super::form_1::FormOne;
 use super::objects::{Objects, hash, to_json};
+use super::record::TargetRecord;
 use crate::output::staging::{DeadLetterFile, WrittenFile};
 use crate::window::Window;
 use etl_sdk::{EpochMillis, Error, Ledger, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Version of the details' form.
-const FORMAT: u32 = 1;
+/// Version of the details' form; [`FormOne`] is the one before.
+const FORMAT: u32 = 2;
 
 /// Everything that a commit decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,9 +37,10 @@ pub struct CommitDetail {
     pub dead_letters: Vec<DeadLetterFile>,
     /// What it replaces.
     pub replaces: Replaced,
-    /// How its files become manifests.
-    #[serde(default)]
-    pub manifests: ManifestRules,
+    /// What each of its targets keeps of it, by the target's name. With it, any process announces the same, whatever
+    /// the job file says by then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub targets: BTreeMap<String, TargetRecord>,
     /// Dead letters of the window that a replay took out of their files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replayed: Vec<Replayed>,
@@ -56,8 +58,6 @@ pub struct Replaced {
     pub files: Vec<ReplacedFile>,
     /// Paths of dead letters' files under their url.
     pub dead_letters: Vec<String>,
-    /// Paths under the sink's url of the commits' manifests and partition lists.
-    pub manifests: Vec<String>,
 }
 
 /// A file that goes.
@@ -110,7 +110,7 @@ impl CommitDetail {
             files: Vec::new(),
             dead_letters: Vec::new(),
             replaces: Replaced::default(),
-            manifests: ManifestRules::default(),
+            targets: BTreeMap::new(),
             replayed: Vec::new(),
             replayed_objects: Vec::new(),
             ledger: Ledger::default(),
@@ -127,11 +127,20 @@ impl CommitDetail {
         if hash(&bytes) != expected {
             return Err(wrong().hint("its bytes are not those that were committed; restore the object"));
         }
-        let detail: Self = serde_json::from_slice(&bytes).map_err(|error| wrong().source(error))?;
-        if detail.format == FORMAT {
-            Ok(detail)
-        } else {
-            Err(wrong().with("format", detail.format).hint("a newer version of the program wrote it: use that one"))
+        Self::parse(&bytes).map_err(|error| error.with("uri", objects.uri_of(path)))
+    }
+
+    /// Reads the bytes of a detail of this form or the one before.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let wrong = || Error::config("read the detail of a commit");
+        let detail: Self = serde_json::from_slice(bytes).map_err(|error| wrong().source(error))?;
+        match detail.format {
+            FORMAT => Ok(detail),
+            1 => {
+                let old: FormOne = serde_json::from_slice(bytes).map_err(|error| wrong().source(error))?;
+                Ok(Self { format: FORMAT, targets: old.targets()?, ..detail })
+            }
+            other => Err(wrong().with("format", other).hint("a newer version of the program wrote it: use that one")),
         }
     }
 }

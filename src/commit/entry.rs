@@ -46,6 +46,18 @@ pub enum Event {
         commit: u64,
         /// Its window.
         window: Window,
+        /// Names of the targets to which it was not announced by then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        owed: Vec<String>,
+    },
+    /// A commit was announced to one of its targets.
+    Announced {
+        /// Version of the commit.
+        commit: u64,
+        /// Its window.
+        window: Window,
+        /// Name of the target.
+        target: String,
     },
     /// A run ended without a commit.
     Failed(Failure),
@@ -167,6 +179,7 @@ impl Event {
             Self::Commit(commit) => commit.window.overlaps(window),
             Self::Fence { windows, .. } => windows.iter().any(|fenced| fenced.overlaps(window)),
             Self::Published { .. }
+            | Self::Announced { .. }
             | Self::Failed(_)
             | Self::Watermark { .. }
             | Self::Marked(_)

@@ -8,8 +8,8 @@ use etl_sdk::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Version of the checkpoints' form.
-const FORMAT: u32 = 1;
+/// Version of the checkpoints' form. In form 1, no announcement is owed.
+const FORMAT: u32 = 2;
 
 /// All that the log says, up to one of its versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Unpublished {
     pub detail: String,
     /// See [`Commit::detail_hash`].
     pub detail_hash: String,
+    /// Names of the targets to which it is announced already.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub announced: BTreeSet<String>,
 }
 
 /// What is known of one window.
@@ -79,6 +82,10 @@ pub struct CommitState {
     /// Dead letters of it that were dropped, by reason; the empty reason stands for all.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped: BTreeMap<String, u64>,
+    /// Names of the targets to which it is still to be announced. Filled in when it is published: until then the
+    /// announcements are part of what is left to do.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub owed: BTreeSet<String>,
 }
 
 /// A run that ended without a commit.
@@ -122,12 +129,12 @@ impl JobState {
     pub fn read(bytes: &[u8]) -> Result<Self> {
         let state: Self =
             serde_json::from_slice(bytes).map_err(|error| Error::internal("read a checkpoint").source(error))?;
-        if state.format != FORMAT {
+        if !(1..=FORMAT).contains(&state.format) {
             return Err(Error::config("read a checkpoint")
                 .with("format", state.format)
                 .hint("a newer version of the program wrote it: use that one"));
         }
-        Ok(state)
+        Ok(Self { format: FORMAT, ..state })
     }
 
     /// Takes the next entry. Entries come in order and without gaps.
@@ -138,10 +145,11 @@ impl JobState {
         }
         match &entry.event {
             Event::Commit(commit) => self.commit(entry, commit),
-            Event::Published { commit, .. } => {
-                self.unpublished.remove(commit);
+            Event::Published { commit, window, owed } => {
+                self.published(*commit, window, owed);
                 self.advance();
             }
+            Event::Announced { commit, window, target } => self.announced(*commit, window, target),
             Event::Failed(failure) => {
                 let window = self.windows.entry(failure.window).or_default();
                 window.failures = window.failures.saturating_add(1);
@@ -158,9 +166,7 @@ impl JobState {
                 self.advance();
             }
             Event::Marked(marked) => {
-                let window = self.windows.get_mut(&marked.window);
-                let commit = window.and_then(|window| window.commits.iter_mut().find(|c| c.version == marked.commit));
-                if let Some(commit) = commit {
+                if let Some(commit) = self.live_mut(&marked.window, marked.commit) {
                     if marked.reasons.is_empty() {
                         commit.dropped.insert(String::new(), marked.count);
                     }
@@ -177,7 +183,8 @@ impl JobState {
             self.windows.remove(covered);
         }
         let (detail, detail_hash) = (commit.detail.clone(), commit.detail_hash.clone());
-        self.unpublished.insert(entry.version, Unpublished { window: commit.window, detail, detail_hash });
+        let announced = BTreeSet::new();
+        self.unpublished.insert(entry.version, Unpublished { window: commit.window, detail, detail_hash, announced });
         let state = CommitState {
             version: entry.version,
             at: entry.at,
@@ -188,6 +195,7 @@ impl JobState {
             detail_hash: commit.detail_hash.clone(),
             counts: commit.counts.clone(),
             dropped: BTreeMap::new(),
+            owed: BTreeSet::new(),
         };
         let window = self.windows.entry(commit.window).or_default();
         if commit.amendment == 0 {
@@ -198,6 +206,27 @@ impl JobState {
         window.failures = 0;
         window.last_failure = None;
         self.take_late(commit);
+    }
+
+    /// Only the first such entry of a commit counts: of two runners that publish it, one may have announced more.
+    fn published(&mut self, version: u64, window: &Window, owed: &[String]) {
+        let Some(known) = self.unpublished.remove(&version) else { return };
+        if let Some(commit) = self.live_mut(window, version) {
+            commit.owed = owed.iter().filter(|target| !known.announced.contains(*target)).cloned().collect();
+        }
+    }
+
+    fn announced(&mut self, version: u64, window: &Window, target: &str) {
+        if let Some(unpublished) = self.unpublished.get_mut(&version) {
+            unpublished.announced.insert(target.to_owned());
+        }
+        if let Some(commit) = self.live_mut(window, version) {
+            commit.owed.remove(target);
+        }
+    }
+
+    fn live_mut(&mut self, window: &Window, version: u64) -> Option<&mut CommitState> {
+        self.windows.get_mut(window)?.commits.iter_mut().find(|commit| commit.version == version)
     }
 
     fn take_late(&mut self, commit: &Commit) {
@@ -255,7 +284,19 @@ impl JobState {
         self.windows.get(window).is_some_and(|state| state.commits.iter().any(|commit| commit.version == version))
     }
 
-    /// Whether all commits of a window are published, and there is one.
+    /// Published commits with announcements that are still owed, by window. What a later commit replaced owes nothing.
+    pub fn owing(&self) -> impl Iterator<Item = (&Window, &CommitState)> {
+        let all =
+            self.windows.iter().flat_map(|(window, known)| known.commits.iter().map(move |commit| (window, commit)));
+        all.filter(|(_, commit)| !commit.owed.is_empty())
+    }
+
+    /// Whether every commit is published and announced to all of its targets.
+    pub fn is_settled(&self) -> bool {
+        self.unpublished.is_empty() && self.owing().next().is_none()
+    }
+
+    /// Whether all commits of a window are published, and there is one. Announcements may still be owed.
     pub fn is_done(&self, window: &Window) -> bool {
         let published =
             |state: &WindowState| state.commits.iter().all(|commit| !self.unpublished.contains_key(&commit.version));
@@ -322,6 +363,7 @@ mod tests {
             detail_hash: text(),
             counts,
             dropped: BTreeMap::new(),
+            owed: BTreeSet::new(),
         };
         let state = WindowState { commits: vec![commit.clone(), commit], ..WindowState::default() };
         assert_eq!((state.next_revision(), state.next_amendment()), (u32::MAX, u32::MAX));

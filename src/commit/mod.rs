@@ -3,15 +3,16 @@
 pub mod carried;
 mod detail;
 mod entry;
+mod form_1;
 pub mod gc;
 mod history;
 pub mod inputs;
 pub mod lease;
 mod log;
-mod manifest_rules;
 #[cfg(test)]
 mod model_tests;
 mod objects;
+mod record;
 mod resume;
 mod stores;
 pub mod work;
@@ -20,7 +21,7 @@ pub use self::detail::{CommitDetail, Replaced, ReplacedFile, Replayed};
 pub use self::entry::{Commit, Counts, Entry, Event, Failure, Late, Marked, Runner, token};
 pub use self::history::{CommitState, FailureState, JobState, LateState, Unpublished, WindowState};
 pub use self::log::{CommitLog, Condition};
-pub use self::manifest_rules::ManifestRules;
 pub use self::objects::{Listed, Objects, StateObject};
+pub use self::record::TargetRecord;
 pub use self::stores::Stores;
 pub use self::work::{KeptRows, PlanRecord, TaskResult, Work};

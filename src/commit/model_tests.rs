@@ -5,12 +5,14 @@
 use super::detail::{CommitDetail, Replaced, ReplacedFile};
 use super::entry::{Commit, Counts, Event, Runner, token};
 use super::log::{CommitLog, Condition};
-use super::manifest_rules::ManifestRules;
 use super::objects::Objects;
 use super::stores::Stores;
 use super::work::{PlanRecord, TaskResult, Work};
+use crate::commit::record::TargetRecord;
 use crate::output::staging::{PendingFile, PendingFound, PendingStore, PendingWriter, Staged, WrittenFile};
-use crate::publish::Publisher;
+use crate::process::stop::Stop;
+use crate::publish::{self, Announcer, Publisher, Replacing, Target, Urls};
+use crate::storage::RetryConfig;
 use crate::window::Window;
 use async_trait::async_trait;
 use etl_sdk::{EpochMillis, Error, ErrorKind, Ledger, Result};
@@ -201,10 +203,11 @@ impl ObjectStore for SteppedStore {
     }
 }
 
-/// Files of all runners, pending and published, with the rows in them.
+/// Files of all runners, pending and published, with the rows in them, and the commits that are announced.
 #[derive(Default)]
 struct Files {
     count: u64,
+    announced: BTreeSet<String>,
     pending: BTreeMap<String, Vec<u8>>,
     published: BTreeMap<String, Vec<u8>>,
 }
@@ -298,6 +301,38 @@ impl PendingWriter for SteppedWriter {
     }
 }
 
+/// A target that is told the names of commits. It has no answer now and then, as the stores have.
+struct SteppedTarget(SteppedFiles);
+
+impl Target for SteppedTarget {
+    fn name(&self) -> &'static str {
+        "names"
+    }
+
+    fn record(&self, replacing: &Replacing) -> Result<Option<TargetRecord>> {
+        let mut names: Vec<String> = replacing.replaced_of("names").map(|(detail, _)| detail.name.clone()).collect();
+        for (_, record) in replacing.unpublished_of("names") {
+            names.extend(record.read::<Vec<String>>()?);
+        }
+        TargetRecord::new(&names).map(Some)
+    }
+
+    fn announce(&self, commit: &CommitDetail, _record: &TargetRecord) -> Result<()> {
+        self.0.step(|files| {
+            files.announced.insert(commit.name.clone());
+            Ok(())
+        })
+    }
+
+    fn retract(&self, _commit: &CommitDetail, record: &TargetRecord) -> Result<()> {
+        let names: Vec<String> = record.read()?;
+        self.0.step(|files| {
+            files.announced.retain(|name| !names.contains(name));
+            Ok(())
+        })
+    }
+}
+
 /// All that outlives a runner.
 struct World {
     store: Arc<InMemory>,
@@ -316,6 +351,7 @@ struct Attempt {
     job: Job,
     stores: Stores,
     files: SteppedFiles,
+    targets: Vec<Box<dyn Target>>,
 }
 
 impl Attempt {
@@ -326,7 +362,8 @@ impl Attempt {
         let files = SteppedFiles { files: Arc::clone(&world.files), gate: Arc::clone(gate), runner };
         let pending: Arc<dyn PendingStore> = Arc::new(files.clone());
         let log = CommitLog::new(objects, by);
-        Self { job, stores: Stores { log, tables: Arc::clone(&pending), dead_letters: pending }, files }
+        let targets: Vec<Box<dyn Target>> = vec![Box::new(SteppedTarget(files.clone()))];
+        Self { job, stores: Stores { log, tables: Arc::clone(&pending), dead_letters: pending }, files, targets }
     }
 
     fn publisher<T>(&self, work: impl FnOnce(&Publisher<'_>) -> T) -> T {
@@ -334,9 +371,8 @@ impl Attempt {
             log: &self.stores.log,
             tables: &self.files,
             dead_letters: &self.files,
-            urls: ("sink", "dead"),
-            announce: &|_| Ok(()),
-            retract: &|_| Ok(()),
+            urls: Urls { sink: "sink", dead_letters: "dead" },
+            announcer: Announcer { targets: &self.targets, retry: &RetryConfig::once(), stop: &Stop::default() },
         })
     }
 
@@ -360,8 +396,8 @@ impl Attempt {
             }
             results.insert(task, held);
         }
-        let (detail, replaces) = (token(), self.replaced(&state)?);
-        let version = self.commit(&detail, replaces, &name, revision, &results, state.version)?;
+        let (detail, replacing) = (token(), self.replacing(&state)?);
+        let version = self.commit(&detail, &replacing, &name, revision, &results, state.version)?;
         self.publisher(|publisher| publisher.publish(version))?;
         work.remove()
     }
@@ -374,31 +410,33 @@ impl Attempt {
         Ok(TaskResult { task, files: vec![file], ..TaskResult::default() })
     }
 
-    fn replaced(&self, state: &super::JobState) -> Result<Replaced> {
-        let mut replaced = Replaced::default();
+    fn replacing(&self, state: &super::JobState) -> Result<Replacing> {
         let read = |path: &str, hash: &str| CommitDetail::read(self.stores.log.objects(), path, hash);
-        for commit in &state.window(&self.job.window).commits {
-            for file in read(&commit.detail, &commit.detail_hash)?.files {
-                let (table, partition) = (file.table, file.partition);
-                replaced.files.push(ReplacedFile { table, partition, path: file.pending.path });
-            }
-        }
-        for commit in state.unpublished.values().filter(|commit| commit.window == self.job.window) {
-            replaced.files.extend(read(&commit.detail, &commit.detail_hash)?.replaces.files);
-        }
-        Ok(replaced)
+        let known = state.window(&self.job.window).commits;
+        let unpublished = state.unpublished.values().filter(|commit| commit.window == self.job.window);
+        Ok(Replacing {
+            replaced: known.iter().map(|c| read(&c.detail, &c.detail_hash)).collect::<Result<_>>()?,
+            unpublished: unpublished.map(|c| read(&c.detail, &c.detail_hash)).collect::<Result<_>>()?,
+        })
     }
 
     fn commit(
         &self,
         token: &str,
-        replaces: Replaced,
+        replacing: &Replacing,
         name: &str,
         revision: u32,
         results: &BTreeMap<u64, TaskResult>,
         base: u64,
     ) -> Result<u64> {
         let window = self.job.window;
+        let gone = replacing.replaced.iter().flat_map(|detail| &detail.files).map(|file| ReplacedFile {
+            table: file.table.clone(),
+            partition: file.partition.clone(),
+            path: file.pending.path.clone(),
+        });
+        let still_there = replacing.unpublished.iter().flat_map(|detail| detail.replaces.files.iter().cloned());
+        let replaces = Replaced { files: gone.chain(still_there).collect(), ..Replaced::default() };
         let detail = CommitDetail {
             format: CommitDetail::FORMAT,
             name: name.to_owned(),
@@ -411,7 +449,7 @@ impl Attempt {
             files: results.values().flat_map(|result| result.files.clone()).collect(),
             dead_letters: Vec::new(),
             replaces,
-            manifests: ManifestRules::default(),
+            targets: publish::records(&self.targets, replacing)?,
             replayed: Vec::new(),
             replayed_objects: Vec::new(),
             ledger: Ledger::default(),
@@ -480,13 +518,13 @@ fn calm(world: &World, job: Job, seed: u64) {
 
 fn settle(attempt: &Attempt, job: Job, seed: u64) {
     let recovered = attempt.publisher(|publisher| publisher.recover(&|_| false)).unwrap();
-    assert!(recovered.failed.is_empty(), "seed {seed}: {:?}", recovered.failed);
+    assert!(recovered.failed.is_empty() && recovered.owed.is_empty(), "seed {seed}: {recovered:?}");
     let state = attempt.stores.log.refresh().unwrap();
     if !state.is_done(&job.window) {
         attempt.run().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
     let state = attempt.stores.log.refresh().unwrap();
-    assert!(state.unpublished.is_empty() && state.is_done(&job.window), "seed {seed}: {state:?}");
+    assert!(state.is_settled() && state.is_done(&job.window), "seed {seed}: {state:?}");
     let commits = state.window(&job.window).commits;
     let [commit] = commits.as_slice() else { panic!("seed {seed}: {commits:?}") };
     let detail = CommitDetail::read(attempt.stores.log.objects(), &commit.detail, &commit.detail_hash).unwrap();
@@ -496,6 +534,7 @@ fn settle(attempt: &Attempt, job: Job, seed: u64) {
     let own = files.published.iter().filter(|(path, _)| path.contains(&id));
     let rows: Vec<String> = own.map(|(_, bytes)| String::from_utf8(bytes.clone()).unwrap()).collect();
     assert_eq!(rows, expected, "seed {seed}: lost or doubled rows; files {:?}", files.published);
+    assert!(files.announced.contains(&detail.name), "seed {seed}: {} is not among {:?}", detail.name, files.announced);
 }
 
 fn rounds() -> u64 {
@@ -504,7 +543,7 @@ fn rounds() -> u64 {
 }
 
 #[test]
-fn rows_are_neither_lost_nor_doubled_whatever_the_interleaving() {
+fn rows_are_neither_lost_nor_doubled_and_their_commit_is_announced_whatever_the_interleaving() {
     let job = |hour, input| Job { window: window(hour), input };
     for seed in 0..rounds() {
         // The same plan twice, another input of the same window, and a neighbour.

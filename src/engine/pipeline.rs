@@ -1,6 +1,5 @@
 //! What a job does to its rows, built once and checked: transformer, steps per table, and what is written.
 
-use crate::commit::ManifestRules;
 use crate::job::{Job, StepConfig};
 use crate::output::sink::{STEP as SINK_STEP, TableSinkSpec};
 use crate::registry::Registry;
@@ -9,7 +8,7 @@ use crate::rows::quality::{Rule, TableRules, Target};
 use crate::rows::sort::merge::check_merge;
 use crate::rows::sql::SqlStep;
 use crate::source::STEP as SOURCE_STEP;
-use crate::targets::manifests;
+use crate::targets::manifests::{self, ManifestRules};
 use crate::text::suggest::unknown;
 use arrow::datatypes::SchemaRef;
 use etl_sdk::{Enrichment, Error, Keep, Ledger, Result, StepName, Table, Transformer};

@@ -17,7 +17,7 @@
 macro_rules! failpoint {
     ($name:literal) => {{
         #[cfg(feature = "failpoints")]
-        $crate::process::failpoint::reached::reach($name);
+        $crate::process::reach($name);
     }};
 }
 

@@ -1,10 +1,13 @@
-//! Publishing: what a commit decided becomes visible, and what it replaced goes. Anybody can do it, and do it again.
+//! What publishes the commits of a job, and those that earlier runs left behind.
 
+use super::announce::{Announcements, Announcer};
+use super::recovered::{CommitId, Owed, Recovered, Unpublishable};
 use crate::commit::{CommitDetail, CommitLog, Event, JobState, Unpublished};
 use crate::output::staging::{PendingFile, PendingStore};
 use crate::process::workers;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
+use std::collections::BTreeSet;
 
 /// Files that are published, given up or removed at the same time.
 const AT_ONCE: usize = 8;
@@ -18,69 +21,98 @@ pub struct Publisher<'a> {
     /// The dead letters' files.
     pub dead_letters: &'a dyn PendingStore,
     /// Where tables and dead letters go, as the job says now.
-    pub urls: (&'a str, &'a str),
-    /// Writes what readers are told of a commit; done before replaced files go.
-    pub announce: &'a (dyn Fn(&CommitDetail) -> Result<()> + Sync),
-    /// Removes what readers were told of replaced commits, by the paths of it under the sink's url.
-    pub retract: &'a (dyn Fn(&[String]) -> Result<()> + Sync),
+    pub urls: Urls<'a>,
+    /// Tells the job's targets.
+    pub announcer: Announcer<'a>,
 }
 
-/// What a recovery did.
-#[derive(Debug, Default)]
-pub struct Recovered {
-    /// Commits that are published now, by version.
-    pub published: Vec<(u64, Window)>,
-    /// Commits that could not be published, and why.
-    pub failed: Vec<(u64, Window, Error)>,
+/// Where the files of a job go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Urls<'a> {
+    /// The tables' url.
+    pub sink: &'a str,
+    /// The dead letters' url.
+    pub dead_letters: &'a str,
 }
 
 impl Publisher<'_> {
-    /// Publishes what is committed and not published, oldest first, except the windows that `busy` names: those have a
-    /// runner at work that does it itself.
+    /// Publishes what is committed and not published, oldest first, and announces what published commits owe, except in
+    /// the windows that `busy` names: those have a runner at work that does it itself.
     pub fn recover(&self, busy: &dyn Fn(&Window) -> bool) -> Result<Recovered> {
         let state = self.log.refresh()?;
         let mut recovered = Recovered::default();
-        for (version, commit) in &state.unpublished {
-            if busy(&commit.window) {
-                continue;
+        for (&version, &Unpublished { window, .. }) in state.unpublished.iter().filter(|(_, c)| !busy(&c.window)) {
+            let commit = CommitId { version, window };
+            match self.publish(version) {
+                Ok(owed) => {
+                    recovered.published.push(commit);
+                    recovered.owed.extend(owed);
+                }
+                Err(error) => recovered.failed.push(Unpublishable { commit, error }),
             }
-            match self.publish(*version) {
-                Ok(()) => recovered.published.push((*version, commit.window)),
-                Err(error) => recovered.failed.push((*version, commit.window, error)),
+        }
+        for (&window, commit) in state.owing().filter(|(window, _)| !busy(window)) {
+            let (commit, target) = (CommitId { version: commit.version, window }, owed_names(&commit.owed));
+            match self.announce_owed(commit) {
+                Ok(Announcements { made, owed }) => {
+                    recovered.announced.extend(made);
+                    recovered.owed.extend(owed);
+                }
+                Err(error) => recovered.owed.push(Owed { commit, target, error }),
             }
         }
         Ok(recovered)
     }
 
     /// Publishes a commit, and before it the earlier ones of its window. Repeatable, also by several at once: one that
-    /// turns out to be published is left alone.
-    pub fn publish(&self, version: u64) -> Result<()> {
+    /// turns out to be published is left alone. Gives the announcements that are owed.
+    pub fn publish(&self, version: u64) -> Result<Vec<Owed>> {
         let state = self.log.refresh()?;
-        let Some(commit) = state.unpublished.get(&version) else { return Ok(()) };
+        let Some(commit) = state.unpublished.get(&version) else { return Ok(Vec::new()) };
+        let mut owed = Vec::new();
         for (earlier, other) in state.unpublished.range(..version) {
             if other.window.overlaps(&commit.window) {
-                self.one(&state, *earlier, other)?;
+                owed.extend(self.one(&state, *earlier, other)?);
             }
         }
-        self.one(&state, version, commit)
+        owed.extend(self.one(&state, version, commit)?);
+        Ok(owed)
     }
 
-    fn one(&self, state: &JobState, version: u64, commit: &Unpublished) -> Result<()> {
-        let done = if state.is_live(&commit.window, version) { self.show(commit) } else { self.give_up(commit) };
-        if let Err(error) = done {
-            // Another runner may have done it in the meantime, and a later one may even have replaced it since.
-            let still_open = self.log.refresh()?.unpublished.contains_key(&version);
-            return if still_open { Err(explained(error, &commit.window)) } else { Ok(()) };
-        }
+    fn one(&self, state: &JobState, version: u64, commit: &Unpublished) -> Result<Vec<Owed>> {
+        let id = CommitId { version, window: commit.window };
+        let is_live = state.is_live(&commit.window, version);
+        let done = if is_live { self.show(id, commit) } else { self.give_up(commit).map(|()| Vec::new()) };
+        let owed = match done {
+            Ok(owed) => owed,
+            Err(error) => {
+                // Another runner may have done it in the meantime, and a later one may even have replaced it since.
+                let still_open = self.log.refresh()?.unpublished.contains_key(&version);
+                return if still_open { Err(explained(error, &commit.window)) } else { Ok(Vec::new()) };
+            }
+        };
         failpoint!("publish.before_entry");
-        self.log.append(Event::Published { commit: version, window: commit.window })?;
+        let names = owed.iter().map(|owed| owed.target.clone()).collect();
+        self.log.append(Event::Published { commit: version, window: commit.window, owed: names })?;
         failpoint!("publish.after_entry");
-        Ok(())
+        Ok(owed)
     }
 
-    /// Makes the files of a commit visible and removes what they replace.
-    fn show(&self, commit: &Unpublished) -> Result<()> {
-        let detail = self.read(commit)?;
+    /// Announces a published commit to the targets that it owes it.
+    fn announce_owed(&self, commit: CommitId) -> Result<Announcements> {
+        let state = self.log.refresh()?;
+        let Some((_, known)) = state.owing().find(|(_, known)| known.version == commit.version) else {
+            return Ok(Announcements::default());
+        };
+        let detail = self.read(commit.window, &known.detail, &known.detail_hash)?;
+        let done = detail.targets.keys().filter(|target| !known.owed.contains(*target)).cloned().collect();
+        self.announcer.announce(self.log, commit, &detail, &done)
+    }
+
+    /// Makes the files of a commit visible, announces it, and removes what it replaces. Gives the announcements that are
+    /// owed.
+    fn show(&self, id: CommitId, commit: &Unpublished) -> Result<Vec<Owed>> {
+        let detail = self.read(commit.window, &commit.detail, &commit.detail_hash)?;
         failpoint!("publish.begin");
         let dead_letters: Vec<&PendingFile> = detail.dead_letters.iter().map(|file| &file.pending).collect();
         each(&dead_letters, &|file| {
@@ -91,16 +123,18 @@ impl Publisher<'_> {
             failpoint!("publish.file");
             self.tables.publish(&file.pending)
         })?;
-        failpoint!("publish.before_announcement");
-        (self.announce)(&detail)?;
+        let announcements = self.announcer.announce(self.log, id, &detail, &commit.announced)?;
+        // Before the files: what was announced never leads to a file that is gone.
+        self.announcer.retract(&detail)?;
         failpoint!("publish.before_removal");
-        self.remove_replaced(&detail)
+        self.remove_replaced(&detail)?;
+        Ok(announcements.owed)
     }
 
     /// Gives up a commit that a later one replaced before it was published. What it replaced itself is among what the
     /// later one replaces.
     fn give_up(&self, commit: &Unpublished) -> Result<()> {
-        let detail = self.read(commit)?;
+        let detail = self.read(commit.window, &commit.detail, &commit.detail_hash)?;
         // First what is pending, so that no runner that lags behind can make it visible after it was removed.
         let dead_letters: Vec<&PendingFile> = detail.dead_letters.iter().map(|file| &file.pending).collect();
         each(&dead_letters, &|file| self.dead_letters.abandon(file))?;
@@ -111,10 +145,6 @@ impl Publisher<'_> {
 
     fn remove_replaced(&self, detail: &CommitDetail) -> Result<()> {
         let replaced = &detail.replaces;
-        // Before the files: a manifest never names a file that is gone.
-        if !replaced.manifests.is_empty() {
-            (self.retract)(&replaced.manifests)?;
-        }
         each(&replaced.files, &|file| {
             failpoint!("publish.remove");
             self.tables.remove(&file.path)
@@ -122,15 +152,15 @@ impl Publisher<'_> {
         each(&replaced.dead_letters, &|path| self.dead_letters.remove(path))
     }
 
-    fn read(&self, commit: &Unpublished) -> Result<CommitDetail> {
-        let detail = CommitDetail::read(self.log.objects(), &commit.detail, &commit.detail_hash)?;
-        let (sink, dead_letters) = self.urls;
+    fn read(&self, window: Window, path: &str, hash: &str) -> Result<CommitDetail> {
+        let detail = CommitDetail::read(self.log.objects(), path, hash)?;
+        let Urls { sink, dead_letters } = self.urls;
         for (setting, committed, now) in
             [("sink.url", &detail.sink, sink), ("dead_letter.url", &detail.dead_letter_url, dead_letters)]
         {
             if committed != now {
                 return Err(Error::config("publish a commit")
-                    .with("window", commit.window)
+                    .with("window", window)
                     .with("setting", setting)
                     .with("committed", committed)
                     .with("now", now)
@@ -139,6 +169,10 @@ impl Publisher<'_> {
         }
         Ok(detail)
     }
+}
+
+fn owed_names(owed: &BTreeSet<String>) -> String {
+    owed.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn explained(error: Error, window: &Window) -> Error {

@@ -49,7 +49,7 @@ impl RunReport {
             Status::Empty => "empty: no object in this window".to_owned(),
             Status::Failed => "FAILED: nothing published".to_owned(),
             Status::Refused => "REFUSED by a gate: nothing published".to_owned(),
-            Status::Partly => "PARTLY DONE: committed, not all of it is visible".to_owned(),
+            Status::Partly => "PARTLY DONE: committed, not all of it is visible or announced".to_owned(),
             Status::Held => "HELD by another run: nothing published".to_owned(),
             Status::Stopped => "STOPPED: nothing published".to_owned(),
         };

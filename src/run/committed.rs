@@ -47,6 +47,7 @@ impl Decision {
         let detail = CommitDetail {
             inputs: planned.inputs.clone(),
             replaces: planned.replaces.clone(),
+            targets: planned.targets.clone(),
             ..CommitDetail::new(&planned.name, *window, planned.run.now)
         };
         Self {
@@ -71,7 +72,6 @@ impl Decision {
             dead_letter_url: context.places.dead_letters.url().to_owned(),
             files: output.files().to_vec(),
             dead_letters: output.dead_letters().to_vec(),
-            manifests: context.pipeline.manifests.clone(),
             ledger: output.ledger.clone(),
             ..self.detail
         };

@@ -1,16 +1,16 @@
 //! A job with its places opened: what all its runs, and the commands that look after them, share.
 
-use crate::commit::{CommitDetail, CommitLog, Objects, Runner, Stores, lease};
+use crate::commit::{CommitLog, Objects, Runner, Stores, lease};
 use crate::engine::Pipeline;
 use crate::engine::carry::Carrying;
 use crate::engine::context::RunContext;
 use crate::job::{Job, Places};
 use crate::output::staging::pending_store;
 use crate::process::stop::Stop;
-use crate::publish::{Publisher, Recovered};
+use crate::publish::{Announcer, Publisher, Recovered, Target, Urls};
 use crate::report::Progress;
 use crate::rows::sort::Sorter;
-use crate::targets::manifests as manifest;
+use crate::targets::{self, TargetSetup};
 use crate::window::Window;
 use etl_sdk::{Result, Run};
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub struct JobContext<'a> {
     pub places: Places,
     /// Its log and pending files.
     pub stores: Stores,
+    /// What is told of its commits.
+    pub targets: Vec<Box<dyn Target>>,
     /// A runtime with threads of its own.
     pub runtime: Handle,
     /// Ends all runs early.
@@ -42,7 +44,8 @@ impl<'a> JobContext<'a> {
             tables: pending_store(&places.sink, runtime.clone(), &stop),
             dead_letters: pending_store(&places.dead_letters, runtime.clone(), &stop),
         };
-        Ok(Self { job, pipeline, places, stores, runtime, stop })
+        let targets = targets::of_job(&TargetSetup { tables: &stores.tables, manifests: &pipeline.manifests });
+        Ok(Self { job, pipeline, places, stores, targets, runtime, stop })
     }
 
     /// What all units of one run share. `name` is the stem of its files' names.
@@ -76,8 +79,8 @@ impl<'a> JobContext<'a> {
         self.stores.objects()
     }
 
-    /// Publishes what earlier runs committed and did not publish, except in windows that a runner holds. `own` is the window
-    /// that the caller holds itself.
+    /// Publishes and announces what earlier runs committed and left behind, except in windows that a runner holds. `own` is
+    /// the window that the caller holds itself.
     pub fn recover(&self, own: Option<Window>) -> Result<Recovered> {
         let live = lease::live(self.objects(), self.stores.log.runner())?;
         let busy = |window: &Window| Some(*window) != own && live.iter().any(|holder| holder.window == *window);
@@ -86,15 +89,12 @@ impl<'a> JobContext<'a> {
 
     /// Does `work` with what publishes the job's commits.
     pub fn publisher<T>(&self, work: impl FnOnce(&Publisher<'_>) -> T) -> T {
-        let announce = |detail: &CommitDetail| manifest::announce(self.stores.tables.as_ref(), detail);
-        let retract = |paths: &[String]| manifest::retract(self.stores.tables.as_ref(), paths);
         work(&Publisher {
             log: &self.stores.log,
             tables: self.stores.tables.as_ref(),
             dead_letters: self.stores.dead_letters.as_ref(),
-            urls: (self.places.sink.url(), self.places.dead_letters.url()),
-            announce: &announce,
-            retract: &retract,
+            urls: Urls { sink: self.places.sink.url(), dead_letters: self.places.dead_letters.url() },
+            announcer: Announcer { targets: &self.targets, retry: &self.job.config.limits.retry, stop: &self.stop },
         })
     }
 }

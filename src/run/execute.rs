@@ -67,9 +67,9 @@ impl Attempt<'_> {
         failpoint!("run.leased");
         phases.begin("recover");
         let recovery = stages.recovery.insert(recover(context, asked.window)?);
-        if let Some(version) = recovery.own {
-            stages.earlier = Some(EarlierCommit::read(context, &asked.window, version)?);
-            return Ok(());
+        if let Some(own) = &mut recovery.own {
+            stages.earlier = Some(EarlierCommit::read(context, &asked.window, own.version)?);
+            return own.owed.take().map_or(Ok(()), Err);
         }
         let state = context.stores.log.refresh()?;
         let covered = covered(&state, asked)?;
@@ -80,11 +80,11 @@ impl Attempt<'_> {
         let planned = stages.planned.insert(plan(context, asked, state, covered, listed)?);
         let version = *stages.committed.insert(self.decide(listed, planned, phases, &mut stages.output)?);
         phases.begin("publish");
-        stages.announced = Some(announce(context, version)?);
+        let announced = stages.announced.insert(announce(context, version)?);
         // No run needs it any more; what stays for lack of an answer, `gc` removes.
         let _ = planned.work.remove();
         failpoint!("run.done");
-        Ok(())
+        announced.owed.take().map_or(Ok(()), Err)
     }
 
     /// Does all that a run does but what others can see: it takes no lease, keeps no result and leaves nothing behind.

@@ -4,8 +4,10 @@ use super::context::JobContext;
 use super::fingerprint;
 use super::listed::Listed;
 use super::plan::{RunPlan, run_of};
-use crate::commit::{CommitDetail, JobState, Late, PlanRecord, Replaced, ReplacedFile, TaskResult, Work, inputs};
-use crate::targets::manifests as manifest;
+use crate::commit::{
+    CommitDetail, JobState, Late, PlanRecord, Replaced, ReplacedFile, TargetRecord, TaskResult, Work, inputs,
+};
+use crate::publish::{Replacing, records};
 use crate::window::Window;
 use etl_sdk::{Result, Run};
 use std::collections::BTreeMap;
@@ -30,6 +32,10 @@ pub struct Planned {
     pub covered: Vec<Window>,
     /// What the commit replaces.
     pub replaces: Replaced,
+    /// What the commit keeps for its targets.
+    pub targets: BTreeMap<String, TargetRecord>,
+    /// What a person should know of the targets.
+    pub warnings: Vec<String>,
     /// Where results of tasks are registered.
     pub work: Work,
     /// Results that an earlier run registered.
@@ -60,32 +66,51 @@ pub fn plan(
     failpoint!("run.planned");
     run.now = record.now_msec;
     let (finished, state) = context.stores.finished(state, window, &work)?;
-    let (base, replaces) = (state.version, replaced(context, &state, window, &covered)?);
-    Ok(Planned { run, name, revision, inputs, late, base, covered, replaces, work, finished })
+    let replacing = replacing(context, &state, window, &covered)?;
+    Ok(Planned {
+        run,
+        name,
+        revision,
+        inputs,
+        late,
+        base: state.version,
+        covered,
+        replaces: replaced(&replacing),
+        targets: records(&context.targets, &replacing)?,
+        warnings: replacing.gone(&context.targets),
+        work,
+        finished,
+    })
 }
 
-/// What a commit of the window that rests on `state` replaces.
-fn replaced(context: &JobContext<'_>, state: &JobState, window: &Window, covered: &[Window]) -> Result<Replaced> {
-    let mut replaced = Replaced::default();
-    let objects = context.objects();
-    for (_, commit) in inputs::replaced(state, window, covered) {
-        let detail = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?;
-        let location = manifest::location_of(&detail.sink);
-        let announced = manifest::ManifestInput::of(&detail, &location);
-        replaced.manifests.extend(manifest::paths(&detail.manifests, &announced));
-        replaced.files.extend(detail.files.iter().map(|file| ReplacedFile {
+/// The commits that one of the window, resting on `state`, replaces.
+fn replacing(context: &JobContext<'_>, state: &JobState, window: &Window, covered: &[Window]) -> Result<Replacing> {
+    let read = |path: &str, hash: &str| CommitDetail::read(context.objects(), path, hash);
+    let replaced = inputs::replaced(state, window, covered);
+    let unpublished = state.unpublished.values().filter(|commit| commit.window.overlaps(window));
+    Ok(Replacing {
+        replaced: replaced
+            .iter()
+            .map(|(_, commit)| read(&commit.detail, &commit.detail_hash))
+            .collect::<Result<_>>()?,
+        unpublished: unpublished.map(|commit| read(&commit.detail, &commit.detail_hash)).collect::<Result<_>>()?,
+    })
+}
+
+/// The files of the replaced commits, and what those were to replace and may not have.
+fn replaced(replacing: &Replacing) -> Replaced {
+    let mut all = Replaced::default();
+    for detail in &replacing.replaced {
+        all.files.extend(detail.files.iter().map(|file| ReplacedFile {
             table: file.table.clone(),
             partition: file.partition.clone(),
             path: file.pending.path.clone(),
         }));
-        replaced.dead_letters.extend(detail.dead_letters.iter().map(|file| file.pending.path.clone()));
+        all.dead_letters.extend(detail.dead_letters.iter().map(|file| file.pending.path.clone()));
     }
-    // What a commit that was never published replaces may still be there.
-    for commit in state.unpublished.values().filter(|commit| commit.window.overlaps(window)) {
-        let unpublished = CommitDetail::read(objects, &commit.detail, &commit.detail_hash)?.replaces;
-        replaced.files.extend(unpublished.files);
-        replaced.dead_letters.extend(unpublished.dead_letters);
-        replaced.manifests.extend(unpublished.manifests);
+    for detail in &replacing.unpublished {
+        all.files.extend(detail.replaces.files.iter().cloned());
+        all.dead_letters.extend(detail.replaces.dead_letters.iter().cloned());
     }
-    Ok(replaced)
+    all
 }

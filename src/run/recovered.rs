@@ -1,36 +1,51 @@
-//! Before a run: what earlier runs committed and did not publish is published.
+//! Before a run: what earlier runs committed and left behind is published and announced.
 
 use super::context::JobContext;
 use crate::commit::{CommitDetail, CommitState};
-use crate::text::one_line;
+use crate::publish::CommitId;
 use crate::window::Window;
 use etl_sdk::{Error, Result};
 
-/// What earlier runs had left to publish.
+/// What earlier runs had left to publish and to announce.
 pub struct Recovery {
     /// What a person should know of it.
     pub warnings: Vec<String>,
-    /// The commit of a run of this very window that was cut off between its commit and its end: then all that was asked
-    /// for is done.
-    pub own: Option<u64>,
+    /// A run of this very window that was cut off between its commit and its end and is finished now: then all that was
+    /// asked for is done.
+    pub own: Option<FinishedRun>,
 }
 
-/// Publishes what earlier runs committed. The caller holds the lease of `window`.
+/// A run that was cut off between its commit and its end, and was brought to it.
+pub struct FinishedRun {
+    /// Version of its commit.
+    pub version: u64,
+    /// Why an announcement of it is still owed, if one is.
+    pub owed: Option<Error>,
+}
+
+/// Publishes and announces what earlier runs committed. The caller holds the lease of `window`.
+///
+/// A run that was published before, and whose announcements fail again, is not taken for finished: its rows may be asked
+/// for once more while a target is down.
 pub fn recover(context: &JobContext<'_>, window: Window) -> Result<Recovery> {
     let recovered = context.recover(Some(window))?;
-    let mut warnings = Vec::new();
-    for (version, failed, error) in recovered.failed {
-        let error = one_line(&error.to_string());
-        warnings.push(format!("commit {version} of window {failed} is still to be published: {error}"));
+    let mut warnings: Vec<String> = recovered.failed.iter().map(ToString::to_string).collect();
+    warnings.extend(recovered.owed.iter().map(ToString::to_string));
+    for commit in recovered.published.iter().filter(|commit| commit.window != window) {
+        warnings.push(format!("published {commit}, which its run had left behind"));
     }
-    for (version, other) in recovered.published.iter().filter(|(_, other)| *other != window) {
-        warnings.push(format!("published commit {version} of window {other}, which its run had left behind"));
-    }
+    warnings.extend(recovered.announced.iter().filter(|of| of.commit.window != window).map(ToString::to_string));
     let known = context.stores.log.refresh()?.window(&window);
     // A replay of dead letters that was cut off is not the run that is asked for.
     let is_run = |version| known.commits.iter().any(|commit| commit.version == version && commit.amendment == 0);
-    let own = recovered.published.iter().rev().find(|(version, other)| *other == window && is_run(*version));
-    Ok(Recovery { warnings, own: own.map(|(version, _)| *version) })
+    let is_owed = |commit: &CommitId| recovered.owed.iter().any(|owed| owed.commit == *commit);
+    let announced = recovered.announced.iter().map(|of| of.commit).filter(|commit| !is_owed(commit));
+    let mut finished = recovered.published.iter().copied().chain(announced);
+    let own = finished.find(|commit| commit.window == window && is_run(commit.version)).map(|own| FinishedRun {
+        version: own.version,
+        owed: recovered.owed.into_iter().find(|owed| owed.commit == own).map(|owed| owed.error),
+    });
+    Ok(Recovery { warnings, own })
 }
 
 /// What an earlier run of the window committed.

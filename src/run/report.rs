@@ -60,7 +60,7 @@ pub fn of_run(
 /// How a run ended.
 fn status(stages: &Stages, error: Option<&Error>) -> Status {
     if let Some(error) = error {
-        return if stages.committed.is_some() { Status::Partly } else { status_of(error) };
+        return if stages.committed.is_some() || stages.earlier.is_some() { Status::Partly } else { status_of(error) };
     }
     let objects = match &stages.earlier {
         Some(earlier) => earlier.state.counts.objects,
@@ -88,6 +88,7 @@ fn warnings(plan: &RunPlan, stages: &Stages) -> Vec<String> {
         warnings.push(format!("an earlier run had committed the window (commit {version}); it is published now"));
     }
     warnings.extend(stages.compared.iter().flat_map(|compared| compared.warnings.clone()));
+    warnings.extend(stages.planned.iter().flat_map(|planned| planned.warnings.clone()));
     let tasks = stages.listed.as_ref().map_or(0, |listed| listed.tasks.len());
     if let Some(resumed) = stages.output.resumed.filter(|resumed| *resumed > 0) {
         warnings.push(format!("{resumed} of {tasks} tasks were finished by an earlier run and not read again"));
@@ -96,6 +97,7 @@ fn warnings(plan: &RunPlan, stages: &Stages) -> Vec<String> {
         warnings.push(format!("{} objects are archived and were not read; restore them first", output.archived));
     }
     warnings.extend(stages.output.judged.iter().flat_map(|judged| judged.warnings.clone()));
+    warnings.extend(stages.announced.iter().flat_map(|announced| announced.warnings.clone()));
     warnings
 }
 

@@ -36,6 +36,7 @@ mod tests {
             detail_hash: String::new(),
             counts,
             dropped: [].into(),
+            owed: [].into(),
         }
     }
 

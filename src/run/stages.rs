@@ -26,7 +26,7 @@ pub struct Stages {
     pub output: OutputStages,
     /// Version of its commit.
     pub committed: Option<u64>,
-    /// Whether that is published.
+    /// How it was announced, when it is published.
     pub announced: Option<Announced>,
 }
 

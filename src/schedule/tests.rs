@@ -43,7 +43,7 @@ fn commit(of: Window) -> Event {
 
 /// A commit and its publishing. `version` is that of the commit.
 fn done(version: u64, text: &str) -> Vec<Event> {
-    vec![commit(window(text)), Event::Published { commit: version, window: window(text) }]
+    vec![commit(window(text)), Event::Published { commit: version, window: window(text), owed: Vec::new() }]
 }
 
 fn failed(text: &str) -> Event {
@@ -223,7 +223,7 @@ proptest! {
         };
         let mut finish = |state: &mut JobState, window: Window| {
             let commit = apply(state, commit(window));
-            apply(state, Event::Published { commit, window });
+            apply(state, Event::Published { commit, window, owed: Vec::new() });
         };
         // Whole hours, and twenty minutes in the middle of others.
         let mut committed: Vec<Window> = Vec::new();

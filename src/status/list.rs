@@ -70,6 +70,9 @@ fn remark(window: &WindowReport) -> String {
         let objects = if late.objects == 1 { "object" } else { "objects" };
         remarks.push(format!("{} late {objects} in {}", count(late.objects), late.taken_by));
     }
+    if !window.owed.is_empty() {
+        remarks.push(format!("announcement owed: {}", window.owed.join(", ")));
+    }
     if window.replays > 0 {
         remarks.push(format!("with {} replayed", window.replays));
     }

@@ -6,7 +6,7 @@ use crate::schedule::{Coverage, coverage};
 use crate::window::{Every, Window};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the fields. It grows when a field changes its meaning or goes away, not when one is added.
 const SCHEMA_VERSION: u32 = 1;
@@ -23,6 +23,8 @@ pub enum WindowStatus {
     Late,
     /// Somebody runs it now.
     Running,
+    /// Its rows are published, and a target is still to be told of them; the next command that writes does that.
+    Unannounced,
     /// Its rows are committed and not all visible yet; the next command that writes finishes that.
     Unpublished,
     /// Its last run was stopped by a signal, and it has no rows; the next run goes on from what is there.
@@ -37,11 +39,12 @@ pub enum WindowStatus {
 
 impl WindowStatus {
     /// All of them, the harmless ones first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Done,
         Self::Empty,
         Self::Late,
         Self::Running,
+        Self::Unannounced,
         Self::Unpublished,
         Self::Stopped,
         Self::Missing,
@@ -56,6 +59,7 @@ impl WindowStatus {
             Self::Empty => "empty",
             Self::Late => "late",
             Self::Running => "running",
+            Self::Unannounced => "unannounced",
             Self::Unpublished => "unpublished",
             Self::Stopped => "stopped",
             Self::Missing => "missing",
@@ -71,6 +75,7 @@ impl WindowStatus {
             Self::Empty => 'o',
             Self::Late => 'l',
             Self::Running => '>',
+            Self::Unannounced => 'a',
             Self::Unpublished => 'u',
             Self::Stopped => 'S',
             Self::Missing => 'M',
@@ -164,6 +169,8 @@ pub struct WindowReport {
     pub running: Option<RunningReport>,
     /// Objects of its hours that arrived later.
     pub late: Vec<LateReport>,
+    /// Names of the targets that are still to be told of it.
+    pub owed: Vec<String>,
     #[serde(skip)]
     pub(super) window: Window,
 }
@@ -319,11 +326,13 @@ fn describe(state: &JobState, window: Window, lease: Option<&Holder>) -> WindowR
         (commits, _) if commits.iter().any(|commit| state.unpublished.contains_key(&commit.version)) => {
             WindowStatus::Unpublished
         }
+        (commits, _) if commits.iter().any(|commit| !commit.owed.is_empty()) => WindowStatus::Unannounced,
         _ if !known.late.is_empty() => WindowStatus::Late,
         (commits, _) if commits.iter().all(|commit| commit.counts.objects == 0) => WindowStatus::Empty,
         _ => WindowStatus::Done,
     };
     let last = known.commits.last();
+    let owed: BTreeSet<&String> = known.commits.iter().flat_map(|commit| &commit.owed).collect();
     WindowReport {
         revision: last.map(|commit| commit.revision),
         replays: last.map_or(0, |commit| commit.amendment),
@@ -335,6 +344,7 @@ fn describe(state: &JobState, window: Window, lease: Option<&Holder>) -> WindowR
         failure: known.last_failure.as_ref().map(FailureReport::from),
         running: lease.map(RunningReport::from),
         late: known.late.iter().map(LateReport::from).collect(),
+        owed: owed.into_iter().cloned().collect(),
         ..WindowReport::new(window, status)
     }
 }
@@ -355,6 +365,7 @@ impl WindowReport {
             failure: None,
             running: None,
             late: Vec::new(),
+            owed: Vec::new(),
             window,
         }
     }

@@ -41,7 +41,12 @@ impl Log {
 
     fn done(&mut self, text: &str, objects: u64, late: Vec<Late>) {
         let commit = self.commit(text, objects, late);
-        self.add(Event::Published { commit, window: window(text) });
+        self.published(commit, text, &[]);
+    }
+
+    fn published(&mut self, commit: u64, text: &str, owed: &[&str]) {
+        let owed = owed.iter().map(|target| (*target).to_owned()).collect();
+        self.add(Event::Published { commit, window: window(text), owed });
     }
 
     fn failed(&mut self, text: &str, status: &str) {
@@ -70,6 +75,11 @@ fn sample() -> Log {
             }
             13 => log.failed(&name, "refused"),
             14 => log.failed(&name, "stopped"),
+            29 => {
+                let commit = log.commit(&name, 5, Vec::new());
+                log.published(commit, &name, &["catalog", "manifests"]);
+                log.add(Event::Announced { commit, window: window(&name), target: "manifests".to_owned() });
+            }
             30 => {
                 log.commit(&name, 1, Vec::new());
             }
@@ -106,7 +116,7 @@ fn each_window_has_one_status() {
     let report = report(&scope());
     assert_eq!(
         summary(&report),
-        "36 windows: 26 done, 1 empty, 1 late, 1 running, 1 unpublished, 1 stopped, 3 missing, 1 refused, 1 failed"
+        "36 windows: 25 done, 1 empty, 1 late, 1 running, 1 unannounced, 1 unpublished, 1 stopped, 3 missing, 1 refused, 1 failed"
     );
     assert_eq!(report.total, report.counts.values().sum::<u64>());
     assert_eq!((report.late_objects, report.watermark.as_deref()), (3, Some("2026-11-19T07:00:00Z")));
@@ -114,9 +124,9 @@ fn each_window_has_one_status() {
         plain(&report),
         "            00     06     12     18
 2026-11-19  ...o.l .M.... FRS... ......
-2026-11-20  .M.... u...>M
+2026-11-20  .M...a u...>M
 
-            . done  o empty  l late  > running  u unpublished  S stopped  M missing  R refused  F failed; UTC, a letter per hour
+            . done  o empty  l late  > running  a unannounced  u unpublished  S stopped  M missing  R refused  F failed; UTC, a letter per hour
 "
     );
 }
@@ -145,6 +155,8 @@ run them again: etl-runner retry job.yaml
     assert!(lines.contains("late       50             1         0"), "{lines}");
     assert!(lines.contains("3 late objects in 2026-11-20T07:00:00Z/2026-11-20T08:00:00Z"), "{lines}");
     assert!(lines.contains("box:7 since 2026-11-20T12:00:00Z"), "{lines}");
+    let lines = list(&report(&Scope { only: vec![WindowStatus::Unannounced], ..scope() }));
+    assert!(lines.contains("announcement owed: catalog"), "{lines}");
 }
 
 #[test]
@@ -274,7 +286,8 @@ fn json_fields_are_a_contract() {
             "failures",
             "failure",
             "running",
-            "late"
+            "late",
+            "owed"
         ]
     );
     assert_eq!(windows[0]["late"][0]["taken_by"], "2026-11-20T07:00:00Z/2026-11-20T08:00:00Z");

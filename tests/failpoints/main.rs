@@ -37,4 +37,5 @@ macro_rules! in_each_place {
 mod crash;
 mod race;
 mod replay;
+mod targets;
 mod world;

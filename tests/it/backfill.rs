@@ -495,7 +495,7 @@ fn the_status_of_ten_thousand_windows_is_read_from_a_checkpoint_and_a_tail() {
         }
         let keep = number >= 9_980;
         let commit = append(Event::Commit(Box::new(commit_of(window))), keep);
-        append(Event::Published { commit, window }, keep);
+        append(Event::Published { commit, window, owed: Vec::new() }, keep);
     }
     let checkpoint = state.version - tail.len() as u64;
     state.version = checkpoint;

@@ -12,6 +12,7 @@ use crate::engine::context::RunContext;
 use crate::engine::output::RunOutput;
 use crate::engine::{Threads, balance};
 use crate::process::stop::Stop;
+use crate::publish::{Replacing, records};
 use crate::report::{RunReport, Status};
 use crate::rows::quality::{Findings, Verdict};
 use crate::run::announced::announce;
@@ -34,7 +35,8 @@ pub fn replay(context: &JobContext<'_>, plan: &ReplayPlan<'_>) -> (ReplayReport,
         Some(planned) => keep(context, &replay.run_report(&planned, &stages, phases.finish())),
         None => Ok(()),
     });
-    let result = result.map_err(|error| replay.stop.explain(error));
+    let owed = stages.announced.as_mut().and_then(|announced| announced.owed.take()).map_or(Ok(()), Err);
+    let result = result.and(owed).map_err(|error| replay.stop.explain(error));
     (of_replay(plan.window, &stages, result.as_ref().err()), result)
 }
 
@@ -76,7 +78,7 @@ impl Replay<'_> {
         let version = self.commit(&planned, tally, &run, output)?;
         stages.committed = Some(planned.amendment);
         phases.begin("publish");
-        announce(context, version)?;
+        stages.announced = Some(announce(context, version)?);
         drop(run);
         Ok(Some(planned))
     }
@@ -98,6 +100,7 @@ impl Replay<'_> {
             inputs: planned.inputs.clone(),
             replayed: tally.replayed.clone(),
             replayed_objects: tally.replayed_objects.clone(),
+            targets: records(&self.context.targets, &Replacing::default())?,
             ..CommitDetail::new(&planned.name, self.plan.window, planned.run.now)
         };
         let decision = Decision {
@@ -123,10 +126,12 @@ impl Replay<'_> {
     /// The report of the amendment as the job's history keeps it.
     fn run_report(&self, planned: &Planned, stages: &Stages, times: Times) -> RunReport {
         let job = &self.context.job.config.job;
+        let owed = stages.announced.as_ref().and_then(|announced| announced.owed.as_ref());
         let mut report = RunReport {
             revision: planned.revision,
             amendment: planned.amendment,
-            status: Status::Done,
+            status: if owed.is_some() { Status::Partly } else { Status::Done },
+            error: owed.map(Into::into),
             phases: times.phases,
             elapsed_seconds: times.elapsed_seconds,
             ..RunReport::new(&planned.run.id, job, self.plan.window, planned.run.now)

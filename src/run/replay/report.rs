@@ -43,7 +43,9 @@ pub fn of_replay(window: Window, stages: &Stages, error: Option<&Error>) -> Repl
         (Some(tally), Some(output)) => taken(tally, output),
         _ => 0,
     };
-    let warnings = stages.recovery.iter().flat_map(|recovery| recovery.warnings.clone());
+    let mut warnings: Vec<String> = stages.recovery.iter().flat_map(|recovery| recovery.warnings.clone()).collect();
+    warnings.extend(stages.judged.iter().flat_map(|judged| judged.warnings.clone()));
+    warnings.extend(stages.announced.iter().flat_map(|announced| announced.warnings.clone()));
     let status = match error {
         Some(_) if stages.committed.is_some() => Status::Partly,
         Some(error) => status_of(error),
@@ -58,7 +60,7 @@ pub fn of_replay(window: Window, stages: &Stages, error: Option<&Error>) -> Repl
         again: stages.merged.as_ref().map(dead).unwrap_or_default(),
         left: stages.tally.as_ref().map(|tally| tally.left.clone()).unwrap_or_default(),
         rows,
-        warnings: warnings.chain(stages.judged.iter().flat_map(|judged| judged.warnings.clone())).collect(),
+        warnings,
         error: error.map(Into::into),
     }
 }

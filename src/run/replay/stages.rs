@@ -3,6 +3,7 @@
 use super::feed::Tally;
 use crate::engine::output::RunOutput;
 use crate::rows::quality::Verdict;
+use crate::run::announced::Announced;
 use crate::run::recovered::Recovery;
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ pub struct Stages {
     pub judged: Option<Verdict>,
     /// Number of the amendment.
     pub committed: Option<u32>,
+    /// How it was announced, when it is published.
+    pub announced: Option<Announced>,
 }
 
 /// Dead letters of an output by reason.

@@ -1,6 +1,6 @@
 //! The `manifest` section of the job file, and the rules that a commit keeps of it.
 
-use crate::commit::ManifestRules;
+use super::record::ManifestRules;
 use crate::output::sink::TableSinkSpec;
 use crate::text::ByteSize;
 use crate::text::suggest::unknown;

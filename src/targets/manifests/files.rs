@@ -82,9 +82,9 @@ impl CommitFile<'_> {
     }
 }
 
-/// Where the files of a sink, given by [`crate::storage::Storage::url`], are for whoever reads them: `s3://bucket/prefix`, or `file://` and the absolute path of a folder,
-/// which is of use for tests only, since no warehouse reads this machine's files. Paths in it are as they are, not
-/// percent-encoded: that is how a warehouse takes them.
+/// Where the files of a sink, given by [`crate::storage::Storage::url`], are for their readers: `s3://bucket/prefix`, or
+/// `file://` and the absolute path of a folder, which is of use for tests only, since no warehouse reads this machine's
+/// files. Paths in it are as they are, not percent-encoded: that is how a warehouse takes them.
 pub fn location_of(sink: &str) -> String {
     if sink.starts_with("s3://") { sink.to_owned() } else { format!("file://{sink}") }
 }

@@ -1,11 +1,13 @@
 //! What a commit's files mean to a warehouse and a catalog: COPY manifests, and the list of partitions touched.
 //!
-//! Pure functions of the commit: whoever publishes it, and however often, writes the same objects.
+//! Pure functions of the commit and its record: publishing it again, from any process, writes the same objects.
 
 mod config;
 mod files;
 mod partitions;
+mod record;
 mod redshift;
+mod target;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -13,4 +15,5 @@ mod write;
 pub use self::config::{ManifestConfig, rules};
 pub use self::files::{CommitFile, FOLDER, ManifestInput, ManifestObject, location_of};
 pub use self::partitions::{Change, PartitionEntry, PartitionList, PartitionValue, TablePartitions};
-pub use self::write::{announce, paths, retract, write_objects};
+pub use self::record::{ManifestRecord, ManifestRules};
+pub use self::target::Manifests;

@@ -2,7 +2,7 @@
 //! The length is required for Parquet; `mandatory` makes a missing file an error instead of rows that are not there.
 
 use super::files::{CommitFile, FOLDER, ManifestInput, ManifestObject, push_folder};
-use crate::commit::ManifestRules;
+use super::record::ManifestRules;
 use etl_sdk::{Error, Result};
 use serde::Serialize;
 

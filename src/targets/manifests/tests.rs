@@ -1,11 +1,15 @@
+use super::write::{paths, write_objects};
 use super::*;
-use crate::commit::ManifestRules;
-use crate::output::sink::TableSinkSpec;
-use crate::output::sink::hive;
+use crate::commit::{CommitDetail, TargetRecord};
+use crate::output::sink::{TableSinkSpec, hive};
+use crate::output::staging::PendingStore;
+use crate::output::staging::memory::MemoryStore;
+use crate::publish::{Replacing, Target};
 use crate::storage::{S3Config, Storage};
 use crate::text::ByteSize;
 use etl_sdk::{PartitionBy, PartitionPart, TableSchema};
 use std::path::Path;
+use std::sync::Arc;
 
 type Partition = Vec<(String, Option<String>)>;
 
@@ -307,4 +311,58 @@ fn rules_come_from_the_job_and_the_tables() {
     assert_eq!((defaults.files, ByteSize(defaults.bytes).to_string()), (50, "4GiB".to_owned()));
     let text = serde_json::to_string(&defaults).unwrap();
     assert_eq!(serde_json::from_str::<ManifestRules>(&text).unwrap(), defaults);
+}
+
+/// A detail as it was written when manifests had fields of their own.
+const FORM_1: &str = r#"{"format":1,"name":"shop-20261120T000000Z-20261120T010000Z.r1",
+    "window":"2026-11-20T00:00:00Z/2026-11-20T01:00:00Z","now_msec":1795136460000,"program":"0.1.0",
+    "inputs":"inputs/x.json.zst","sink":"/data/out","dead_letter_url":"/data/out/_dead_letters",
+    "files":[{"table":"event_v2","partition":[["partition_app","shop"],["partition_day",null]],
+        "pending":{"path":"event_v2/partition_app=shop/x-0.snappy.parquet","bytes":5,
+            "staged":{"hidden":{"path":"event_v2/.x"}}},"rows":1}],
+    "dead_letters":[],
+    "replaces":{"files":[{"table":"event_v2","partition":[["partition_app","shop"]],"path":"event_v2/old.parquet"}],
+        "dead_letters":[],"manifests":["_manifests/event_v2/shop/old-00000.manifest"]},
+    "manifests":{"copy":true,"partitions":false,"per":{"event_v2":["partition_app"]},"files":50,"bytes":4294967296},
+    "replayed_objects":[["s3://raw/errors/a",null],["s3://raw/errors/b","\"etag\""]],
+    "ledger":{}}"#;
+
+fn record_of(detail: &CommitDetail) -> ManifestRecord {
+    detail.targets["manifests"].read().unwrap()
+}
+
+#[test]
+fn a_detail_of_the_form_before_has_the_record_of_its_manifests() {
+    let detail = CommitDetail::parse(FORM_1.as_bytes()).unwrap();
+    assert_eq!(detail.format, CommitDetail::FORMAT);
+    let record = record_of(&detail);
+    assert_eq!(record.replaced, ["_manifests/event_v2/shop/old-00000.manifest"]);
+    assert_eq!(record.rules, ManifestRules { partitions: false, ..rules(50, 1 << 32) });
+    let again = serde_json::to_vec(&detail).unwrap();
+    assert_eq!(CommitDetail::parse(&again).unwrap(), detail);
+
+    let mut older: serde_json::Value = serde_json::from_str(FORM_1).unwrap();
+    older.as_object_mut().unwrap().remove("manifests");
+    let older = CommitDetail::parse(older.to_string().as_bytes()).unwrap();
+    assert_eq!(record_of(&older).rules, ManifestRules::default(), "older than manifests: nothing is announced");
+
+    let newer = FORM_1.replace(r#""format":1"#, r#""format":3"#);
+    let error = CommitDetail::parse(newer.as_bytes()).unwrap_err();
+    assert!(error.hint_text().is_some_and(|hint| hint.contains("newer version")), "{error}");
+}
+
+#[test]
+fn a_commit_takes_back_what_those_it_replaces_announced_and_were_to_take_back() {
+    let store: Arc<dyn PendingStore> = Arc::new(MemoryStore::default());
+    let target = Manifests::new(store, ManifestRules::default());
+    let old = CommitDetail::parse(FORM_1.as_bytes()).unwrap();
+    let record = |replaced: &[&CommitDetail], unpublished: &[&CommitDetail]| {
+        let details = |of: &[&CommitDetail]| of.iter().map(|detail| (*detail).clone()).collect();
+        let replacing = Replacing { replaced: details(replaced), unpublished: details(unpublished) };
+        target.record(&replacing).unwrap().map(|record: TargetRecord| record.read::<ManifestRecord>().unwrap().replaced)
+    };
+    let announced = "_manifests/event_v2/shop/shop-20261120T000000Z-20261120T010000Z.r1-00000.manifest";
+    assert_eq!(record(&[], &[]), None, "turned off, and nothing is replaced");
+    assert_eq!(record(&[&old], &[]).unwrap(), [announced]);
+    assert_eq!(record(&[&old], &[&old]).unwrap(), [announced, "_manifests/event_v2/shop/old-00000.manifest"]);
 }

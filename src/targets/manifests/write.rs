@@ -2,8 +2,9 @@
 //! when they are visible, and whole.
 
 use super::files::{ManifestInput, ManifestObject, location_of};
+use super::record::ManifestRules;
 use super::{partitions, redshift};
-use crate::commit::{CommitDetail, ManifestRules};
+use crate::commit::CommitDetail;
 use crate::output::staging::{Closing, PendingStore};
 use etl_sdk::{Error, ErrorKind, Result};
 use std::collections::VecDeque;
@@ -14,14 +15,14 @@ const AT_ONCE: usize = 8;
 /// Writes what a warehouse and a catalog are told of a commit. Repeatable; the partition list is visible last.
 ///
 /// `store` publishes the tables' files.
-pub fn announce(store: &dyn PendingStore, detail: &CommitDetail) -> Result<()> {
+pub(super) fn announce(store: &dyn PendingStore, rules: &ManifestRules, detail: &CommitDetail) -> Result<()> {
     let location = location_of(&detail.sink);
     let input = ManifestInput::of(detail, &location);
     let mut on_their_way: VecDeque<Closing> = VecDeque::new();
     let publish_oldest = |on_their_way: &mut VecDeque<Closing>| {
         on_their_way.pop_front().map_or(Ok(()), |closing| store.publish(&closing.wait()?))
     };
-    write_objects(&detail.manifests, &input, &mut |object| {
+    write_objects(rules, &input, &mut |object| {
         let most = if object.path.ends_with(partitions::ENDING) { 0 } else { AT_ONCE - 1 };
         while on_their_way.len() > most {
             publish_oldest(&mut on_their_way)?;
@@ -44,8 +45,8 @@ fn send(store: &dyn PendingStore, object: &ManifestObject) -> Result<Closing> {
     writer.close()
 }
 
-/// Removes what was written of replaced commits, by the paths that [`super::paths`] gave. Repeatable.
-pub fn retract(store: &dyn PendingStore, paths: &[String]) -> Result<()> {
+/// Removes what was written of replaced commits, by the paths that [`paths`] gave. Repeatable.
+pub(super) fn retract(store: &dyn PendingStore, paths: &[String]) -> Result<()> {
     paths.iter().try_for_each(|path| store.remove(path))
 }
 
@@ -54,7 +55,7 @@ pub fn retract(store: &dyn PendingStore, paths: &[String]) -> Result<()> {
 /// object.
 ///
 /// Fails when `write` does.
-pub fn write_objects(
+pub(super) fn write_objects(
     rules: &ManifestRules,
     input: &ManifestInput<'_>,
     write: &mut dyn FnMut(ManifestObject) -> Result<()>,
@@ -72,7 +73,7 @@ pub fn write_objects(
 
 /// Paths of all objects of a commit, in the order in which [`write_objects`] makes them. A commit that replaces another
 /// removes the other's by these: its manifests name files that are gone.
-pub fn paths(rules: &ManifestRules, input: &ManifestInput<'_>) -> Vec<String> {
+pub(super) fn paths(rules: &ManifestRules, input: &ManifestInput<'_>) -> Vec<String> {
     let mut paths = Vec::new();
     if rules.copy {
         paths.extend(redshift::plan(rules, input).into_iter().map(|manifest| manifest.path));

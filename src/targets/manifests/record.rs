@@ -1,10 +1,20 @@
-//! What a commit keeps about its manifests.
+//! What a commit keeps for its manifests.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How manifests are made of files. A commit keeps it, so that whoever publishes the commit writes the same ones,
-/// whatever the job file says by then.
+/// What a commit's detail keeps of its manifests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestRecord {
+    /// How its files become manifests; none in a commit that is older than manifests.
+    #[serde(default)]
+    pub rules: ManifestRules,
+    /// Paths under the sink's url of what the commits that it replaces announced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<String>,
+}
+
+/// How manifests are made of files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestRules {
     /// Whether there are COPY manifests.
