@@ -1,7 +1,9 @@
-//! The one error type of the workspace: a kind, what was being done, the facts, at most one hint, and the source.
+//! The one error type of the workspace: a kind, what was being done, the facts, at most one hint, whether to try again,
+//! and the source.
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 
 /// What went wrong, as far as the caller must know to choose an exit code or to retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,16 +24,51 @@ pub enum ErrorKind {
     Gate,
     /// Another run holds the window.
     Held,
-    /// The process was told to end before the work was done.
+    /// The process was asked to end before the work was done.
     Stopped,
     /// A promise of the program does not hold; always a defect.
     Internal,
+}
+
+/// Whether the same call may succeed when it is made again.
+///
+/// It is set once, where a failure of a library becomes an [`Error`], and inherited by the errors that wrap it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It fails again: a refusal, a full disk, a wrong setting, a request to stop.
+    Never,
+    /// It may succeed: a broken connection, a server that fails inside.
+    Later,
+    /// It may succeed, but the other side asks for fewer requests: wait longer.
+    Throttled,
+}
+
+impl Retry {
+    /// What is known of a failure of the operating system. Waiting does not change permissions, quotas or names.
+    pub fn of_io(kind: io::ErrorKind) -> Self {
+        use io::ErrorKind as Kind;
+        match kind {
+            Kind::NotFound
+            | Kind::AlreadyExists
+            | Kind::PermissionDenied
+            | Kind::ReadOnlyFilesystem
+            | Kind::NotADirectory
+            | Kind::IsADirectory
+            | Kind::InvalidFilename
+            | Kind::StorageFull
+            | Kind::QuotaExceeded
+            | Kind::FileTooLarge
+            | Kind::Unsupported => Self::Never,
+            _ => Self::Later,
+        }
+    }
 }
 
 /// A failure, with its facts in the order they were added.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
+    retry: Retry,
     operation: String,
     facts: Vec<(&'static str, String)>,
     hint: Option<String>,
@@ -43,8 +80,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// `operation` is a short phrase, lower case and without a full stop: `read the job file`.
+    ///
+    /// Only failures of kind [`ErrorKind::Unavailable`] are worth another try, unless [`Error::retry`] says otherwise.
     pub fn new(kind: ErrorKind, operation: impl Into<String>) -> Self {
-        Self { kind, operation: operation.into(), facts: Vec::new(), hint: None, source: None }
+        let retry = if kind == ErrorKind::Unavailable { Retry::Later } else { Retry::Never };
+        Self { kind, retry, operation: operation.into(), facts: Vec::new(), hint: None, source: None }
     }
 
     /// A wrong job file or a wrong file named by it.
@@ -71,16 +111,37 @@ impl Error {
         self
     }
 
-    /// Keeps the error that caused this one.
+    /// Says whether to try again, where that is known.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Keeps the error that caused this one. An error that may pass takes over what its cause says about trying again.
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        let source = source.into();
+        if self.retry != Retry::Never {
+            self.retry = retry_of(&*source).unwrap_or(self.retry);
+        }
+        self.source = Some(source);
         self
     }
 
     /// What the caller must know of it.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Whether the same call may succeed when it is made again.
+    pub fn retry_status(&self) -> Retry {
+        self.retry
+    }
+
+    /// The error of ours that `error` is, or that an [`io::Error`] was made from, as readers and writers do.
+    pub fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        error.downcast_ref().or_else(|| error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref())
     }
 
     /// The way out, if one is known.
@@ -91,6 +152,15 @@ impl Error {
     /// The facts, in the order they were added.
     pub fn facts(&self) -> &[(&'static str, String)] {
         &self.facts
+    }
+}
+
+/// What a cause says about trying again; `None` for a library's own error, which is judged where it becomes ours.
+fn retry_of(cause: &(dyn StdError + 'static)) -> Option<Retry> {
+    match (Error::find(cause), cause.downcast_ref::<io::Error>()) {
+        (Some(ours), _) => Some(ours.retry),
+        (None, Some(io)) => Some(Retry::of_io(io.kind())),
+        (None, None) => None,
     }
 }
 
@@ -146,6 +216,54 @@ mod tests {
     impl StdError for Quoting {
         fn source(&self) -> Option<&(dyn StdError + 'static)> {
             Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn the_kind_says_whether_to_try_again_unless_the_cause_knows_better() {
+        let unavailable = || Error::new(ErrorKind::Unavailable, "read");
+        assert_eq!(unavailable().retry_status(), Retry::Later);
+        assert_eq!(unavailable().source("it changed").retry_status(), Retry::Later);
+        assert_eq!(Error::new(ErrorKind::Limit, "write").source(unavailable()).retry_status(), Retry::Never);
+        for status in [Retry::Never, Retry::Later, Retry::Throttled] {
+            let cause = || unavailable().retry(status);
+            assert_eq!(unavailable().source(cause()).retry_status(), status);
+            assert_eq!(unavailable().source(io::Error::other(cause())).retry_status(), status);
+            assert_eq!(unavailable().retry(Retry::Never).source(cause()).retry_status(), Retry::Never);
+        }
+    }
+
+    #[test]
+    fn what_the_operating_system_refuses_is_not_tried_again() {
+        let status = |kind: io::ErrorKind| {
+            Error::new(ErrorKind::Unavailable, "write").source(io::Error::from(kind)).retry_status()
+        };
+        for kind in [
+            io::ErrorKind::NotFound,
+            io::ErrorKind::AlreadyExists,
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::ReadOnlyFilesystem,
+            io::ErrorKind::NotADirectory,
+            io::ErrorKind::IsADirectory,
+            io::ErrorKind::InvalidFilename,
+            io::ErrorKind::StorageFull,
+            io::ErrorKind::QuotaExceeded,
+            io::ErrorKind::FileTooLarge,
+            io::ErrorKind::Unsupported,
+        ] {
+            assert_eq!(status(kind), Retry::Never, "{kind}");
+        }
+        for kind in [
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::TimedOut,
+            io::ErrorKind::UnexpectedEof,
+            io::ErrorKind::Interrupted,
+            io::ErrorKind::ResourceBusy,
+            io::ErrorKind::StaleNetworkFileHandle,
+            io::ErrorKind::Other,
+        ] {
+            assert_eq!(status(kind), Retry::Later, "{kind}");
         }
     }
 

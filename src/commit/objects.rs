@@ -1,8 +1,9 @@
 //! The state's objects: created only if absent, read, listed, removed. Works alike on a folder and in a bucket.
 
 use crate::process::stop::{SETTLING, Stop};
+use crate::storage::disk::disk_error;
 use crate::storage::retry::persist;
-use crate::storage::{RetryConfig, Storage, StorageKind, store_error};
+use crate::storage::{RetryConfig, Storage, store_error};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -59,10 +60,7 @@ impl Objects {
     /// The objects of `job` below the state's url. Once `stop` is set no call takes much longer.
     pub fn new(state: &Storage, job: &str, runtime: Handle, stop: &Stop) -> Self {
         let prefix = state.prefix().clone().join(job);
-        let root = match state.kind() {
-            StorageKind::Folder(_) => Some(PathBuf::from(format!("/{prefix}"))),
-            StorageKind::Bucket(_) => None,
-        };
+        let root = state.folder().map(|folder| folder.join(job));
         Self {
             store: Arc::clone(state.store()),
             uri: state.uri_of(&prefix),
@@ -181,9 +179,8 @@ impl Objects {
     pub fn unfinished(&self, folder: &str) -> Result<Vec<Listed>> {
         let Some(root) = &self.root else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        find_unfinished(root, &root.join(folder), &mut found).map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "list the state").with("folder", self.uri_of(folder)).source(error)
-        })?;
+        find_unfinished(root, &root.join(folder), &mut found)
+            .map_err(|error| disk_error("list the state", &self.uri_of(folder), error))?;
         found.sort_unstable_by(|left, right| left.path.cmp(&right.path));
         Ok(found)
     }
@@ -193,9 +190,7 @@ impl Objects {
         let Some(root) = &self.root else { return Ok(()) };
         match std::fs::remove_file(root.join(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::new(ErrorKind::Unavailable, "remove an object of the state")
-                    .with("uri", self.uri_of(path))
-                    .source(error))
+                Err(disk_error("remove an object of the state", &self.uri_of(path), error))
             }
             _ => {
                 self.remove_empty_folders(path);
@@ -243,6 +238,7 @@ impl Objects {
             if error.kind() == io::ErrorKind::NotFound {
                 return Ok(());
             }
+            // The object is there all the same: whatever the cause, the caller must not take it for refused.
             Err(Error::new(ErrorKind::Unavailable, "make an object of the state durable")
                 .with("file", file.display())
                 .source(error))
@@ -303,6 +299,21 @@ pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::storage::S3Config;
+    use etl_sdk::Retry;
+
+    #[test]
+    fn a_folder_that_cannot_be_is_refused_at_once() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let below = folder.path().join("file/state");
+        let state = Storage::open(below.to_str().unwrap(), &S3Config::default(), folder.path()).unwrap();
+        let objects = Objects::new(&state, "job", runtime.handle().clone(), &Stop::default());
+        let error = objects.put("log/1.json", "{}").unwrap_err();
+        assert_eq!((error.kind(), error.retry_status()), (ErrorKind::NotFound, Retry::Never), "{error}");
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("is a file")));
+        assert!(!error.facts().iter().any(|(name, _)| *name == "attempts"), "{error}");
+    }
 
     #[test]
     fn what_a_killed_writer_left_half_written_goes_with_its_folder() {

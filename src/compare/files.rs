@@ -2,7 +2,7 @@
 
 use crate::compare::request::Side;
 use crate::output::sink::partition_values;
-use crate::storage::{Storage, StorageKind, store_error};
+use crate::storage::{Storage, store_error};
 use etl_sdk::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
@@ -95,9 +95,7 @@ async fn single(storage: &Storage) -> Result<Option<ObjectMeta>, object_store::E
     if storage.prefix().as_ref().is_empty() {
         return Ok(None);
     }
-    if let StorageKind::Folder(path) = storage.kind()
-        && !path.is_file()
-    {
+    if storage.folder().is_some_and(|path| !path.is_file()) {
         return Ok(None);
     }
     match storage.store().head(storage.prefix()).await {
@@ -112,10 +110,7 @@ fn nothing(storage: &Storage, side: Side, passed: u64) -> Error {
     let error = Error::new(ErrorKind::Usage, "find the files of a side")
         .with("side", side.name())
         .with("nothing in", storage.url());
-    let is_there = match storage.kind() {
-        StorageKind::Folder(path) => path.exists(),
-        StorageKind::Bucket(_) => true,
-    };
+    let is_there = storage.folder().is_none_or(|path| path.exists());
     match (is_there, passed) {
         (false, _) => error.hint("there is no such file or folder"),
         (true, 0) => error.hint("check the path: a file, a folder or a prefix with Parquet or JSON lines"),

@@ -80,7 +80,7 @@ impl Job {
 
     /// Reads settings behind urls, reached as the source is.
     pub fn prefix_reader(&self) -> PrefixReader {
-        PrefixReader { s3: self.config.source.s3.clone(), retry: self.config.limits.retry }
+        PrefixReader { s3: self.config.source.s3.clone(), retry: self.config.limits.retry, section: Some("source") }
     }
 
     /// The file and line of a key, as `jobs/x.yaml:12`: of the deepest part of the path that was written.

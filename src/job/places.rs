@@ -1,7 +1,7 @@
 //! Where a job reads and writes.
 
 use super::load::Job;
-use crate::storage::Storage;
+use crate::storage::{S3Config, Storage};
 use etl_sdk::Result;
 
 /// The storages of a job.
@@ -23,18 +23,19 @@ impl Places {
         let below_sink = |folder: &str| format!("{}/{folder}", config.sink.url.trim_end_matches('/'));
         let state = config.state.url.clone().unwrap_or_else(|| below_sink("_state"));
         let dead_letters = config.dead_letter.url.clone().unwrap_or_else(|| below_sink("_dead_letters"));
-        let open = |url: &str, s3, path: &[&str]| {
-            Storage::open_with(url, s3, &job.folder, &config.limits.retry).map_err(|error| job.placed(path, error))
+        // Those without a section of their own are reached as the sink is.
+        let of_sink = (&config.sink.s3, "sink");
+        let state_s3 = config.state.s3.as_ref().map_or(of_sink, |s3| (s3, "state"));
+        let dead_letter_s3 = config.dead_letter.s3.as_ref().map_or(of_sink, |s3| (s3, "dead_letter"));
+        let open = |url: &str, (s3, section): (&S3Config, &'static str), path: &[&str]| {
+            let opened = Storage::open_with(url, s3, &job.folder, &config.limits.retry, Some(section));
+            opened.map_err(|error| job.placed(path, error))
         };
         Ok(Self {
-            source: open(&config.source.url, &config.source.s3, &["source", "url"])?,
-            sink: open(&config.sink.url, &config.sink.s3, &["sink", "url"])?,
-            state: open(&state, config.state.s3.as_ref().unwrap_or(&config.sink.s3), &["state", "url"])?,
-            dead_letters: open(
-                &dead_letters,
-                config.dead_letter.s3.as_ref().unwrap_or(&config.sink.s3),
-                &["dead_letter", "url"],
-            )?,
+            source: open(&config.source.url, (&config.source.s3, "source"), &["source", "url"])?,
+            sink: open(&config.sink.url, of_sink, &["sink", "url"])?,
+            state: open(&state, state_s3, &["state", "url"])?,
+            dead_letters: open(&dead_letters, dead_letter_s3, &["dead_letter", "url"])?,
         })
     }
 }

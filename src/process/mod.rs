@@ -5,5 +5,6 @@ mod failpoint;
 pub mod memory;
 pub mod stop;
 
+pub(crate) mod task;
 pub mod usage;
 pub(crate) mod workers;

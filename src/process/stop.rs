@@ -1,19 +1,18 @@
 //! Ending early in good order: one token that everything which can wait looks at.
 //!
 //! A run holds a [`Stop`]. Signals set the one of the process, and with it those of all its runs ([`Stop::child`]); a
-//! run's own is also set when its lease is lost or one of its workers fails. Loops ask [`Stop::check`], waits go through
-//! [`Stop::unless`] or [`Stop::sleep`]. What puts things in order after that has [`GIVING_UP`] or [`SETTLING`], counted
-//! from the moment the token was set, and when all of it takes longer than [`LAST_MOMENT`] the process ends anyway: the
+//! run's own is also set when its lease is lost or one of its workers fails. Loops ask [`Stop::check`], waits go
+//! through [`Stop::unless`] or [`Stop::sleep`]. Cleaning up after that has [`GIVING_UP`] or [`SETTLING`], counted from
+//! the moment the token was set, and when all of it takes longer than [`LAST_MOMENT`] the process ends anyway: the
 //! commit protocol holds at whatever instant that is.
 
 use etl_sdk::{Error, ErrorKind, Result};
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// Time for giving up uploads and hidden files, from when the token is set. What is left then, `gc` removes.
 pub const GIVING_UP: Duration = Duration::from_secs(3);
@@ -21,7 +20,7 @@ pub const GIVING_UP: Duration = Duration::from_secs(3);
 /// Time for what should not be left half way when the token is set, such as a publish that has begun and the report.
 pub const SETTLING: Duration = Duration::from_secs(7);
 
-/// A process that was told to end is gone after this, whatever it waits for.
+/// A process that was asked to end is gone after this, whatever it waits for.
 pub const LAST_MOMENT: Duration = Duration::from_millis(9_500);
 
 /// The exit code of a run that was stopped by a signal.
@@ -58,7 +57,7 @@ impl fmt::Display for Signal {
 /// Why work is to end early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// The process was told to.
+    /// The process was asked to.
     Signal(Signal),
     /// The process is about to take more memory than it may; numbers in bytes.
     Memory {
@@ -93,39 +92,37 @@ impl StopReason {
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<Token>);
 
+/// The library's token wakes what waits, here and in all children. It does not know why it was cancelled, and asking
+/// whether it is takes a lock of its own: the reasons stand beside it, and asking for them is a load each.
 #[derive(Debug, Default)]
 struct Token {
-    /// Asked once per record, so it is no more than a load.
-    is_set: AtomicBool,
-    set: watch::Sender<Option<(StopReason, Instant)>>,
-    children: Mutex<Vec<Weak<Token>>>,
+    cancelled: CancellationToken,
+    /// Why and since when; set before the token is cancelled.
+    reason: OnceLock<(StopReason, Instant)>,
+    parent: Option<Stop>,
 }
 
 impl Stop {
     /// A token that is set with this one, and alone.
     #[must_use]
     pub fn child(&self) -> Self {
-        let child = Self::default();
-        {
-            let mut children = self.0.children.lock().unwrap_or_else(PoisonError::into_inner);
-            children.retain(|child| child.strong_count() > 0);
-            children.push(Arc::downgrade(&child.0));
-        }
-        // Behind the list: whichever of the two comes first, the child hears of it.
-        if let Some((reason, at)) = self.since() {
-            child.0.set(reason, at);
-        }
-        child
+        Self(Arc::new(Token {
+            cancelled: self.0.cancelled.child_token(),
+            reason: OnceLock::new(),
+            parent: Some(self.clone()),
+        }))
     }
 
-    /// Whether work is to end.
+    /// Whether work is to end. Asked once per record, so it is no more than a load for each generation.
     pub fn is_set(&self) -> bool {
-        self.0.is_set.load(Ordering::Acquire)
+        self.0.reason.get().is_some() || self.0.parent.as_ref().is_some_and(Self::is_set)
     }
 
     /// Sets the token. The first reason stays; returns whether this is the one.
     pub fn set(&self, reason: StopReason) -> bool {
-        self.0.set(reason, Instant::now())
+        let first = !self.is_set() && self.0.reason.set((reason, Instant::now())).is_ok();
+        self.0.cancelled.cancel();
+        first
     }
 
     /// Why work is to end, if it is.
@@ -133,8 +130,14 @@ impl Stop {
         self.since().map(|(reason, _)| reason)
     }
 
+    /// The reason that came first, of this token or of those it is a child of.
     fn since(&self) -> Option<(StopReason, Instant)> {
-        *self.0.set.borrow()
+        let own = self.0.reason.get().copied();
+        let inherited = self.0.parent.as_ref().and_then(Self::since);
+        match (own, inherited) {
+            (Some(own), Some(inherited)) => Some(if inherited.1 < own.1 { inherited } else { own }),
+            (own, inherited) => own.or(inherited),
+        }
     }
 
     /// Fails with the reason when work is to end.
@@ -151,20 +154,19 @@ impl Stop {
         match self.reason() {
             None | Some(StopReason::WorkerFailed) => failure,
             Some(reason) => {
-                let told = reason.error();
+                let stopped = reason.error();
                 // Of the same kind it is the reason already, only behind what it ended.
-                if told.kind() == failure.kind() { told } else { told.source(failure) }
+                if stopped.kind() == failure.kind() { stopped } else { stopped.source(failure) }
             }
         }
     }
 
     /// Waits until the token is set. Needs no runtime.
     pub async fn stopped(&self) -> StopReason {
-        let mut changes = self.0.set.subscribe();
-        // The sender lives as long as `self`.
-        let set = changes.wait_for(Option::is_some).await.ok().and_then(|set| *set);
-        match set {
-            Some((reason, _)) => reason,
+        self.0.cancelled.cancelled().await;
+        match self.reason() {
+            Some(reason) => reason,
+            // Cannot be: the reason is set before the token is cancelled.
             None => std::future::pending().await,
         }
     }
@@ -212,34 +214,18 @@ const FILE_TOO_LARGE: i32 = 25;
 /// How often a sleeping thread looks at the token.
 const SLICE: Duration = Duration::from_millis(50);
 
-impl Token {
-    fn set(&self, reason: StopReason, at: Instant) -> bool {
-        let first = self.set.send_if_modified(|set| {
-            let first = set.is_none();
-            set.get_or_insert((reason, at));
-            first
-        });
-        self.is_set.store(true, Ordering::Release);
-        let children = std::mem::take(&mut *self.children.lock().unwrap_or_else(PoisonError::into_inner));
-        for child in children.iter().filter_map(Weak::upgrade) {
-            child.set(reason, at);
-        }
-        first
-    }
-}
-
-/// Sets `stop` at the first `SIGTERM` or `SIGINT`, and calls `told`. A second signal ends the process at once with 128
-/// and its number; so does [`LAST_MOMENT`] after the first, with [`STOPPED_CODE`].
+/// Sets `stop` at the first `SIGTERM` or `SIGINT`, and calls `report`. A second signal ends the process at once with
+/// 128 and its number; so does [`LAST_MOMENT`] after the first, with [`STOPPED_CODE`].
 ///
 /// To be called once in a process: there is no way back to what signals did before.
-pub fn stop_on_signals(stop: &Stop, told: impl FnOnce(Signal) + Send + 'static) -> Result<()> {
+pub fn stop_on_signals(stop: &Stop, report: impl FnOnce(Signal) + Send + 'static) -> Result<()> {
     let failed = |error: std::io::Error| Error::internal("listen for signals").source(error);
     // A thread and runtime of its own: the run's may be busy sorting.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let (mut terminate, mut interrupt) = {
         let _inside = runtime.enter();
         // Its default is to end the process: with a handler, whatever it does, the write fails and says why.
-        let _heard = signal(SignalKind::from_raw(FILE_TOO_LARGE)).map_err(failed)?;
+        let _handled = signal(SignalKind::from_raw(FILE_TOO_LARGE)).map_err(failed)?;
         (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?)
     };
     let stop = stop.clone();
@@ -254,7 +240,7 @@ pub fn stop_on_signals(stop: &Stop, told: impl FnOnce(Signal) + Send + 'static) 
             };
             let first = next().await;
             stop.set(StopReason::Signal(first));
-            told(first);
+            report(first);
             match tokio::time::timeout(LAST_MOMENT, next()).await {
                 Ok(second) => std::process::exit(128 + i32::from(second.number())),
                 Err(_) => std::process::exit(i32::from(STOPPED_CODE)),
@@ -274,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reason_stays_and_children_hear_of_it() {
+    fn the_first_reason_stays_and_reaches_the_children() {
         let process = Stop::default();
         let (early, other) = (process.child(), process.child());
         assert!(process.check().is_ok());
@@ -313,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_followed_from_a_stop_is_told_as_the_stop() {
+    fn what_followed_from_a_stop_is_reported_as_the_stop() {
         let stop = Stop::default();
         let failure = || Error::internal("wait for the bucket");
         assert_eq!(stop.explain(failure()).kind(), ErrorKind::Internal);

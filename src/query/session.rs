@@ -9,7 +9,7 @@ use super::runs::ReportTable;
 use crate::engine::{Pipeline, TablePlan};
 use crate::job::{Job, Places};
 use crate::rows::sort::{engine_error, query_environment};
-use crate::text::suggest::unknown;
+use crate::text::suggest::did_you_mean;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::TableReference;
@@ -151,10 +151,9 @@ impl Query {
             let known: Vec<&str> = self.tables.iter().map(|known| known.name.as_str()).collect();
             let is_function = state.table_functions().contains_key(table.table());
             if !known.contains(&table.table()) && !is_function && reads(&statement) {
-                let error = unknown("table", table.table(), &known);
                 return Err(Error::new(ErrorKind::Usage, "plan the SQL")
                     .with("unknown table", table.table())
-                    .hint(error.hint_text().unwrap_or_default()));
+                    .hint(did_you_mean(table.table(), &known)));
             }
         }
         let plan = state.statement_to_plan(statement).await.map_err(|error| explained("plan the SQL", error))?;

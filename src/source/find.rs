@@ -2,7 +2,7 @@
 
 use super::select::InputObject;
 use crate::process::stop::Stop;
-use crate::storage::{S3Config, Storage, StorageKind, store_error};
+use crate::storage::{S3Config, Storage, store_error};
 use etl_sdk::{Error, ObjectRef, Result};
 use object_store::ObjectStoreExt;
 use object_store::path::Path as ObjectPath;
@@ -76,7 +76,7 @@ pub fn list_all(storage: &Storage, most: u64, runtime: &Handle, stop: &Stop) -> 
         }
         Ok(found)
     }))?;
-    if objects.is_empty() && matches!(storage.kind(), StorageKind::Folder(root) if !root.is_dir()) {
+    if objects.is_empty() && storage.folder().is_some_and(|folder| !folder.is_dir()) {
         return Err(Error::new(etl_sdk::ErrorKind::NotFound, "list objects").with("url", storage.url()));
     }
     objects.sort_unstable_by(|left, right| left.location.as_ref().cmp(right.location.as_ref()));

@@ -3,8 +3,9 @@
 
 use super::select::{Found, Listing, Selection, skip};
 use crate::storage::Storage;
+use crate::storage::disk::disk_error;
 use chrono::{DateTime, Utc};
-use etl_sdk::{Error, ErrorKind, Result};
+use etl_sdk::{Error, Result};
 use object_store::path::Path as ObjectPath;
 use std::fs::{DirEntry, Metadata};
 use std::io;
@@ -105,10 +106,5 @@ pub(super) fn file_of(storage: &Storage, path: &ObjectPath) -> PathBuf {
 
 /// An error of the file system in our words.
 pub(super) fn failed(path: &Path, error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::NotFound,
-        io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-        _ => ErrorKind::Unavailable,
-    };
-    Error::new(kind, "read the source").with("path", path.display()).source(error)
+    disk_error("read the source", &path.display().to_string(), error)
 }

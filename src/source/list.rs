@@ -38,7 +38,7 @@ pub async fn list(storage: &Storage, config: &SourceConfig, window: &Window, lim
         Arc::new(Selection { config: config.clone(), window: *window, hours, most, selected: AtomicU64::new(0) });
     let mut listing = match storage.kind() {
         StorageKind::Folder(root) => folder::list(root.clone(), prefixes, selection).await?,
-        StorageKind::Bucket(store) => list_bucket(storage, store, prefixes, &selection).await?,
+        StorageKind::Bucket(bucket) => list_bucket(storage, bucket.store(), prefixes, &selection).await?,
     };
     listing.prefixes = count;
     number(storage, &mut listing.objects);

@@ -3,27 +3,27 @@
 use super::folder::{failed, file_of};
 use super::select::InputObject;
 use crate::process::stop::Stop;
-use crate::storage::retry::{Backoff, Cause, Class, unless_stalled};
-use crate::storage::{RetryConfig, Storage, StorageKind, store_error};
+use crate::process::task::spawn;
+use crate::storage::retry::{Backoff, unless_stalled};
+use crate::storage::{RetryConfig, Storage, is_archived, store_error};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use etl_sdk::{Error, ErrorKind, Result};
+use etl_sdk::{Error, ErrorKind, Result, Retry};
 use futures::executor::block_on;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, TryStreamExt};
 use object_store::path::Path as ObjectPath;
 use object_store::{GetOptions, GetRange, ObjectStore};
-use std::error::Error as StdError;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
-/// Most bytes of one object that are fetched and not read yet. A single chunk of the connection may exceed it.
+/// The bytes of one object that may be fetched and not read yet. A single chunk of the connection may exceed it.
 const BYTES_AHEAD: usize = 4 << 20;
 
 /// An object on its way. Opening the next object before the current one is read to its end is all that prefetching
@@ -48,11 +48,10 @@ pub enum Opened {
 ///
 /// Fails when a file is gone, refused, or not the one that was listed.
 pub fn open(storage: &Storage, object: &InputObject, runtime: &Handle, stop: &Stop) -> Result<Opening> {
-    Ok(Opening(match storage.kind() {
-        StorageKind::Folder(_) => Origin::File(Checked { inner: open_file(storage, object)?, stop: stop.clone() }),
-        StorageKind::Bucket(_) => {
-            Origin::Bucket(fetch(get_from(storage.store(), &object.path), object, storage.retry(), runtime, stop))
-        }
+    Ok(Opening(if storage.folder().is_some() {
+        Origin::File(Checked { inner: open_file(storage, object)?, stop: stop.clone() })
+    } else {
+        Origin::Bucket(fetch(get_from(storage.store(), &object.path), object, storage.retry(), runtime, stop))
     }))
 }
 
@@ -104,7 +103,8 @@ fn open_file(storage: &Storage, object: &InputObject) -> Result<File> {
 fn changed(uri: &str) -> Error {
     Error::new(ErrorKind::Unavailable, "read an object")
         .with("uri", uri)
-        .source(Cause::lasting("it is not the object that was listed"))
+        .retry(Retry::Never)
+        .source("it is not the object that was listed")
         .hint("the object changed after it was listed; run the window again")
 }
 
@@ -131,19 +131,18 @@ fn fetch(get: Get, object: &InputObject, retry: &RetryConfig, runtime: &Handle, 
         sender,
         room: Arc::new(Semaphore::new(BYTES_AHEAD)),
     };
-    let abort = runtime.spawn(task.run()).abort_handle();
     Fetched {
         receiver,
         chunk: Bytes::new(),
         permit: None,
-        abort,
+        _task: spawn(runtime, task.run()),
         uri: object.object.uri.clone(),
         missing: object.size,
         stop: stop.clone(),
     }
 }
 
-/// The task's end: asks the store and keeps at most [`BYTES_AHEAD`] waiting.
+/// The task's side: asks the store and keeps at most [`BYTES_AHEAD`] waiting.
 struct Fetch {
     get: Get,
     uri: String,
@@ -161,7 +160,7 @@ enum Failure {
 
 /// Why a stream of bytes ended before the object did.
 enum Broken {
-    /// Nobody reads any more.
+    /// The reader is gone.
     Unwanted,
     Failure(Failure),
 }
@@ -197,7 +196,7 @@ impl Fetch {
                 },
                 Broken::Failure(failure) => failure,
             };
-            // A closed channel means that nobody wants to know.
+            // A closed channel means that the reader is gone.
             let _ = self.sender.send(Err(failure));
             return;
         }
@@ -231,7 +230,7 @@ impl Fetch {
             .with("uri", &self.uri)
             .with("offset", *at)
             .with("size", self.size)
-            .source(Cause::passing(Class::Truncated, "the store ended it early"))
+            .source("the store ended it early")
             .into())
     }
 
@@ -247,25 +246,14 @@ impl Fetch {
     }
 }
 
-/// An archived object is refused with `403 InvalidObjectState`, which the store's error carries only as text.
-fn is_archived(error: &object_store::Error) -> bool {
-    let mut cause: Option<&dyn StdError> = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("InvalidObjectState") {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// The reader's end.
+/// The reader's side.
 struct Fetched {
     receiver: UnboundedReceiver<Result<(Bytes, OwnedSemaphorePermit), Failure>>,
     chunk: Bytes,
     /// Held until the chunk is read, then handed back so that the next one is fetched.
     permit: Option<OwnedSemaphorePermit>,
-    abort: AbortHandle,
+    /// Fetches for as long as there is a reader.
+    _task: AbortOnDropHandle<()>,
     uri: String,
     /// Bytes of the object that have not arrived here.
     missing: u64,
@@ -314,12 +302,6 @@ impl Read for Fetched {
     }
 }
 
-impl Drop for Fetched {
-    fn drop(&mut self) {
-        self.abort.abort();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,7 +336,7 @@ mod tests {
     fn an_object_larger_than_what_is_fetched_ahead_arrives_whole() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let store = InMemory::new();
-        let bytes: Vec<u8> = (0..3 * BYTES_AHEAD + 17).map(|place| (place % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..3 * BYTES_AHEAD + 17).map(|index| (index % 251) as u8).collect();
         let etag = put(&runtime, &store, bytes.clone());
         let object = object("a", bytes.len() as u64, etag);
         let opening = Opening(Origin::Bucket(fetch(get(store), &object, &quick(), runtime.handle(), &Stop::default())));
@@ -398,14 +380,14 @@ mod tests {
         get_from(&(Arc::new(store) as Arc<dyn ObjectStore>), &"a".into())
     }
 
-    /// Ends each answer in good order after `most` bytes.
-    fn cutting(store: InMemory, most: usize) -> Get {
+    /// Ends each answer in good order after `max` bytes.
+    fn cutting(store: InMemory, max: usize) -> Get {
         let whole = get(store);
         Box::new(move |options| {
             let got = whole(options);
             async move {
                 let first = got.await?.try_next().await?.unwrap_or_default();
-                Ok(futures::stream::iter([Ok(first.slice(..most.min(first.len())))]).boxed())
+                Ok(futures::stream::iter([Ok(first.slice(..max.min(first.len())))]).boxed())
             }
             .boxed()
         })
@@ -415,11 +397,11 @@ mod tests {
     fn a_body_that_is_shorter_than_listed_is_taken_up_and_a_longer_one_refused() {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let bytes: Vec<u8> = (0..250).collect();
-        let read = |size: u64, most: usize| {
+        let read = |size: u64, max: usize| {
             let store = InMemory::new();
             let etag = put(&runtime, &store, bytes.clone());
             let object = object("a", size, etag);
-            let opening = fetch(cutting(store, most), &object, &quick(), runtime.handle(), &Stop::default());
+            let opening = fetch(cutting(store, max), &object, &quick(), runtime.handle(), &Stop::default());
             let Opened::Reader(mut reader) = Opening(Origin::Bucket(opening)).wait()? else { panic!("not opened") };
             let mut read = Vec::new();
             reader.read_to_end(&mut read).map(|_| read).map_err(|error| error.downcast::<Error>().unwrap())
@@ -431,15 +413,15 @@ mod tests {
         assert!(longer.hint_text().is_some_and(|hint| hint.contains("changed")), "{longer}");
     }
 
-    /// Breaks each connection after `most` bytes.
-    fn breaking(store: InMemory, most: usize) -> Get {
+    /// Breaks each connection after `max` bytes.
+    fn breaking(store: InMemory, max: usize) -> Get {
         let whole = get(store);
         Box::new(move |options| {
             let got = whole(options);
             async move {
                 let first = got.await?.try_next().await?.unwrap_or_default();
                 let broken = object_store::Error::Generic { store: "test", source: "broken".into() };
-                Ok(futures::stream::iter([Ok(first.slice(..most.min(first.len()))), Err(broken)]).boxed())
+                Ok(futures::stream::iter([Ok(first.slice(..max.min(first.len()))), Err(broken)]).boxed())
             }
             .boxed()
         })
@@ -486,17 +468,6 @@ mod tests {
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
         let error = error.get_ref().and_then(|error| error.downcast_ref::<Error>()).unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-    }
-
-    #[test]
-    fn an_archived_object_is_known_by_the_stores_text() {
-        let error = object_store::Error::PermissionDenied {
-            path: "a".into(),
-            source: "<Error><Code>InvalidObjectState</Code></Error>".into(),
-        };
-        assert!(is_archived(&error));
-        let other = object_store::Error::PermissionDenied { path: "a".into(), source: "AccessDenied".into() };
-        assert!(!is_archived(&other));
     }
 
     #[test]

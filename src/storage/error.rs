@@ -1,119 +1,131 @@
-//! Errors of a store in our words.
+//! Errors of `object_store` and of the SDK in our words.
 
-use super::retry::{Class, class_of};
+use super::answer::Answer;
+use super::class::{Class, StoreCause, find_ours};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use etl_sdk::{Error, ErrorKind};
 use std::error::Error as StdError;
-use std::fmt::{self, Write};
 
 /// A store's error in our words. `operation` says what was being done; `uri` is the fact.
 pub fn store_error(operation: &str, uri: &str, error: object_store::Error) -> Error {
-    let cause = StoreCause::new(error);
-    let (kind, hint) = match (&cause.error, cause.code().and_then(kind_of_code)) {
-        (_, Some(known)) => known,
-        (object_store::Error::NotFound { .. }, _) => {
-            (ErrorKind::NotFound, Some("check the url; a bucket must exist, a prefix may be empty"))
-        }
-        (object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }, _) => {
-            (ErrorKind::Permission, Some(MAY_NOT))
-        }
-        (object_store::Error::InvalidPath { .. }, _) => (ErrorKind::Config, None),
-        (_, _) if cause.text.contains("403 Forbidden") => (ErrorKind::Permission, Some(MAY_NOT)),
-        _ => (ErrorKind::Unavailable, None),
-    };
-    let ours = Error::new(kind, operation).with("uri", uri).source(cause);
-    match hint {
+    let cause = StoreCause::from(error);
+    let class = cause.class.clone();
+    of_class(class, operation, uri).source(cause)
+}
+
+/// An error of the SDK in our words.
+pub fn sdk_error<E>(operation: &str, uri: &str, error: SdkError<E>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    if let Some(ours) = find_ours(&error) {
+        let class = Class::of_ours(ours);
+        return of_class(class, operation, uri).source(ours.to_string());
+    }
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    match Class::of_answer(Answer { status, code: error.code() }) {
+        Some(class) => of_class(class, operation, uri).source(error),
+        None => Error::new(ErrorKind::Unavailable, operation).with("uri", uri).source(error),
+    }
+}
+
+fn of_class(class: Class, operation: &str, uri: &str) -> Error {
+    let ours = Error::new(class.kind, operation).with("uri", uri).retry(class.retry);
+    match class.hint {
         Some(hint) => ours.hint(hint),
         None => ours,
     }
 }
 
-/// What a code in S3's answer means, and what to do about it; `None` for a code that means nothing to us.
-pub(super) fn kind_of_code(code: &str) -> Option<(ErrorKind, Option<&'static str>)> {
-    Some(match code {
-        "NoSuchBucket" => (ErrorKind::NotFound, Some("there is no such bucket there; check the url and s3.endpoint")),
-        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => (ErrorKind::Permission, Some(MAY_NOT)),
-        "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "InvalidToken" | "RequestTimeTooSkewed" => (
-            ErrorKind::Permission,
-            Some("the store does not accept the credentials in use; see AWS_ACCESS_KEY_ID or the task role"),
-        ),
-        _ => return None,
-    })
-}
-
-const MAY_NOT: &str = "the credentials in use may not do this; see the task role or AWS_PROFILE";
-
-/// A store's error that prints each of its causes once: those of `object_store` repeat the text of their causes.
-#[derive(Debug)]
-pub(super) struct StoreCause {
-    error: object_store::Error,
-    text: String,
-}
-
-impl StoreCause {
-    fn new(error: object_store::Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let more = error.to_string();
-            if !text.contains(&more) {
-                // Writing to a String cannot fail.
-                let _ = write!(text, ": {more}");
-            }
-            cause = error.source();
-        }
-        Self { error, text }
-    }
-
-    /// What kind of passing failure it is; `None` for one that does not pass.
-    pub(super) fn class(&self) -> Option<Class> {
-        class_of(&self.error, &self.text, self.code())
-    }
-
-    /// The code in S3's answer. A listing's errors have no kind of their own: this is all there is to tell them apart.
-    fn code(&self) -> Option<&str> {
-        let (_, rest) = self.text.split_once("<Code>")?;
-        Some(rest.split_once("</Code>")?.0)
-    }
-}
-
-impl fmt::Display for StoreCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-/// Without a source: the text has all causes.
-impl StdError for StoreCause {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use etl_sdk::Retry;
+    use object_store::client::{HttpError, HttpErrorKind};
+    use std::io;
 
-    fn answer(status: &str, code: &str) -> object_store::Error {
-        let body = format!("Server returned non-2xx status code: {status}: <Error><Code>{code}</Code></Error>");
-        object_store::Error::Generic { store: "S3", source: body.into() }
+    fn generic(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        store_error("list", "s3://b", object_store::Error::Generic { store: "S3", source: source.into() })
+    }
+
+    fn answer(status: &str, code: &str) -> Error {
+        generic(format!("Server returned non-2xx status code: {status}: <Error><Code>{code}</Code></Error>"))
     }
 
     #[test]
-    fn the_code_of_the_answer_decides_the_kind() {
+    fn the_answer_decides_the_kind_and_the_hint() {
         for (status, code, kind, hint) in [
             ("404 Not Found", "NoSuchBucket", ErrorKind::NotFound, "bucket"),
             ("403 Forbidden", "SignatureDoesNotMatch", ErrorKind::Permission, "credentials"),
             ("403 Forbidden", "SomethingNew", ErrorKind::Permission, "credentials"),
             ("400 Bad Request", "ExpiredToken", ErrorKind::Permission, "credentials"),
         ] {
-            let error = store_error("list", "s3://b", answer(status, code));
+            let error = answer(status, code);
             assert_eq!(error.kind(), kind, "{code}");
             assert!(error.hint_text().is_some_and(|text| text.contains(hint)), "{code}");
         }
-        let error = store_error("list", "s3://b", answer("503 Service Unavailable", "SlowDown"));
+        let error = answer("503 Service Unavailable", "SlowDown");
         assert_eq!((error.kind(), error.hint_text()), (ErrorKind::Unavailable, None));
     }
 
     #[test]
+    fn the_answer_decides_whether_to_try_again() {
+        for (status, code, retry) in [
+            ("503 Service Unavailable", "SlowDown", Retry::Throttled),
+            ("429 Too Many Requests", "Whatever", Retry::Throttled),
+            ("500 Internal Server Error", "InternalError", Retry::Later),
+            ("502 Bad Gateway", "", Retry::Later),
+            ("400 Bad Request", "RequestTimeout", Retry::Later),
+            ("400 Bad Request", "BadDigest", Retry::Later),
+            ("400 Bad Request", "InvalidRequest", Retry::Never),
+            ("403 Forbidden", "SignatureDoesNotMatch", Retry::Never),
+            ("404 Not Found", "NoSuchBucket", Retry::Never),
+        ] {
+            assert_eq!(answer(status, code).retry_status(), retry, "{status} {code}");
+        }
+        for kind in [HttpErrorKind::Timeout, HttpErrorKind::Connect, HttpErrorKind::Interrupted] {
+            // What the operating system says of a connection is not what it says of a file.
+            let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+            let error = generic(HttpError::new(kind, refused));
+            assert_eq!((error.kind(), error.retry_status()), (ErrorKind::Unavailable, Retry::Later), "{kind:?}");
+            let names_endpoint = error.hint_text().is_some_and(|hint| hint.contains("s3.endpoint"));
+            assert_eq!(names_endpoint, kind == HttpErrorKind::Connect, "{kind:?}");
+        }
+        let precondition = object_store::Error::Precondition { path: "a".into(), source: "412".into() };
+        assert_eq!(store_error("get", "s3://b/a", precondition).retry_status(), Retry::Never);
+    }
+
+    #[test]
+    fn a_file_system_is_asked_again_only_where_that_helps() {
+        for (io, kind, retry) in [
+            (io::ErrorKind::PermissionDenied, ErrorKind::Permission, Retry::Never),
+            (io::ErrorKind::ReadOnlyFilesystem, ErrorKind::Permission, Retry::Never),
+            (io::ErrorKind::StorageFull, ErrorKind::Limit, Retry::Never),
+            (io::ErrorKind::QuotaExceeded, ErrorKind::Limit, Retry::Never),
+            (io::ErrorKind::FileTooLarge, ErrorKind::Limit, Retry::Never),
+            (io::ErrorKind::NotADirectory, ErrorKind::NotFound, Retry::Never),
+            (io::ErrorKind::IsADirectory, ErrorKind::Unavailable, Retry::Never),
+            (io::ErrorKind::InvalidFilename, ErrorKind::Unavailable, Retry::Never),
+            (io::ErrorKind::Interrupted, ErrorKind::Unavailable, Retry::Later),
+            (io::ErrorKind::StaleNetworkFileHandle, ErrorKind::Unavailable, Retry::Later),
+        ] {
+            let error = generic(io::Error::from(io));
+            assert_eq!((error.kind(), error.retry_status()), (kind, retry), "{io}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_ours_inside_the_store_is_reported_as_it_is() {
+        let ours = Error::new(ErrorKind::Permission, "find credentials").hint("set AWS_PROFILE");
+        let error = generic(ours);
+        assert_eq!((error.kind(), error.retry_status()), (ErrorKind::Permission, Retry::Never));
+        assert_eq!(error.hint_text(), Some("set AWS_PROFILE"));
+        assert_eq!(error.to_string(), "list uri=s3://b: find credentials");
+    }
+
+    #[test]
     fn each_cause_is_printed_once() {
-        let error = store_error("list", "s3://b", answer("503 Service Unavailable", "SlowDown"));
-        let text = error.to_string();
+        let text = answer("503 Service Unavailable", "SlowDown").to_string();
         assert!(text.starts_with("list uri=s3://b: Generic S3 error: "), "{text}");
         assert_eq!(text.matches("SlowDown").count(), 1, "{text}");
     }

@@ -1,15 +1,15 @@
 //! The files below a url that components are configured with.
 
-use super::Storage;
-use super::config::S3Config;
-use super::error::store_error;
-use super::retry::RetryConfig;
-use etl_sdk::{Error, FolderBudget, FolderFile, ReadFolder, Result};
+use crate::process::task::run_apart;
+use crate::storage::store::Storage;
+use crate::storage::{RetryConfig, S3Config, store_error};
+use etl_sdk::{FolderBudget, FolderFile, ReadFolder, Result};
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use std::path::Path;
-use std::thread;
-use tokio::runtime::Builder;
+
+/// What is being done when it fails.
+const OPERATION: &str = "list a folder of settings";
 
 /// Reads `s3://` prefixes and `file://` folders, reached as the job's source is.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub struct PrefixReader {
     pub s3: S3Config,
     /// How often a call is tried again.
     pub retry: RetryConfig,
+    /// The section of the job file that `s3` is from, for messages.
+    pub section: Option<&'static str>,
 }
 
 impl ReadFolder for PrefixReader {
@@ -27,8 +29,8 @@ impl ReadFolder for PrefixReader {
         wanted: &dyn Fn(&str) -> bool,
         budget: &mut FolderBudget,
     ) -> Result<Vec<FolderFile>> {
-        let storage = Storage::open_with(url, &self.s3, Path::new("/"), &self.retry)?;
-        let names = on_a_runtime(list(&storage, budget))?;
+        let storage = Storage::open_with(url, &self.s3, Path::new("/"), &self.retry, self.section)?;
+        let names = run_apart(OPERATION, list(&storage, budget))?;
         let mut wanted_names = Vec::new();
         for (name, meta) in names {
             if wanted(&name) {
@@ -36,15 +38,15 @@ impl ReadFolder for PrefixReader {
                 wanted_names.push((name, meta));
             }
         }
-        on_a_runtime(fetch(&storage, wanted_names))
+        run_apart(OPERATION, fetch(&storage, wanted_names))
     }
 }
 
 impl PrefixReader {
     /// What tells one state of the files below a url from another: their keys, sizes and entity tags.
     pub fn stamp(&self, url: &str) -> Result<String> {
-        let storage = Storage::open_with(url, &self.s3, Path::new("/"), &self.retry)?;
-        let names = on_a_runtime(list(&storage, &mut FolderBudget::new(url)))?;
+        let storage = Storage::open_with(url, &self.s3, Path::new("/"), &self.retry, self.section)?;
+        let names = run_apart(OPERATION, list(&storage, &mut FolderBudget::new(url)))?;
         let line = |(name, meta): (String, ObjectMeta)| {
             format!(
                 "{name} {} {} {}\n",
@@ -61,7 +63,7 @@ impl PrefixReader {
 async fn list(storage: &Storage, budget: &mut FolderBudget) -> Result<Vec<(String, ObjectMeta)>> {
     let mut found = Vec::new();
     let mut metas = storage.store().list(Some(storage.prefix()));
-    let failed = |error| store_error("list a folder of settings", storage.url(), error);
+    let failed = |error| store_error(OPERATION, storage.url(), error);
     while let Some(meta) = metas.try_next().await.map_err(failed)? {
         budget.name()?;
         let Some(parts) = meta.location.prefix_match(storage.prefix()) else { continue };
@@ -89,17 +91,6 @@ async fn fetch(storage: &Storage, names: Vec<(String, ObjectMeta)>) -> Result<Ve
     Ok(files)
 }
 
-/// Runs a future to its end on a thread of its own: whoever builds a job may already be on a runtime, which must not be
-/// blocked from within.
-fn on_a_runtime<T: Send>(work: impl Future<Output = Result<T>> + Send) -> Result<T> {
-    let run = || {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        runtime.map_err(|error| Error::internal("start a runtime").source(error))?.block_on(work)
-    };
-    thread::scope(|scope| scope.spawn(run).join())
-        .unwrap_or_else(|_| Err(Error::internal("read a folder of settings: the thread ended early")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +103,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let reader = PrefixReader { s3: S3Config::default(), retry: RetryConfig::default() };
+        let reader = PrefixReader::default();
         let url = format!("file://{}", folder.path().display());
         let wanted = |name: &str| name != "c.txt";
         let files = reader.read_folder(&url, &wanted, &mut FolderBudget::new(&url)).unwrap();

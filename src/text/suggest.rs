@@ -4,11 +4,15 @@ use etl_sdk::Error;
 
 /// The error of a name that is not among the known ones.
 pub fn unknown(role: &str, name: &str, known: &[&str]) -> Error {
+    Error::config(format!("unknown {role} `{name}`")).hint(did_you_mean(name, known))
+}
+
+/// The hint for a name that is not among the known ones: the nearest, and all of them.
+pub fn did_you_mean(name: &str, known: &[&str]) -> String {
     let list = list_names(known);
-    let error = Error::config(format!("unknown {role} `{name}`"));
     match nearest(name, known) {
-        Some(near) => error.hint(format!("did you mean `{near}`? known: {list}")),
-        None => error.hint(format!("known: {list}")),
+        Some(near) => format!("did you mean `{near}`? known: {list}"),
+        None => format!("known: {list}"),
     }
 }
 

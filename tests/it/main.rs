@@ -17,6 +17,7 @@ mod carried;
 mod cli;
 mod compare;
 mod conformance;
+mod credentials;
 mod dead_letters;
 mod explain;
 mod fault_proxy;

@@ -232,7 +232,9 @@ fn wrong_credentials_and_missing_buckets(server: &Server, abilities: Abilities) 
     "--set=source.s3.endpoint=http://127.0.0.1:1".clone_into(&mut gone[1]);
     let run = run_in(&scene.path(""), "job.yaml", &gone, &DAY);
     assert_eq!((run.code, &run.report["error"]["kind"]), (1, &json!("unavailable")), "{}", run.stderr);
-    assert!(run.report["error"].to_string().contains("s3://guarded/in/raw"), "{}", run.stderr);
+    let error = run.report["error"].to_string();
+    assert!(error.contains("s3://guarded/in/raw") && error.contains("refused"), "{}", run.stderr);
+    assert!(error.contains("s3.endpoint"), "{}", run.stderr);
 }
 
 /// Puts objects with one good event each below the hour of the tests and runs the job over them.

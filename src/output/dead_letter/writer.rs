@@ -1,14 +1,17 @@
 //! One gzip file of JSON lines per task.
 
 use crate::output::staging::{PendingFile, PendingStore, PendingWriter};
-use crate::storage::disk::{DISK_FULL, is_disk_full};
+use crate::storage::disk::disk_error;
 use chrono::{DateTime, SecondsFormat, Utc};
 use etl_sdk::{EpochMillis, Error, ErrorKind, Reject, Result, Run};
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
+
+/// What is being done when it fails.
+const OPERATION: &str = "write dead letters";
 
 /// What all dead letters of a task have in common.
 #[derive(Clone, Debug)]
@@ -94,7 +97,7 @@ impl DeadLetterWriter {
             let pending = self.store.create(&self.path)?;
             self.encoder.insert(GzBuilder::new().mtime(0).write(pending, Compression::new(6)))
         };
-        encoder.write_all(&self.line).map_err(|error| write_error(&self.path, error))?;
+        encoder.write_all(&self.line).map_err(|error| disk_error(OPERATION, &self.path, error))?;
         self.written += 1;
         Ok(())
     }
@@ -107,7 +110,7 @@ impl DeadLetterWriter {
     /// Ends the file; `None` when there was nothing to write.
     pub fn finish(self) -> Result<Option<PendingFile>> {
         let Some(encoder) = self.encoder else { return Ok(None) };
-        let pending = encoder.finish().map_err(|error| write_error(&self.path, error))?;
+        let pending = encoder.finish().map_err(|error| disk_error(OPERATION, &self.path, error))?;
         pending.finish().map(Some)
     }
 
@@ -184,20 +187,4 @@ fn base64(bytes: &[u8]) -> String {
 fn instant(msec: EpochMillis) -> Result<DateTime<Utc>> {
     DateTime::from_timestamp_millis(msec.0)
         .ok_or_else(|| Error::new(ErrorKind::Usage, "read an instant").with("milliseconds", msec))
-}
-
-/// The kind is the store's when the store failed: it decides whether the task is tried again.
-fn write_error(path: &str, error: io::Error) -> Error {
-    let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    let (kind, hint) = match (ours, error.kind()) {
-        (Some(error), _) => (error.kind(), error.hint_text().map(str::to_owned)),
-        (None, kind) if is_disk_full(kind) => (ErrorKind::Limit, Some(DISK_FULL.to_owned())),
-        (None, io::ErrorKind::PermissionDenied) => (ErrorKind::Permission, None),
-        (None, _) => (ErrorKind::Unavailable, None),
-    };
-    let failure = Error::new(kind, "write dead letters").with("path", path).source(error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
 }

@@ -3,17 +3,16 @@
 use super::config::{Compression, Format, SinkConfig};
 use super::json;
 use crate::output::staging::{Closing, PendingStore, PendingWriter};
-use crate::storage::disk::{DISK_FULL, is_disk_full};
+use crate::storage::disk::disk_error;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use etl_sdk::{Error, ErrorKind, Result};
+use etl_sdk::{Error, Result};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::SchemaDescriptor;
-use std::error::Error as StdError;
 use std::io::Write;
 
 /// `app version x` is the form that other readers parse; some ignore the statistics of text columns without it.
@@ -153,26 +152,14 @@ impl OpenFile {
     }
 }
 
-/// An encoder's error in our words. When the store behind it failed, the kind is the store's: it decides whether the
-/// task is tried again.
+/// An encoder's error in our words. When the store behind it failed, kind and hint are the store's: they decide whether
+/// the task is tried again.
 fn encode_error(operation: &str, path: &str, error: ParquetError) -> Error {
-    let (kind, hint) = of_store(&error);
-    let failure = Error::new(kind, operation).with("path", path).source(error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
-}
-
-/// The kind and hint of the store's failure.
-fn of_store(error: &ParquetError) -> (ErrorKind, Option<String>) {
-    let ParquetError::External(cause) = error else { return (ErrorKind::Internal, None) };
-    let Some(io) = cause.downcast_ref::<std::io::Error>() else { return (ErrorKind::Internal, None) };
-    let ours = io.get_ref().and_then(|inner| (inner as &(dyn StdError + 'static)).downcast_ref::<Error>());
-    match (ours, io.kind()) {
-        (Some(error), _) => (error.kind(), error.hint_text().map(str::to_owned)),
-        (None, kind) if is_disk_full(kind) => (ErrorKind::Limit, Some(DISK_FULL.to_owned())),
-        (None, std::io::ErrorKind::PermissionDenied) => (ErrorKind::Permission, None),
-        (None, _) => (ErrorKind::Unavailable, None),
+    match error {
+        ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
+            Ok(io) => disk_error(operation, path, *io),
+            Err(cause) => Error::internal(operation).with("path", path).source(cause),
+        },
+        error => Error::internal(operation).with("path", path).source(error),
     }
 }

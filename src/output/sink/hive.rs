@@ -1,6 +1,6 @@
 //! Partition folders as Hive names them.
 
-use crate::storage::disk::MAX_PART_BYTES;
+use crate::storage::MAX_PART_BYTES;
 use chrono::{Datelike, NaiveDate, TimeDelta};
 use etl_sdk::PartitionPart;
 use std::fmt::Write;

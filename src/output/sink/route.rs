@@ -3,7 +3,7 @@
 use super::hive;
 use super::hive::{DAY_MICROS, HOUR_MICROS, Refusal};
 use super::spec::{Part, Source, SourceKind, TableSinkSpec};
-use crate::storage::disk::MAX_PART_BYTES;
+use crate::storage::MAX_PART_BYTES;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};

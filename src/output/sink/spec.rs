@@ -1,6 +1,6 @@
 //! Which columns of a table are written, and which decide the partition.
 
-use crate::text::suggest::unknown;
+use crate::text::suggest::did_you_mean;
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use etl_sdk::{Error, PartitionBy, PartitionPart, Result, TableSchema};
 use std::sync::Arc;
@@ -69,8 +69,7 @@ impl TableSinkSpec {
             }
             let column = input.index_of(&by.column).map_err(|_| {
                 let known: Vec<_> = input.fields().iter().map(|field| field.name().as_str()).collect();
-                let hint = unknown("column", &by.column, &known);
-                wrong().hint(hint.hint_text().unwrap_or_default())
+                wrong().hint(did_you_mean(&by.column, &known))
             })?;
             let (kind, part) = kind_of(by.part, input.field(column).data_type()).ok_or_else(|| {
                 wrong()

@@ -9,7 +9,7 @@ use super::route::{Routed, Router};
 use super::spec::TableSinkSpec;
 use crate::output::staging::{PendingStore, WrittenFile};
 use crate::rows::sort::{RowCollector, Sorter};
-use crate::storage::disk::MAX_PART_BYTES;
+use crate::storage::MAX_PART_BYTES;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};

@@ -6,6 +6,7 @@ use super::pending::{Closing, PendingStore, PendingWriter, Sending};
 use super::staged::{PendingFile, Staged};
 use super::uploads;
 use crate::process::stop::{GIVING_UP, SETTLING, Stop};
+use crate::process::task::spawn;
 use crate::storage::retry::persist;
 use crate::storage::{Storage, store_error};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -21,7 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Size of all parts but the last. S3 takes no less than 5 MiB; some servers want all but the last to be equal.
 pub(super) const PART_BYTES: usize = 8 << 20;
@@ -82,16 +84,18 @@ impl Bucket {
         call: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let stop = self.stop.clone();
-        block_on(self.runtime.spawn(async move { stop.unless_past(grace, call).await })).unwrap_or_else(lost)
+        block_on(spawn(&self.runtime, async move { stop.unless_past(grace, call).await })).unwrap_or_else(lost)
     }
 
     /// Waits for a call. The outer error says that the run is stopped and the call still under way.
-    fn join<T>(&self, handle: &mut JoinHandle<Result<T>>) -> Result<Result<T>> {
+    fn join<T>(&self, handle: &mut AbortOnDropHandle<Result<T>>) -> Result<Result<T>> {
         block_on(self.stop.unless(async { Ok(handle.await.unwrap_or_else(lost)) }))
     }
 
     /// Waits as long as giving up may take.
-    fn wait_for_abort(&self, abort: JoinHandle<Result<()>>) -> Result<()> {
+    fn wait_for_abort(&self, abort: AbortOnDropHandle<Result<()>>) -> Result<()> {
+        // It goes on when nothing waits for it any more: what it still removes, `gc` need not.
+        let abort = abort.detach();
         if self.is_deaf.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Unavailable, "abort an upload").with("answered", "no abort before it"));
         }
@@ -119,10 +123,10 @@ impl Bucket {
         .await
     }
 
-    async fn put(&self, key: &ObjectPath, id: &String, place: usize, bytes: Vec<u8>) -> Result<String> {
+    async fn put(&self, key: &ObjectPath, id: &String, index: usize, bytes: Vec<u8>) -> Result<String> {
         let bytes = PutPayload::from(bytes);
         self.persist(|| async {
-            let part = self.store.put_part(key, id, place, bytes.clone()).await;
+            let part = self.store.put_part(key, id, index, bytes.clone()).await;
             part.map(|part| part.content_id).map_err(|error| self.error("send a part", key, error))
         })
         .await
@@ -139,7 +143,7 @@ impl Bucket {
         .await
     }
 
-    /// Tries again what may pass. What must not be tried for ever is given up by whoever waits for it.
+    /// Tries again what may pass. What must not be tried for ever is given up by what waits for it.
     async fn persist<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
         persist(self.storage.retry(), &Stop::default(), call).await
     }
@@ -204,7 +208,7 @@ impl PendingStore for BucketStore {
         let key = self.bucket.key(&file.path)?;
         let (id, _) = upload(file)?;
         let bucket = Arc::clone(&self.bucket);
-        self.bucket.wait_for_abort(self.bucket.runtime.spawn(async move { bucket.abort(&key, &id).await }))
+        self.bucket.wait_for_abort(spawn(&self.bucket.runtime, async move { bucket.abort(&key, &id).await }))
     }
 
     fn remove(&self, path: &str) -> Result<()> {
@@ -239,7 +243,7 @@ struct BucketWriter {
     /// Content ids of the parts that have arrived, in order.
     parts: Vec<String>,
     /// The parts after those, in order.
-    in_flight: VecDeque<JoinHandle<Result<String>>>,
+    in_flight: VecDeque<AbortOnDropHandle<Result<String>>>,
 }
 
 impl BucketWriter {
@@ -253,8 +257,8 @@ impl BucketWriter {
     }
 
     fn send_part(&mut self) -> Result<()> {
-        let place = self.parts.len() + self.in_flight.len();
-        if place >= MAX_PARTS - 1 {
+        let index = self.parts.len() + self.in_flight.len();
+        if index >= MAX_PARTS - 1 {
             return Err(Error::new(ErrorKind::Limit, "send a part")
                 .with("path", &self.path)
                 .with("parts", MAX_PARTS)
@@ -272,8 +276,8 @@ impl BucketWriter {
         let permit = self.permit()?;
         let bytes = std::mem::replace(&mut self.buffer, Vec::with_capacity(PART_BYTES));
         let (bucket, key) = (Arc::clone(&self.bucket), self.key.clone());
-        self.in_flight.push_back(self.bucket.runtime.spawn(async move {
-            let part = bucket.put(&key, &id, place, bytes).await;
+        self.in_flight.push_back(spawn(&self.bucket.runtime, async move {
+            let part = bucket.put(&key, &id, index, bytes).await;
             drop(permit);
             part
         }));
@@ -291,11 +295,11 @@ impl BucketWriter {
     }
 
     /// Stops what is on its way and aborts the upload, if there is one. `None` when there is nothing to wait for.
-    fn spawn_abort(&mut self) -> Option<JoinHandle<Result<()>>> {
+    fn spawn_abort(&mut self) -> Option<AbortOnDropHandle<Result<()>>> {
         let id = self.id.take()?;
         let in_flight = std::mem::take(&mut self.in_flight);
         let (bucket, key) = (Arc::clone(&self.bucket), self.key.clone());
-        Some(self.bucket.runtime.spawn(async move {
+        Some(spawn(&self.bucket.runtime, async move {
             // A part that arrives after the abort would stay: none may be on its way by then.
             for handle in in_flight {
                 handle.abort();
@@ -333,7 +337,7 @@ impl PendingWriter for BucketWriter {
         let (id, last) = (self.id.take(), std::mem::take(&mut self.buffer));
         let (mut parts, in_flight) = (std::mem::take(&mut self.parts), std::mem::take(&mut self.in_flight));
         let (bucket, key) = (Arc::clone(&self.bucket), self.key.clone());
-        let handle = self.bucket.runtime.spawn(async move {
+        let handle = spawn(&self.bucket.runtime, async move {
             let upload_id = match id {
                 Some(id) => id,
                 None => bucket.create(&key).await?,
@@ -373,7 +377,7 @@ impl Drop for BucketWriter {
 struct LastParts {
     bucket: Arc<Bucket>,
     key: ObjectPath,
-    handle: JoinHandle<Result<PendingFile>>,
+    handle: AbortOnDropHandle<Result<PendingFile>>,
 }
 
 impl Sending for LastParts {
@@ -390,7 +394,7 @@ impl Sending for LastParts {
     fn give_up(self: Box<Self>) {
         let Self { bucket, key, handle } = *self;
         let waiting = Arc::clone(&bucket);
-        let abort = waiting.runtime.spawn(async move {
+        let abort = spawn(&waiting.runtime, async move {
             match handle.await {
                 Ok(Ok(PendingFile { staged: Staged::Upload { upload_id, .. }, .. })) => {
                     bucket.abort(&key, &upload_id).await

@@ -9,8 +9,8 @@ use super::found::{PendingFound, hidden_name, path_of_hidden, run_of};
 use super::path::check_path;
 use super::pending::{PendingStore, PendingWriter};
 use super::staged::{PendingFile, Staged};
-use crate::storage::disk::{DISK_FULL, is_disk_full};
-use etl_sdk::{Error, ErrorKind, Result};
+use crate::storage::disk::disk_error;
+use etl_sdk::{Error, Result};
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -83,7 +83,7 @@ impl PendingStore for FolderStore {
         check_path(path)?;
         let hidden = self.shared.hidden_path(path);
         let file =
-            self.shared.create_hidden(&hidden).map_err(|error| io_error("create a pending file", path, error))?;
+            self.shared.create_hidden(&hidden).map_err(|error| disk_error("create a pending file", path, error))?;
         Ok(Box::new(FolderWriter {
             shared: Arc::clone(&self.shared),
             path: path.to_owned(),
@@ -99,7 +99,7 @@ impl PendingStore for FolderStore {
         let staged = self.shared.staged_path(file)?;
         let target = self.shared.root.join(&file.path);
         publish(&self.shared.root, &staged, &target, file.bytes)
-            .map_err(|error| io_error("publish a file", &file.path, error))?;
+            .map_err(|error| disk_error("publish a file", &file.path, error))?;
         self.shared.remove_hidden_folder_if_empty();
         Ok(())
     }
@@ -108,7 +108,7 @@ impl PendingStore for FolderStore {
         let staged = self.shared.staged_path(file)?;
         match fs::remove_file(&staged) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(io_error("abandon a pending file", &file.path, error))
+                Err(disk_error("abandon a pending file", &file.path, error))
             }
             _ => {
                 self.shared.remove_hidden_folder_if_empty();
@@ -119,7 +119,7 @@ impl PendingStore for FolderStore {
 
     fn pending(&self) -> Result<Vec<PendingFound>> {
         let folder = self.shared.root.join(HIDDEN_FOLDER);
-        list(&folder).map_err(|error| io_error("list pending files", HIDDEN_FOLDER, error))
+        list(&folder).map_err(|error| disk_error("list pending files", HIDDEN_FOLDER, error))
     }
 
     fn exists(&self, files: &[&PendingFile]) -> Result<Vec<bool>> {
@@ -129,7 +129,7 @@ impl PendingStore for FolderStore {
             match fs::metadata(staged) {
                 Ok(metadata) => Ok(metadata.is_file() && metadata.len() == file.bytes),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-                Err(error) => Err(io_error("look for a pending file", &file.path, error)),
+                Err(error) => Err(disk_error("look for a pending file", &file.path, error)),
             }
         };
         files.iter().map(is_there).collect()
@@ -137,7 +137,7 @@ impl PendingStore for FolderStore {
 
     fn remove(&self, path: &str) -> Result<()> {
         check_path(path)?;
-        remove(&self.shared.root, path).map_err(|error| io_error("remove a replaced file", path, error))
+        remove(&self.shared.root, path).map_err(|error| disk_error("remove a replaced file", path, error))
     }
 }
 
@@ -250,7 +250,7 @@ impl PendingWriter for FolderWriter {
         self.file
             .sync_all()
             .and_then(|()| sync_folder(&self.shared.root.join(HIDDEN_FOLDER)))
-            .map_err(|error| io_error("make a pending file durable", &self.path, error))?;
+            .map_err(|error| disk_error("make a pending file durable", &self.path, error))?;
         self.finished = true;
         Ok(PendingFile {
             path: std::mem::take(&mut self.path),
@@ -267,15 +267,4 @@ impl Drop for FolderWriter {
             self.shared.remove_hidden_folder_if_empty();
         }
     }
-}
-
-fn io_error(operation: &str, path: &str, error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Permission,
-        kind if is_disk_full(kind) => ErrorKind::Limit,
-        _ => ErrorKind::Unavailable,
-    };
-    let failure = Error::new(kind, operation).with("path", path).source(error);
-    if kind == ErrorKind::Limit { failure.hint(DISK_FULL) } else { failure }
 }

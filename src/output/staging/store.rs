@@ -12,8 +12,9 @@ use tokio::runtime::Handle;
 pub fn pending_store(storage: &Storage, runtime: Handle, stop: &Stop) -> Arc<dyn PendingStore> {
     match storage.kind() {
         StorageKind::Folder(root) => Arc::new(folder::FolderStore::new(root.clone())),
-        StorageKind::Bucket(store) => {
-            Arc::new(bucket::BucketStore::new(storage.clone(), store.clone(), runtime, stop.clone()))
+        StorageKind::Bucket(bucket) => {
+            let store = Arc::clone(bucket.store());
+            Arc::new(bucket::BucketStore::new(storage.clone(), store, runtime, stop.clone()))
         }
     }
 }

@@ -3,6 +3,7 @@ use super::{PendingFile, PendingStore, Staged, folder, pending_store};
 use crate::process::stop::Stop;
 use crate::storage::S3Config;
 use crate::storage::Storage;
+use etl_sdk::{ErrorKind, Retry};
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::multipart::{MultipartStore, PartId};
@@ -150,6 +151,16 @@ fn a_partition_may_hold_what_file_systems_and_buckets_take() {
     assert!(folder.path().join("t/app=a\u{85}b/x-0.parquet").exists());
 }
 
+#[test]
+fn a_sink_that_is_a_file_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = folder_store(&file.join("tables")).create("t/x").err().unwrap();
+    assert_eq!((error.kind(), error.retry_status()), (ErrorKind::NotFound, Retry::Never), "{error}");
+    assert!(error.hint_text().is_some_and(|hint| hint.contains("is a file")));
+}
+
 fn storage() -> Storage {
     let s3 = S3Config {
         endpoint: Some("http://127.0.0.1:1".to_owned()),
@@ -245,9 +256,9 @@ fn s3_shows_a_file_once_it_is_completed_and_keeps_no_aborted_upload() {
     store.abandon(&file).unwrap();
     store.abandon(&file).unwrap();
     assert!(store.publish(&file).is_err());
-    let multipart = storage.multipart().unwrap();
+    let StorageKind::Bucket(bucket) = storage.kind() else { panic!("not a bucket") };
     let Staged::Upload { upload_id, parts } = &file.staged else { panic!("not an upload") };
     let parts = parts.iter().map(|part| PartId { content_id: part.clone() }).collect();
     let key = ObjectPath::from("out/t/abandoned");
-    assert!(runtime.block_on(multipart.complete_multipart(&key, upload_id, parts)).is_err());
+    assert!(runtime.block_on(bucket.store().complete_multipart(&key, upload_id, parts)).is_err());
 }

@@ -18,7 +18,7 @@ const MEASURING: usize = 16;
 
 /// All uploads below the storage's url.
 pub(super) async fn list(storage: Storage) -> Result<Vec<PendingFound>> {
-    let (client, bucket) = sdk_client(&storage).await?;
+    let (client, bucket) = sdk_client(&storage)?;
     let prefix = match storage.prefix().as_ref() {
         "" => String::new(),
         prefix => format!("{prefix}/"),
@@ -73,7 +73,7 @@ pub(super) async fn exist(storage: Storage, files: Vec<PendingFile>) -> Result<V
         first.bytes().zip(key.bytes()).take(shared).take_while(|(left, right)| left == right).count()
     });
     let folder = first[..first.floor_char_boundary(shared)].rfind('/').map_or("", |slash| &first[..=slash]);
-    let (client, bucket) = sdk_client(&storage).await?;
+    let (client, bucket) = sdk_client(&storage)?;
     let mut there: HashSet<(String, String)> = HashSet::new();
     for_each(&client, &bucket, folder, |upload| {
         there.extend(upload.key.zip(upload.upload_id));

@@ -4,6 +4,7 @@ use super::session::{batch_bytes, engine_error, task_context};
 use super::spill::{SpillFolder, Stretch, UnnamedFile, disk_error};
 use crate::limits::LimitsConfig;
 use crate::process::stop::Stop;
+use crate::process::task::spawn;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -29,7 +30,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Bytes of rows a collector holds before it writes them.
 const COLLECTOR_BYTES: usize = 2 << 20;
@@ -466,7 +467,7 @@ impl Numbered {
 #[derive(Debug)]
 pub struct SortedRows {
     batches: mpsc::Receiver<Result<RecordBatch>>,
-    task: Option<JoinHandle<()>>,
+    task: Option<AbortOnDropHandle<()>>,
     runtime: Handle,
     stop: Stop,
 }
@@ -485,7 +486,7 @@ impl SortedRows {
         sorter: &Sorter,
     ) -> Self {
         let (sender, batches) = mpsc::channel(QUEUE);
-        let task = sorter.runtime.spawn(async move {
+        let task = spawn(&sorter.runtime, async move {
             let _head_room = head_room;
             let mut stream = match plan.execute(0, context) {
                 Ok(stream) => stream,
@@ -524,14 +525,6 @@ impl Iterator for SortedRows {
         // The channel also closes when the task panics: the end of the rows must not be taken from that.
         let ended = self.runtime.block_on(self.task.take()?);
         ended.err().map(|error| Err(Error::internal("sort rows").source(error)))
-    }
-}
-
-impl Drop for SortedRows {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
     }
 }
 

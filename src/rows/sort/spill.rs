@@ -1,10 +1,10 @@
 //! Spilled rows live in files without a name: however the process ends, nothing is left behind.
 
-use crate::storage::disk::is_disk_full;
+use crate::storage::disk::{is_disk_full, meaning_of};
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result as EngineResult};
 use datafusion::execution::{SpillFile, SpillWriter, TempFileFactory};
-use etl_sdk::{Error, ErrorKind, Result};
+use etl_sdk::{Error, ErrorKind, Result, Retry};
 use futures::Stream;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -179,8 +179,7 @@ pub(super) fn disk_error(operation: &'static str, kind: io::ErrorKind) -> Error 
         kind if is_disk_full(kind) => {
             Error::new(ErrorKind::Limit, operation).hint("free space, or name a folder on a larger disk")
         }
-        io::ErrorKind::PermissionDenied => Error::new(ErrorKind::Permission, operation),
-        _ => Error::new(ErrorKind::Unavailable, operation),
+        kind => Error::new(meaning_of(kind).0, operation).retry(Retry::of_io(kind)),
     };
     failure.with("setting", "limits.spill_folder")
 }

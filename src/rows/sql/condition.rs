@@ -2,7 +2,7 @@
 
 use super::plan::{explain, refused_expression, state};
 use super::step::is_of_the_run;
-use crate::text::suggest::unknown;
+use crate::text::suggest::did_you_mean;
 use arrow::array::{Array, BooleanBufferBuilder, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -51,8 +51,8 @@ impl SqlCondition {
         }
         let bound = bind(logical, run).map_err(|failure| match failure {
             Unbound::Parameter(name) => {
-                let hint = unknown("parameter", &name, &PARAMETERS).hint_text().map(str::to_owned);
-                wrong().with("unknown parameter", name).hint(hint.unwrap_or_default())
+                let hint = did_you_mean(&name, &PARAMETERS);
+                wrong().with("unknown parameter", name).hint(hint)
             }
             Unbound::Engine(error) => engine(error),
         })?;

@@ -1,6 +1,6 @@
 //! From the text of a SQL step to expressions: parse, check, bind the parameters, plan.
 
-use crate::text::suggest::unknown;
+use crate::text::suggest::did_you_mean;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError, ScalarValue, SchemaError, TableReference};
@@ -107,11 +107,7 @@ pub(super) fn explain(failure: Error, error: DataFusionError) -> Error {
     let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref() else { return failure.source(error) };
     // The engine's own text lists all columns, and these are a hundred.
     let known: Vec<&str> = valid_fields.iter().map(Column::name).collect();
-    let failure = failure.with("unknown column", &field.name);
-    match unknown("column", &field.name, &known).hint_text() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    failure.with("unknown column", &field.name).hint(did_you_mean(&field.name, &known))
 }
 
 fn refused(file: &str, clause: &str, why: &str) -> Error {

@@ -1,0 +1,149 @@
+//! What a store's failure means: what the caller must know of it, what the user can do, and whether to try again.
+
+use super::answer::{Answer, text_of};
+use super::disk::meaning_of;
+use etl_sdk::{Error, ErrorKind, Retry};
+use object_store::client::{HttpError, HttpErrorKind};
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+/// What a failure means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Class {
+    pub(super) kind: ErrorKind,
+    pub(super) retry: Retry,
+    pub(super) hint: Option<String>,
+}
+
+const MAY_NOT: &str = "the credentials in use may not do this; see the policy of the role or of AWS_PROFILE";
+const NOT_ACCEPTED: &str =
+    "the store does not accept the credentials in use; see AWS_ACCESS_KEY_ID, AWS_PROFILE or the role";
+const NO_CONNECTION: &str =
+    "check s3.endpoint and the network; if both are right, run the same command again; finished tasks are kept";
+const NO_BUCKET: &str = "there is no such bucket there; check the url and s3.endpoint";
+const NOT_THERE: &str = "check the url; a bucket must exist, a prefix may be empty";
+
+impl Class {
+    /// A failure that the same call runs into again.
+    fn lasting(kind: ErrorKind, hint: impl Into<Option<&'static str>>) -> Self {
+        Self { kind, retry: Retry::Never, hint: hint.into().map(str::to_owned) }
+    }
+
+    /// A failure that may pass by itself.
+    fn passing(retry: Retry) -> Self {
+        Self { kind: ErrorKind::Unavailable, retry, hint: None }
+    }
+
+    /// What an error of ours says.
+    pub(super) fn of_ours(error: &Error) -> Self {
+        Self { kind: error.kind(), retry: error.retry_status(), hint: error.hint_text().map(str::to_owned) }
+    }
+
+    /// What the code of an answer means; `None` for one that means nothing to us.
+    fn of_code(code: &str) -> Option<Self> {
+        Some(match code {
+            "NoSuchBucket" => Self::lasting(ErrorKind::NotFound, NO_BUCKET),
+            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => Self::lasting(ErrorKind::Permission, MAY_NOT),
+            "SignatureDoesNotMatch"
+            | "InvalidAccessKeyId"
+            | "ExpiredToken"
+            | "InvalidToken"
+            | "RequestTimeTooSkewed" => Self::lasting(ErrorKind::Permission, NOT_ACCEPTED),
+            "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests" => {
+                Self::passing(Retry::Throttled)
+            }
+            "InternalError"
+            | "ServiceUnavailable"
+            | "RequestTimeout"
+            | "BadDigest"
+            | "XAmzContentSHA256Mismatch"
+            | "InvalidDigest"
+            | "IncompleteBody" => Self::passing(Retry::Later),
+            _ => return None,
+        })
+    }
+
+    fn of_status(status: u16) -> Self {
+        match status {
+            403 => Self::lasting(ErrorKind::Permission, MAY_NOT),
+            429 | 503 => Self::passing(Retry::Throttled),
+            408 | 500.. => Self::passing(Retry::Later),
+            _ => Self::lasting(ErrorKind::Unavailable, None),
+        }
+    }
+
+    /// What an answer means; `None` when there was none.
+    pub(super) fn of_answer(answer: Answer<'_>) -> Option<Self> {
+        answer.code.and_then(Self::of_code).or_else(|| answer.status.map(Self::of_status))
+    }
+
+    fn of_store(error: &object_store::Error, answer: Answer<'_>) -> Self {
+        use object_store::Error as E;
+        match error {
+            E::Generic { .. } => Self::of_answer(answer).unwrap_or_else(|| Self::of_causes(error)),
+            E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
+                let known = answer.code.and_then(Self::of_code).filter(|known| known.retry == Retry::Never);
+                known.unwrap_or_else(|| Self::lasting(ErrorKind::Permission, MAY_NOT))
+            }
+            E::NotFound { .. } if answer.code == Some("NoSuchBucket") => Self::lasting(ErrorKind::NotFound, NO_BUCKET),
+            E::NotFound { .. } => Self::lasting(ErrorKind::NotFound, NOT_THERE),
+            E::InvalidPath { .. } => Self::lasting(ErrorKind::Config, None),
+            _ => Self::lasting(ErrorKind::Unavailable, None),
+        }
+    }
+
+    /// What failed before there was an answer: the connection, or the file system.
+    fn of_causes(error: &(dyn StdError + 'static)) -> Self {
+        // The connection comes first: its causes are of the operating system too, and all of those may pass.
+        if let Some(http) = causes_of(error).find_map(|cause| cause.downcast_ref::<HttpError>()) {
+            let hint = (http.kind() == HttpErrorKind::Connect).then(|| NO_CONNECTION.to_owned());
+            return Self { hint, ..Self::passing(Retry::Later) };
+        }
+        match causes_of(error).find_map(|cause| cause.downcast_ref::<io::Error>()) {
+            Some(io) => {
+                let (kind, hint) = meaning_of(io.kind());
+                Self { kind, retry: Retry::of_io(io.kind()), hint: hint.map(str::to_owned) }
+            }
+            None => Self::passing(Retry::Later),
+        }
+    }
+}
+
+/// A store's error that prints each of its causes once.
+#[derive(Debug)]
+pub(super) struct StoreCause {
+    pub(super) class: Class,
+    text: String,
+}
+
+impl From<object_store::Error> for StoreCause {
+    fn from(error: object_store::Error) -> Self {
+        // Credentials are found by us, inside a call of the store.
+        if let Some(ours) = find_ours(&error) {
+            return Self { class: Class::of_ours(ours), text: ours.to_string() };
+        }
+        let text = text_of(&error);
+        let class = Class::of_store(&error, Answer::read(&text));
+        Self { class, text }
+    }
+}
+
+/// The error of ours that is the cause of a library's.
+pub(super) fn find_ours<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
+    causes_of(error).find_map(Error::find)
+}
+
+/// An error, its cause, the cause of that, and so on.
+pub(super) fn causes_of<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
+}
+
+impl fmt::Display for StoreCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Without a source: the text has all causes.
+impl StdError for StoreCause {}

@@ -1,0 +1,197 @@
+//! A folder or a bucket by its url.
+
+use super::address::{BucketAddress, builder_of};
+use super::config::S3Config;
+use super::retry::RetryConfig;
+use etl_sdk::{Error, Result};
+use object_store::ObjectStore;
+use object_store::aws::AmazonS3;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// A folder or a prefix of a bucket, under which objects are read or written.
+#[derive(Clone)]
+pub struct Storage {
+    url: String,
+    store: Arc<dyn ObjectStore>,
+    kind: StorageKind,
+    prefix: ObjectPath,
+    retry: RetryConfig,
+}
+
+/// What is behind a [`Storage`].
+#[derive(Clone)]
+pub enum StorageKind {
+    /// A folder of this machine; the path is absolute. Store paths are relative to the file system's root.
+    Folder(PathBuf),
+    /// A bucket.
+    Bucket(Arc<Bucket>),
+}
+
+/// A bucket and how it is reached.
+pub struct Bucket {
+    store: Arc<AmazonS3>,
+    pub(super) address: BucketAddress,
+}
+
+impl Bucket {
+    /// The store, with the calls that let an upload be completed later by another process.
+    pub fn store(&self) -> &Arc<AmazonS3> {
+        &self.store
+    }
+}
+
+impl Storage {
+    /// Opens a folder path, a `file://` url or an `s3://bucket/prefix` url. `base` is what relative folders start from.
+    /// Nothing is read or created.
+    pub fn open(url: &str, s3: &S3Config, base: &Path) -> Result<Self> {
+        Self::open_with(url, s3, base, &RetryConfig::default(), None)
+    }
+
+    /// As [`Storage::open`], with the job's `limits.retry` and the section of the job file that `s3` is from, such as
+    /// `source`, for messages.
+    pub fn open_with(
+        url: &str,
+        s3: &S3Config,
+        base: &Path,
+        retry: &RetryConfig,
+        section: Option<&'static str>,
+    ) -> Result<Self> {
+        if let Some(rest) = url.strip_prefix("s3://") {
+            return Self::bucket(url, rest, s3, *retry, section);
+        }
+        let folder = match url.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => PathBuf::from(path),
+            Some(_) => return Err(unknown_url(url).hint("a file url has three slashes: file:///data/raw")),
+            None if url.contains("://") => return Err(unknown_url(url)),
+            None if url.is_empty() => return Err(unknown_url(url)),
+            None => base.join(url),
+        };
+        let folder = std::path::absolute(&folder)
+            .map_err(|error| Error::config("make the folder absolute").with("url", url).source(error))?;
+        let folder = without_dots(&folder);
+        let prefix = ObjectPath::from_absolute_path(&folder)
+            .map_err(|error| Error::config("read the folder's path").with("url", url).source(error))?;
+        let url = folder.display().to_string();
+        Ok(Self {
+            url,
+            store: Arc::new(LocalFileSystem::new()),
+            kind: StorageKind::Folder(folder),
+            prefix,
+            retry: *retry,
+        })
+    }
+
+    fn bucket(url: &str, rest: &str, s3: &S3Config, retry: RetryConfig, section: Option<&'static str>) -> Result<Self> {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(unknown_url(url));
+        }
+        let prefix = ObjectPath::parse(prefix.trim_end_matches('/'))
+            .map_err(|error| Error::config("read the url's prefix").with("url", url).source(error))?;
+        let (builder, address) = builder_of(bucket, s3, retry, section).map_err(|error| error.with("url", url))?;
+        let store = Arc::new(
+            builder.build().map_err(|error| Error::config("set up the bucket").with("url", url).source(error))?,
+        );
+        let url = url.trim_end_matches('/').to_owned();
+        let kind = StorageKind::Bucket(Arc::new(Bucket { store: Arc::clone(&store), address }));
+        Ok(Self { url, store, kind, prefix, retry })
+    }
+
+    /// The url as opened, without a slash at the end; folders as absolute paths.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The store. Its paths are whole keys: begin with [`Storage::prefix`].
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// How often and how long its calls are tried again.
+    pub fn retry(&self) -> &RetryConfig {
+        &self.retry
+    }
+
+    /// What is behind it.
+    pub fn kind(&self) -> &StorageKind {
+        &self.kind
+    }
+
+    /// The key that everything here begins with.
+    pub fn prefix(&self) -> &ObjectPath {
+        &self.prefix
+    }
+
+    /// The whole key of a path below the url.
+    pub fn key_of(&self, path: &str) -> Result<ObjectPath> {
+        let whole = format!("{}/{path}", self.prefix);
+        ObjectPath::parse(whole.trim_matches('/'))
+            .map_err(|error| Error::config("read a path below a url").with("path", path).source(error))
+    }
+
+    /// Where a key is, for a person: `s3://bucket/key` or an absolute path.
+    pub fn uri_of(&self, path: &ObjectPath) -> String {
+        match &self.kind {
+            StorageKind::Folder(_) => format!("/{path}"),
+            StorageKind::Bucket(bucket) => format!("s3://{}/{path}", bucket.address.bucket),
+        }
+    }
+
+    /// The folder of this machine; `None` for a bucket.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.kind {
+            StorageKind::Folder(path) => Some(path),
+            StorageKind::Bucket(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// Resolves `..` by the text alone, as a url does: the folder need not exist, and links are not looked at.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+fn unknown_url(url: &str) -> Error {
+    Error::config("read a url").with("url", url).hint("write a folder, file:///folder or s3://bucket/prefix")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read_and_made_absolute() {
+        let open = |url: &str| {
+            Storage::open(url, &S3Config::default(), Path::new("/data/jobs"))
+                .map(|storage| (storage.url().to_owned(), storage.prefix().to_string()))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(open("../raw/./x"), Ok(("/data/raw/x".to_owned(), "data/raw/x".to_owned())));
+        assert_eq!(open("file:///a b/c"), Ok(("/a b/c".to_owned(), "a b/c".to_owned())));
+        assert_eq!(open("s3://bucket/pre/fix/"), Ok(("s3://bucket/pre/fix".to_owned(), "pre/fix".to_owned())));
+        assert_eq!(open("s3://bucket"), Ok(("s3://bucket".to_owned(), String::new())));
+        for wrong in ["", "gs://b", "s3://", "file://host/x"] {
+            assert!(open(wrong).is_err_and(|error| error.contains("read a url")), "{wrong}");
+        }
+    }
+}
