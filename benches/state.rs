@@ -13,6 +13,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, SchemaRef};
 use etl_runner::commit::carried::{CarriedState, Piece, PieceWriter, key_hashes, part_bits, stem};
 use etl_runner::commit::{CommitLog, Event, Objects, Runner};
+use etl_runner::process::clock::Clock;
 use etl_runner::process::stop::Stop;
 use etl_runner::storage::{S3Config, Storage};
 use etl_runner::window::Window;
@@ -88,7 +89,7 @@ fn run(folder: &Path, output: &str, day: &str, settings: &[&str]) -> (f64, f64) 
 fn carry(output: &Path, users: u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let storage = Storage::open(output.join("_state").to_str().unwrap(), &S3Config::default(), output).unwrap();
-    let objects = Objects::new(&storage, "bench", runtime.handle().clone(), &Stop::default());
+    let objects = Objects::new(&storage, "bench", runtime.handle().clone(), &Stop::default(), Clock::system());
     let log = CommitLog::new(objects.clone(), Runner::this());
     let (_, kept) = log.refresh().unwrap().carried.clone().unwrap();
     let mut state = CarriedState::read(&objects, &kept).unwrap();

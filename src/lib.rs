@@ -26,6 +26,7 @@ pub mod status;
 pub mod storage;
 pub mod targets;
 pub mod text;
+pub mod trigger;
 pub mod window;
 
 pub use etl_sdk::{Error, ErrorKind, Result};

@@ -1,12 +1,14 @@
-//! Which windows are being run, for whoever shows it.
+//! Which windows are being run: a listener that keeps what a display shows.
 
+use super::listener::BatchListener;
+use super::result::WindowResult;
 use crate::report::Progress;
 use crate::text::count;
 use crate::window::Window;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Windows that are named in one line of progress.
-const NAMED: usize = 4;
+const MAX_NAMED: usize = 4;
 
 /// A handle on the windows of one command; clones share it.
 #[derive(Clone, Debug, Default)]
@@ -43,22 +45,6 @@ impl Board {
         board
     }
 
-    /// A window begins; gives the counters to tell its progress to.
-    pub fn begin(&self, window: Window) -> Progress {
-        let progress = Progress::default();
-        self.lock().active.push((window, progress.clone()));
-        progress
-    }
-
-    /// A window has ended. Gives its place among those that have.
-    pub fn end(&self, window: Window, failed: bool) -> u64 {
-        let mut inner = self.lock();
-        inner.active.retain(|(active, _)| *active != window);
-        inner.finished += 1;
-        inner.failed += u64::from(failed);
-        inner.finished
-    }
-
     /// The board now.
     pub fn counts(&self) -> BoardCounts {
         let inner = self.lock();
@@ -79,13 +65,27 @@ impl Board {
     }
 }
 
+impl BatchListener for Board {
+    fn begun(&self, window: Window, progress: &Progress) {
+        self.lock().active.push((window, progress.clone()));
+    }
+
+    fn ended(&self, result: &WindowResult) -> Vec<String> {
+        let mut inner = self.lock();
+        inner.active.retain(|(active, _)| *active != result.window());
+        inner.finished += 1;
+        inner.failed += u64::from(result.status.is_failure());
+        Vec::new()
+    }
+}
+
 impl BoardCounts {
     /// One line: `12 of 72 windows, 1 failed; 2026-11-20T05:00 read 1 of 4 objects; …`.
     pub fn line(&self) -> String {
         let failed = if self.failed > 0 { format!(", {} failed", count(self.failed)) } else { String::new() };
-        let mut named = self.active.iter().take(NAMED).cloned().collect::<Vec<_>>();
-        if self.active.len() > NAMED {
-            named.push(format!("and {} more", self.active.len() - NAMED));
+        let mut named = self.active.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>();
+        if self.active.len() > MAX_NAMED {
+            named.push(format!("and {} more", self.active.len() - MAX_NAMED));
         }
         let active = if named.is_empty() { String::new() } else { format!("; {}", named.join("; ")) };
         format!("{} of {} windows{failed}{active}", count(self.finished), count(self.total))
@@ -95,21 +95,24 @@ impl BoardCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::{Item, ResultStatus};
 
     #[test]
     fn the_line_says_how_far_it_is() {
         let board = Board::new(72);
         let windows: Vec<Window> =
             (0..7).map(|hour| Window::parse(&format!("2026-11-20T{hour:02}")).unwrap()).collect();
-        let progress = board.begin(windows[0]);
+        let progress = Progress::default();
+        board.begun(windows[0], &progress);
         progress.set_phase("read");
         progress.set_total(4, 100);
         progress.add_objects(1);
-        board.begin(windows[1]);
-        assert_eq!(board.end(windows[1], true), 1);
+        board.begun(windows[1], &Progress::default());
+        let item = Item { window: windows[1], reason: None, again: false };
+        board.ended(&WindowResult::of(&item, ResultStatus::Failed));
         assert_eq!(board.counts().line(), "1 of 72 windows, 1 failed; 2026-11-20T00:00 read 1 of 4 objects");
         for window in &windows[1..] {
-            board.begin(*window);
+            board.begun(*window, &Progress::default());
         }
         assert!(board.counts().line().ends_with("2026-11-20T03:00 start; and 3 more"), "{}", board.counts().line());
     }

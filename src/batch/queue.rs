@@ -1,23 +1,11 @@
 //! Takes windows one after the other, on as many threads as there are slots.
 
-use super::report::{ResultStatus, WindowResult};
+use super::item::Item;
+use super::result::{ResultStatus, WindowResult};
 use crate::process::stop::Stop;
-use crate::schedule::DueReason;
-use crate::window::Window;
 use etl_sdk::Error;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-
-/// A window to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// The window.
-    pub window: Window,
-    /// Why it is run, if somebody decided that.
-    pub reason: Option<DueReason>,
-    /// Run it although it is done.
-    pub again: bool,
-}
 
 /// How windows are taken.
 #[derive(Debug)]
@@ -34,31 +22,31 @@ pub struct Queue<'a> {
 
 impl Queue<'_> {
     /// Runs `work` for each item in order, with the threads it may take. Gives a result for each item, in order; `Waiting`
-    /// for those that nobody began.
+    /// for those that were not begun.
     pub fn run(&self, items: &[Item], work: &(dyn Fn(&Item, usize) -> WindowResult + Sync)) -> Vec<WindowResult> {
         let slots = self.parallel.clamp(1, items.len().max(1));
         let next = AtomicUsize::new(0);
         let halted = AtomicBool::new(false);
         let results: Vec<Mutex<Option<WindowResult>>> = items.iter().map(|_| Mutex::new(None)).collect();
-        let set = |place: usize, result: WindowResult| {
-            if let Some(slot) = results.get(place) {
+        let set = |index: usize, result: WindowResult| {
+            if let Some(slot) = results.get(index) {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             }
         };
         let run_slot = |threads: usize| {
             while !halted.load(Ordering::Acquire) && !self.stop.is_set() {
-                let place = next.fetch_add(1, Ordering::AcqRel);
-                let Some(item) = items.get(place) else { return };
+                let index = next.fetch_add(1, Ordering::AcqRel);
+                let Some(item) = items.get(index) else { return };
                 // Stands until there is another: what panics has failed.
                 set(
-                    place,
+                    index,
                     WindowResult::failed(item, &Error::internal("run the window").with("problem", "it panicked")),
                 );
                 let result = work(item, threads);
                 if self.stop_on_failure && result.status.is_failure() {
                     halted.store(true, Ordering::Release);
                 }
-                set(place, result);
+                set(index, result);
             }
         };
         std::thread::scope(|scope| {
@@ -93,10 +81,14 @@ mod tests {
     use super::ResultStatus::{Done, Failed, Refused, Waiting};
     use super::*;
     use crate::process::stop::{Signal, StopReason};
-    use crate::window::{Every, parse_instant};
+    use crate::window::{Every, Instant};
+
+    fn instant(text: &str) -> chrono::DateTime<chrono::Utc> {
+        text.parse::<Instant>().unwrap().0
+    }
 
     fn items(count: usize) -> Vec<Item> {
-        let (from, to) = (parse_instant("2026-11-20").unwrap(), parse_instant("2027-11-20").unwrap());
+        let (from, to) = (instant("2026-11-20"), instant("2027-11-20"));
         let tiles = Every::HOUR.tiles(from, to).take(count);
         tiles.map(|window| Item { window, reason: None, again: false }).collect()
     }

@@ -1,205 +1,16 @@
-//! What became of each window. Field names are a contract.
+//! What became of all windows of a command. Field names are a contract.
 
-use super::queue::Item;
-use crate::report::{ErrorReport, Outcome, RunReport, Status};
+use super::result::{ResultStatus, WindowResult};
+use crate::report::Outcome;
 use crate::text::columns::{Align, Columns};
 use crate::text::{count, seconds};
-use crate::window::Window;
-use chrono::SecondsFormat;
-use etl_sdk::{Error, ErrorKind, Result};
+use etl_sdk::ErrorKind;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use strum::VariantArray;
 
 /// Version of the fields. It grows when a field changes its meaning or goes away, not when one is added.
 const SCHEMA_VERSION: u32 = 1;
-
-/// How a window ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ResultStatus {
-    /// Its rows are published.
-    Done,
-    /// There was no object in it.
-    Empty,
-    /// It was done before.
-    Skipped,
-    /// Committed, and not all of it visible.
-    Partly,
-    /// Another run holds it, or has committed it first.
-    Held,
-    /// A gate refused it.
-    Refused,
-    /// It failed.
-    Failed,
-    /// Told to end by a signal.
-    Stopped,
-    /// Nobody began it.
-    Waiting,
-}
-
-impl ResultStatus {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Done,
-        Self::Empty,
-        Self::Skipped,
-        Self::Partly,
-        Self::Held,
-        Self::Refused,
-        Self::Failed,
-        Self::Stopped,
-        Self::Waiting,
-    ];
-
-    /// As in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Empty => "empty",
-            Self::Skipped => "skipped",
-            Self::Partly => "partly",
-            Self::Held => "held",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
-            Self::Waiting => "waiting",
-        }
-    }
-
-    /// Whether the window is not done although it was begun, and not for a signal.
-    pub fn is_failure(self) -> bool {
-        matches!(self, Self::Partly | Self::Held | Self::Refused | Self::Failed)
-    }
-
-    /// Whether the window is done, now or before.
-    pub fn is_good(self) -> bool {
-        matches!(self, Self::Done | Self::Empty | Self::Skipped)
-    }
-}
-
-/// What became of one window.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct WindowResult {
-    /// First instant, RFC 3339 in UTC.
-    pub start: String,
-    /// First instant after.
-    pub end: String,
-    /// How it ended.
-    pub status: ResultStatus,
-    /// Why it was run: `next`, `missed`, `failed` or `late_data`; none when a person named it.
-    pub reason: Option<String>,
-    /// Name of the run; none when there was none.
-    pub run_id: Option<String>,
-    /// 0 for the first commit of the window, then one more with each re-run; none of a run that did not commit.
-    pub revision: Option<u32>,
-    /// Input objects read.
-    pub objects: u64,
-    /// Raw records read.
-    pub records: u64,
-    /// Rows by table; none of a run that did not commit.
-    pub rows: BTreeMap<String, u64>,
-    /// Dead letters, also of a run that a gate refused.
-    pub dead_letters: u64,
-    /// Tasks taken over from a run that was stopped.
-    pub resumed_tasks: u64,
-    /// On the clock.
-    pub elapsed_seconds: f64,
-    /// What a person should know of.
-    pub warnings: Vec<String>,
-    /// Why it failed.
-    pub error: Option<ErrorReport>,
-    #[serde(skip)]
-    window: Window,
-    #[serde(skip)]
-    kind: Option<ErrorKind>,
-}
-
-impl WindowResult {
-    /// The result of a window without a run.
-    pub fn of(item: &Item, status: ResultStatus) -> Self {
-        let text = |instant: chrono::DateTime<chrono::Utc>| instant.to_rfc3339_opts(SecondsFormat::Secs, true);
-        Self {
-            start: text(item.window.start),
-            end: text(item.window.end),
-            status,
-            reason: item.reason.as_ref().map(|reason| reason.name().to_owned()),
-            run_id: None,
-            revision: None,
-            objects: 0,
-            records: 0,
-            rows: BTreeMap::new(),
-            dead_letters: 0,
-            resumed_tasks: 0,
-            elapsed_seconds: 0.0,
-            warnings: Vec::new(),
-            error: None,
-            window: item.window,
-            kind: None,
-        }
-    }
-
-    /// The result of a window whose run did not begin.
-    pub fn failed(item: &Item, error: &Error) -> Self {
-        let status = match error.kind() {
-            ErrorKind::Held => ResultStatus::Held,
-            ErrorKind::Stopped => ResultStatus::Stopped,
-            _ => ResultStatus::Failed,
-        };
-        Self { error: Some(error.into()), kind: Some(error.kind()), ..Self::of(item, status) }
-    }
-
-    /// The result of a run.
-    pub fn of_run(item: &Item, report: RunReport, result: &Result<()>) -> Self {
-        let status = match report.status {
-            Status::Done => ResultStatus::Done,
-            Status::Empty => ResultStatus::Empty,
-            Status::Failed => ResultStatus::Failed,
-            Status::Refused => ResultStatus::Refused,
-            Status::Partly => ResultStatus::Partly,
-            Status::Held => ResultStatus::Held,
-            Status::Stopped => ResultStatus::Stopped,
-        };
-        // What a run made and gave up is no rows of anybody.
-        let counted = matches!(status, ResultStatus::Done | ResultStatus::Partly);
-        let tables = report.tables.into_iter().filter(|_| counted);
-        Self {
-            run_id: Some(report.run_id),
-            revision: Some(report.revision).filter(|_| counted || status == ResultStatus::Empty),
-            objects: report.objects.read,
-            records: report.records,
-            rows: tables.map(|table| (table.name, table.rows)).collect(),
-            dead_letters: report.dead_letters.total,
-            resumed_tasks: report.resumed_tasks,
-            elapsed_seconds: report.elapsed_seconds,
-            warnings: report.warnings,
-            error: report.error,
-            kind: result.as_ref().err().map(Error::kind),
-            ..Self::of(item, status)
-        }
-    }
-
-    /// The window.
-    pub fn window(&self) -> Window {
-        self.window
-    }
-
-    /// One line: `2026-…/2026-… done: 1,234 rows, 2 dead letters in 0.42 s`.
-    pub fn line(&self) -> String {
-        let what = match (self.status, &self.error) {
-            (ResultStatus::Done | ResultStatus::Partly, _) => {
-                let rows = count(self.rows.values().sum());
-                let dead = match self.dead_letters {
-                    0 => String::new(),
-                    dead => format!(", {} dead letters", count(dead)),
-                };
-                format!("{}: {rows} rows{dead} in {}", self.status.name(), seconds(self.elapsed_seconds))
-            }
-            (status, Some(error)) => format!("{}: {}", status.name(), error.message),
-            (status, None) => status.name().to_owned(),
-        };
-        format!("{} {what}", self.window)
-    }
-}
 
 /// What became of all windows of one command.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -240,7 +51,7 @@ impl BatchReport {
     /// Sums up the windows.
     pub fn new(command: &'static str, job: &str, windows: Vec<WindowResult>, elapsed_seconds: f64) -> Self {
         let mut counts: BTreeMap<&'static str, u64> =
-            ResultStatus::ALL.iter().map(|status| (status.name(), 0)).collect();
+            ResultStatus::VARIANTS.iter().map(|status| (status.name(), 0)).collect();
         let mut rows = BTreeMap::new();
         for window in &windows {
             *counts.entry(window.status.name()).or_default() += 1;
@@ -282,7 +93,7 @@ impl BatchReport {
             return Outcome::Stopped(ErrorKind::Stopped);
         }
         let Some(first) = failed.next() else {
-            // Nobody began the others, and none failed: a signal came between two windows.
+            // None failed, and the others were not begun: a signal came between two windows.
             return if has(ResultStatus::Waiting) { Outcome::Stopped(ErrorKind::Stopped) } else { Outcome::Done };
         };
         if self.windows.iter().any(|window| window.status.is_good()) || has(ResultStatus::Partly) {
@@ -310,7 +121,7 @@ impl BatchReport {
 
     /// One line: `backfill: 72 windows of job shop in 12.3 s: 70 done, 1 failed, 1 skipped`.
     pub fn verdict(&self) -> String {
-        let parts: Vec<String> = ResultStatus::ALL
+        let parts: Vec<String> = ResultStatus::VARIANTS
             .iter()
             .map(|status| (status.name(), self.counts.get(status.name()).copied().unwrap_or(0)))
             .filter(|(_, number)| *number > 0)
@@ -341,7 +152,7 @@ impl BatchReport {
         let mut text = columns.render(2);
         for window in &self.windows {
             for warning in &window.warnings {
-                text.extend(["warning: ", &window.window.to_string(), ": ", warning, "\n"]);
+                text.extend(["warning: ", &window.window().to_string(), ": ", warning, "\n"]);
             }
         }
         let failed: Vec<&WindowResult> = self
@@ -352,14 +163,20 @@ impl BatchReport {
         let mut table = Columns::new(&[Align::Left, Align::Left, Align::Left]);
         for window in &failed {
             let message = window.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
-            table.row([window.status.name().to_owned(), window.window.to_string(), message]);
+            table.row([window.status.name().to_owned(), window.window().to_string(), message]);
         }
         text.push_str(&table.render(0));
         if !self.dry_run {
             match failed.as_slice() {
                 [] => {}
                 [one] => {
-                    text.extend(["run it again: etl-runner retry ", job, " --window ", &one.window.to_string(), "\n"]);
+                    text.extend([
+                        "run it again: etl-runner retry ",
+                        job,
+                        " --window ",
+                        &one.window().to_string(),
+                        "\n",
+                    ]);
                 }
                 _ => text.extend(["run them again: etl-runner retry ", job, "\n"]),
             }
@@ -371,12 +188,18 @@ impl BatchReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Item;
+    use crate::report::ErrorReport;
+    use crate::window::Window;
+    use etl_sdk::Error;
 
     fn result(hour: u32, status: ResultStatus, kind: Option<ErrorKind>) -> WindowResult {
         let window = Window::parse(&format!("2026-11-20T{hour:02}")).unwrap();
         let item = Item { window, reason: None, again: false };
         let error = kind.map(|kind| Error::new(kind, "do it"));
-        WindowResult { error: error.as_ref().map(ErrorReport::from), kind, ..WindowResult::of(&item, status) }
+        let mut result = WindowResult::of(&item, status);
+        (result.error, result.kind) = (error.as_ref().map(ErrorReport::from), kind);
+        result
     }
 
     fn report(results: &[(ResultStatus, Option<ErrorKind>)]) -> BatchReport {

@@ -1,28 +1,17 @@
-//! The arguments, for clap. Their comments are the help.
+//! The commands, for clap. Their comments are the help.
 
-use super::compare::CompareArgs;
-use super::dead_letters::DeadLettersArgs;
-use super::explain::ExplainArgs;
-use super::windows::{
-    BACKFILL_EXAMPLES, BackfillArgs, RETRY_EXAMPLES, RetryArgs, STATE_EXAMPLES, STATUS_EXAMPLES, StateArgs, StatusArgs,
-};
-use super::{compare, dead_letters, explain, usage};
-use crate::commands::{CheckRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest};
-use crate::screen::{Color, OutputFormat, Printer, ProgressStyle};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use super::compare::{CompareArgs, EXAMPLES as COMPARE_EXAMPLES};
+use super::dead_letters::{DeadLettersArgs, EXAMPLES as DEAD_LETTERS_EXAMPLES};
+use super::explain::{EXAMPLES as EXPLAIN_EXAMPLES, ExplainArgs};
+use super::job::{CHECK_EXAMPLES, CheckArgs, GC_EXAMPLES, GcArgs, RECOVER_EXAMPLES};
+use super::options::{EXIT_CODES, OutputArgs, ScreenArgs, usage};
+use super::query::{RUNS_EXAMPLES, RunsArgs, SQL_EXAMPLES, SqlArgs};
+use super::run::{PLAN_EXAMPLES, PlanArgs, RUN_EXAMPLES, RunArgs, RunOptionArgs};
+use super::state::{EXAMPLES as STATE_EXAMPLES, StateArgs};
+use super::windows::{BACKFILL_EXAMPLES, BackfillArgs, RETRY_EXAMPLES, RetryArgs, STATUS_EXAMPLES, StatusArgs};
+use clap::{Args, Parser, Subcommand};
 use etl_sdk::Result;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
-
-pub(super) const EXIT_CODES: &str = "\
-Exit codes:
-  0  done; also a window without objects
-  1  failed, nothing published
-  2  the command line or the job file is wrong
-  3  a gate refused to publish, such as limits.dead_letters
-  4  another run holds the window
-  5  partly done
-  6  stopped by a signal";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,65 +22,14 @@ Examples:
 
 ";
 
-const RUN_EXAMPLES: &str = "\
-Examples:
-  etl-runner run job.yaml --window 2026-11-20T05/PT1H
-  etl-runner run job.yaml --last 1h --output json
-  etl-runner run job.yaml                   # goes on where the job's `schedule` is
-  etl-runner run job.yaml --window 2026-11-20 --set sink.url=/tmp/out --dry-run
-
-";
-
-const PLAN_EXAMPLES: &str = "\
-Examples:
-  etl-runner plan job.yaml --window 2026-11-20T05/PT1H
-  etl-runner plan job.yaml --last 1h --output json
-  etl-runner plan job.yaml                  # which windows the schedule would take, and why
-
-";
-
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  etl-runner check job.yaml
-  etl-runner check job.yaml --set source.url=s3://raw/clickstream --output json
-
-";
-
-const RECOVER_EXAMPLES: &str = "\
-Examples:
-  etl-runner recover job.yaml
-  etl-runner recover job.yaml --output json
-
-";
-
-const GC_EXAMPLES: &str = "\
-Examples:
-  etl-runner gc job.yaml
-  etl-runner gc job.yaml --older-than 7d --output json
-  etl-runner gc job.yaml --apply
-
-";
-
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
   etl-runner schema > job.schema.json";
 
-const RUNS_EXAMPLES: &str = "\
+const LIST_EXAMPLES: &str = "\
 Examples:
-  etl-runner runs job.yaml
-  etl-runner runs job.yaml --status failed --last 5
-  etl-runner runs job.yaml --window 2026-11-20 --output json
-  etl-runner runs job.yaml --show 2026-11-20T05/PT1H";
-
-const SQL_EXAMPLES: &str = "\
-Examples:
-  etl-runner sql job.yaml --tables
-  etl-runner sql job.yaml \"select window_start, status, rows from runs\"
-  etl-runner sql job.yaml \"select reason, sum(count) from dead_letters group by 1\"
-  etl-runner sql job.yaml \"select * from session\" --format csv > sessions.csv
-  etl-runner sql job.yaml --file report.sql --output json
-
-";
+  etl-runner list
+  etl-runner list --output json";
 
 /// Turns the raw JSON batches of a time window into partitioned Parquet tables, and accounts for every record.
 #[derive(Debug, Parser)]
@@ -103,25 +41,25 @@ Examples:
     arg_required_else_help = true,
     after_help = [EXAMPLES, EXIT_CODES].concat()
 )]
-pub(super) struct Cli {
+pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The job file; the same as `run FILE`.
+    /// Path to the job file; the same as `run FILE`.
     #[arg(long, value_name = "FILE")]
     job: Option<PathBuf>,
     #[command(flatten)]
-    run: RunOptions,
+    run: RunOptionArgs,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    /// Run a job over one window, or over those that its schedule says.
+pub enum Command {
+    /// Run a job over one window, or over the windows that its schedule says are due.
     #[command(after_help = [RUN_EXAMPLES, EXIT_CODES].concat())]
     Run(RunArgs),
     /// Show what a run would read and write.
     #[command(after_help = [PLAN_EXAMPLES, EXIT_CODES].concat())]
     Plan(PlanArgs),
-    /// Run a job over many windows of the past.
+    /// Run a job over many past windows.
     #[command(after_help = BACKFILL_EXAMPLES)]
     Backfill(BackfillArgs),
     /// Show which windows are done, missing, failed or running.
@@ -130,35 +68,35 @@ pub(super) enum Command {
     /// Run failed windows again.
     #[command(after_help = [RETRY_EXAMPLES, EXIT_CODES].concat())]
     Retry(RetryArgs),
-    /// Show, set, export or import the watermark.
+    /// Show, set, export, import or rebuild a job's state.
     #[command(after_help = STATE_EXAMPLES)]
     State(StateArgs),
-    /// Show the runs of a job, the newest first, or the whole report of one.
+    /// List the runs of a job, newest first, or show the full report of one.
     #[command(after_help = RUNS_EXAMPLES)]
     Runs(RunsArgs),
-    /// Ask the tables of a job in SQL: its runs, their ledgers, files and dead letters, and what they wrote.
+    /// Query a job in SQL: its runs, ledgers, files, dead letters and output tables.
     #[command(after_help = [SQL_EXAMPLES, EXIT_CODES].concat())]
     Sql(SqlArgs),
-    /// Compare two outputs by key, column by column, and explain how they differ.
-    #[command(after_help = compare::EXAMPLES)]
+    /// Compare two outputs by key, column by column, and explain the differences.
+    #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
-    /// Look at dead letters, replay or drop them.
-    #[command(after_help = dead_letters::EXAMPLES)]
+    /// Inspect, replay or drop dead letters.
+    #[command(after_help = DEAD_LETTERS_EXAMPLES)]
     DeadLetters(DeadLettersArgs),
-    /// Check a job file and all that it names, offline.
+    /// Check a job file and everything it refers to, offline.
     #[command(after_help = [CHECK_EXAMPLES, EXIT_CODES].concat())]
     Check(CheckArgs),
-    /// Publish what killed runs have committed, as every command that writes does first.
+    /// Publish what killed runs committed; every command that writes does this first.
     #[command(after_help = [RECOVER_EXAMPLES, EXIT_CODES].concat())]
     Recover(CheckArgs),
-    /// Show what stopped and killed runs left behind, and remove it with --apply.
+    /// List what stopped and killed runs left behind, and remove it with --apply.
     #[command(after_help = [GC_EXAMPLES, EXIT_CODES].concat())]
     Gc(GcArgs),
-    /// List the transformers and enrichments that a job may name.
-    #[command(after_help = "Examples:\n  etl-runner list\n  etl-runner list --output json")]
+    /// List the available transformers and enrichments.
+    #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
     /// Explain a transformer, an enrichment, or a section or key of the job file.
-    #[command(after_help = explain::EXAMPLES)]
+    #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
     /// Print the JSON Schema of the job file.
     #[command(after_help = SCHEMA_EXAMPLES)]
@@ -166,189 +104,13 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct RunArgs {
-    /// The job file.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    #[command(flatten)]
-    options: RunOptions,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RunOptions {
-    #[command(flatten)]
-    window: WindowArgs,
-    /// Do everything except publish.
-    #[arg(long)]
-    dry_run: bool,
-    /// Wait this long for another run of the window instead of ending with exit code 4, such as 10m.
-    #[arg(long, value_name = "SPAN")]
-    wait: Option<String>,
-    /// Replace the window's rows by nothing when its input is gone.
-    #[arg(long)]
-    allow_empty: bool,
-    /// Also replace the rows of committed windows that this one covers.
-    #[arg(long)]
-    supersede: bool,
-    #[command(flatten)]
-    screen: ScreenArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PlanArgs {
-    /// The job file.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    #[command(flatten)]
-    window: WindowArgs,
-    #[command(flatten)]
-    screen: ScreenArgs,
-}
-
-#[derive(Debug, Args)]
-struct WindowArgs {
-    /// The window, [start, end) in UTC: START/END, a day, or START/LENGTH such as 2026-11-20T05/PT1H.
-    #[arg(long, value_name = "WINDOW", conflicts_with = "last")]
-    window: Option<String>,
-    /// The last whole span before the run's instant: 1h is the last full hour, in UTC.
-    #[arg(long, value_name = "SPAN")]
-    last: Option<String>,
-    #[command(flatten)]
-    set: SetArgs,
-    /// The run's instant instead of the clock's, such as 2026-11-20T01:05:00Z.
-    #[arg(long, value_name = "INSTANT")]
-    now: Option<String>,
-    /// Worker threads; overrides limits.threads.
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub(super) struct ScreenArgs {
-    #[command(flatten)]
-    pub(super) output: OutputArgs,
-    /// How progress is shown on stderr.
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    pub(super) progress: ProgressStyle,
-    /// Say nothing on stderr but errors.
-    #[arg(short, long)]
-    pub(super) quiet: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub(super) struct OutputArgs {
-    /// What stdout gets: text for people, or one JSON value alone.
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    output: OutputFormat,
-    /// When to use colours; auto asks the terminal and `NO_COLOR`.
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    color: Color,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct SetArgs {
-    /// Override a key of the job file, such as limits.threads=2; paths start from the job file's folder; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(super) overrides: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct CheckArgs {
-    /// The job file.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    #[command(flatten)]
-    set: SetArgs,
+pub struct ListArgs {
     #[command(flatten)]
     output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct GcArgs {
-    /// The job file.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Leave alone what was written to within this span.
-    #[arg(long, value_name = "SPAN", default_value = "24h")]
-    older_than: String,
-    /// Remove what is shown.
-    #[arg(long)]
-    apply: bool,
-    #[command(flatten)]
-    set: SetArgs,
-    /// The instant that ages are counted from, such as 2026-11-20T01:05:00Z.
-    #[arg(long, value_name = "INSTANT")]
-    now: Option<String>,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RunsArgs {
-    /// The job file.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Most runs to show.
-    #[arg(long, value_name = "N", default_value = "20")]
-    last: NonZeroUsize,
-    /// Only runs that ended so, such as failed.
-    #[arg(long, value_name = "STATUS")]
-    status: Option<String>,
-    /// Only runs whose window overlaps this one, written as for `run`.
-    #[arg(long, value_name = "WINDOW")]
-    window: Option<String>,
-    /// The whole report of one run: its id, the name of its report, or its window.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["last", "status", "window"])]
-    show: Option<String>,
-    #[command(flatten)]
-    set: SetArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct SqlArgs {
-    /// The job file.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// One question in SQL; `-` reads it from stdin.
-    #[arg(value_name = "SQL", required_unless_present_any = ["from_file", "tables"])]
-    sql: Option<String>,
-    /// Read the SQL from a file.
-    #[arg(long = "file", value_name = "SQL_FILE", id = "from_file", conflicts_with = "sql")]
-    from_file: Option<PathBuf>,
-    /// Show the tables and their columns instead.
-    #[arg(long, conflicts_with_all = ["sql", "from_file", "limit", "format"])]
-    tables: bool,
-    /// Most rows to print, 0 for all. Default: 1000 as text, all as JSON or CSV.
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
-    /// Print the rows in this form instead of --output's.
-    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "output")]
-    format: Option<SqlForm>,
-    /// Override a key of the job file, such as limits.memory=2GiB; paths start from the job file's folder; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum SqlForm {
-    /// Comma separated, with a heading.
-    Csv,
-    /// One JSON object a line.
-    Jsonl,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct SchemaArgs {
+pub struct SchemaArgs {
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -365,104 +127,24 @@ impl Cli {
 }
 
 impl Command {
-    pub fn printer(&self) -> Printer {
-        let screen = match self {
+    /// How results and progress are printed.
+    pub fn screen(&self) -> ScreenArgs {
+        match self {
             Self::Run(run) => run.options.screen,
             Self::Plan(plan) => plan.screen,
             Self::Compare(compare) => compare.screen,
             Self::DeadLetters(letters) => letters.command.screen(),
             Self::Backfill(backfill) => backfill.screen,
             Self::Retry(retry) => retry.screen,
-            Self::Status(status) => ScreenArgs { output: status.output, ..ScreenArgs::default() },
-            Self::State(state) => ScreenArgs { output: state.output(), ..ScreenArgs::default() },
-            Self::Explain(explain) => ScreenArgs { output: explain.output(), ..ScreenArgs::default() },
-            Self::Runs(RunsArgs { output, .. })
-            | Self::Sql(SqlArgs { output, .. })
-            | Self::Check(CheckArgs { output, .. })
-            | Self::Recover(CheckArgs { output, .. })
-            | Self::Gc(GcArgs { output, .. })
-            | Self::List(ListArgs { output })
-            | Self::Schema(SchemaArgs { output }) => ScreenArgs { output: *output, ..ScreenArgs::default() },
-        };
-        Printer::new(screen.output.output, screen.output.color, screen.progress, screen.quiet)
-    }
-}
-
-impl RunArgs {
-    pub fn into_request(self) -> RunRequest {
-        let window = self.options.window;
-        RunRequest {
-            job_file: self.file,
-            window: window.window,
-            last: window.last,
-            overrides: window.set.overrides,
-            now: window.now,
-            dry_run: self.options.dry_run,
-            wait: self.options.wait,
-            allow_empty: self.options.allow_empty,
-            supersede: self.options.supersede,
-            threads: window.threads.map(NonZeroUsize::get),
-        }
-    }
-}
-
-impl PlanArgs {
-    pub fn into_request(self) -> PlanRequest {
-        PlanRequest {
-            job_file: self.file,
-            window: self.window.window,
-            last: self.window.last,
-            overrides: self.window.set.overrides,
-            now: self.window.now,
-            threads: self.window.threads.map(NonZeroUsize::get),
-        }
-    }
-}
-
-impl GcArgs {
-    pub fn into_request(self) -> GcRequest {
-        GcRequest {
-            job_file: self.file,
-            older_than: self.older_than,
-            apply: self.apply,
-            overrides: self.set.overrides,
-            now: self.now,
-        }
-    }
-}
-
-impl CheckArgs {
-    pub fn into_request(self) -> CheckRequest {
-        CheckRequest { job_file: self.file, overrides: self.set.overrides }
-    }
-}
-
-impl RunsArgs {
-    pub fn into_request(self) -> RunsRequest {
-        RunsRequest {
-            job_file: self.file,
-            last: self.last.get(),
-            status: self.status,
-            window: self.window,
-            show: self.show,
-            overrides: self.set.overrides,
-        }
-    }
-}
-
-impl SqlArgs {
-    pub fn into_request(self) -> SqlRequest {
-        SqlRequest {
-            job_file: self.file,
-            sql: self.sql,
-            file: self.from_file,
-            tables: self.tables,
-            limit: self.limit,
-            format: self.format.map(|form| match form {
-                SqlForm::Csv => SqlFormat::Csv,
-                SqlForm::Jsonl => SqlFormat::JsonLines,
-            }),
-            overrides: self.overrides,
+            Self::Status(status) => status.output.into(),
+            Self::State(state) => state.output().into(),
+            Self::Explain(explain) => explain.output().into(),
+            Self::Runs(runs) => runs.output.into(),
+            Self::Sql(sql) => sql.output.into(),
+            Self::Check(check) | Self::Recover(check) => check.output.into(),
+            Self::Gc(gc) => gc.output.into(),
+            Self::List(list) => list.output.into(),
+            Self::Schema(schema) => schema.output.into(),
         }
     }
 }
@@ -470,7 +152,9 @@ impl SqlArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::RunRequest;
     use clap::CommandFactory;
+    use std::num::NonZeroUsize;
 
     fn request(arguments: &[&str]) -> RunRequest {
         match Cli::try_parse_from(arguments).unwrap().into_command().unwrap() {
@@ -491,8 +175,8 @@ mod tests {
         let short =
             request(&["etl-runner", "--window", "2026-11-20", "--job", "j.yaml", "--set", "a=b", "--threads", "2"]);
         assert_eq!(long, short);
-        assert_eq!(long.job_file, PathBuf::from("j.yaml"));
-        assert_eq!(long.threads, Some(2));
+        assert_eq!(long.job.job_file, PathBuf::from("j.yaml"));
+        assert_eq!(long.options.threads, NonZeroUsize::new(2));
     }
 
     #[test]

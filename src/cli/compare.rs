@@ -1,7 +1,6 @@
 //! The arguments of `compare`. Their comments are the help.
 
-use super::args::ScreenArgs;
-use super::usage;
+use super::options::{ScreenArgs, usage};
 use crate::compare::CompareRequest;
 use crate::storage::S3Config;
 use crate::text::{ByteSize, Span};
@@ -9,80 +8,80 @@ use clap::Args;
 use etl_sdk::Result;
 use std::path::PathBuf;
 
-pub(super) const EXAMPLES: &str = "\
+pub const EXAMPLES: &str = "\
 Examples:
   etl-runner compare out/event_v2 s3://spark/event_v2 --key event_id
   etl-runner compare old.parquet new.json.gz --key id --ignore created_at,process_info.process_time
   etl-runner compare a/session b/session --key session_id,user_pseudo_id --latest process_time
   etl-runner compare a b --key id --time-tolerance 1s --number-tolerance 1e-9 --output json
 
-LEFT and RIGHT are each a Parquet or JSON lines file, or a folder or s3:// prefix with such files of
-one table; folders name=value below it are columns. Rows of one key are paired when they are equal,
-and those left in the order of their values. Credentials for s3:// come from the environment, as do
-AWS_ENDPOINT_URL and AWS_REGION.
+LEFT and RIGHT are each a Parquet or JSON Lines file, or a folder or s3:// prefix with such files of
+one table; folders named name=value below it become columns. Rows with the same key are paired when
+they are equal, the rest in the order of their values. Credentials for s3:// come from the
+environment, as do AWS_ENDPOINT_URL and AWS_REGION.
 
 Exit codes:
   0  equal
-  1  different; also a failure, such as a store that does not answer: --output json has `error` then
-  2  the command line is wrong, a side has no files, or a file cannot be read as what it is
+  1  different; also on failure, such as an unavailable store: --output json then has `error`
+  2  the command line is invalid, a side has no files, or a file cannot be parsed
   6  stopped by a signal";
 
 #[derive(Debug, Args)]
-pub(super) struct CompareArgs {
-    /// A file, folder or s3:// prefix.
+pub struct CompareArgs {
+    /// File, folder or s3:// prefix to compare.
     #[arg(value_name = "LEFT")]
     left: String,
-    /// What it is compared with.
+    /// File, folder or s3:// prefix to compare it with.
     #[arg(value_name = "RIGHT")]
     right: String,
-    /// Columns that tell rows apart.
+    /// Columns that identify a row.
     #[arg(long, value_name = "COLUMN", required = true, value_delimiter = ',')]
     key: Vec<String>,
-    /// Of the rows of a key, compare only the one with the greatest values of these columns.
+    /// Of rows with the same key, only compare the one with the greatest values in these columns.
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     latest: Vec<String>,
-    /// Leave out columns, or entries of maps and structs such as `process_info.process_time`; may be repeated.
+    /// Ignore columns, or entries of maps and structs such as `process_info.process_time`; may be repeated.
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     ignore: Vec<String>,
-    /// Take timestamps for equal that are not further apart, such as 1s or 500ms.
-    #[arg(long, value_name = "SPAN", default_value = "0s")]
-    time_tolerance: String,
-    /// Take doubles for equal that differ by this share of the greater one at most, such as 1e-9.
+    /// Treat timestamps as equal if they differ by at most this much, such as 1s or 500ms.
+    #[arg(long, value_name = "SPAN", default_value = "0s", value_parser = nanos)]
+    time_tolerance: u64,
+    /// Treat doubles as equal if they differ by at most this share of the greater one, such as 1e-9.
     #[arg(long, value_name = "SHARE", default_value = "0")]
     number_tolerance: f64,
-    /// Examples of each finding.
+    /// Maximum number of examples per difference.
     #[arg(long, value_name = "N", default_value = "3")]
     examples: usize,
-    /// Memory for sorting both sides; beyond it, rows spill to disk.
+    /// Memory for sorting both sides; beyond it, rows are spilled to disk.
     #[arg(long, value_name = "SIZE", default_value = "512MiB")]
     memory: ByteSize,
     /// Folder for spilled rows. Default: the system's temporary folder.
     #[arg(long, value_name = "FOLDER")]
     spill_folder: Option<PathBuf>,
-    /// Another server than AWS for s3://, with the bucket in the path.
+    /// Endpoint of an S3-compatible server, with the bucket in the path.
     #[arg(long, value_name = "URL")]
     s3_endpoint: Option<String>,
-    /// Region of the buckets.
+    /// Region of the s3:// buckets.
     #[arg(long, value_name = "REGION")]
     s3_region: Option<String>,
-    /// Send no credentials, for public buckets.
+    /// Do not sign requests, for public buckets.
     #[arg(long)]
     s3_anonymous: bool,
     #[command(flatten)]
-    pub(super) screen: ScreenArgs,
+    pub screen: ScreenArgs,
 }
 
 impl CompareArgs {
-    pub fn into_request(self) -> Result<CompareRequest> {
+    pub fn into_request(self) -> CompareRequest {
         let variable = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
         let other_server = self.s3_endpoint.is_some() || variable("AWS_ENDPOINT_URL") || variable("AWS_ENDPOINT");
-        Ok(CompareRequest {
+        CompareRequest {
             left: self.left,
             right: self.right,
             key: self.key,
             latest: self.latest,
             ignore: self.ignore,
-            time_tolerance_nanos: nanos(&self.time_tolerance)?,
+            time_tolerance_nanos: self.time_tolerance,
             number_tolerance: self.number_tolerance,
             examples: self.examples,
             memory: self.memory,
@@ -93,7 +92,7 @@ impl CompareArgs {
                 path_style: other_server,
                 anonymous: self.s3_anonymous,
             },
-        })
+        }
     }
 }
 
@@ -106,7 +105,7 @@ fn nanos(text: &str) -> Result<u64> {
         Some((number, nanos)) => number.checked_mul(nanos),
         None => text.parse::<Span>().ok().and_then(|span| span.seconds.unsigned_abs().checked_mul(1_000_000_000)),
     };
-    number.ok_or_else(|| usage("read --time-tolerance", "write it as 1s, 500ms or 2m").with("value", text))
+    number.ok_or_else(|| usage("read a tolerance", "write it as 1s, 500ms or 2m"))
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! The arguments of `dead-letters`, for clap. Their comments are the help.
 
-use super::args::{EXIT_CODES, OutputArgs, ScreenArgs, SetArgs};
+use super::options::{EXIT_CODES, JobArgs, OutputArgs, ScreenArgs, WaitArgs};
 use crate::commands::dead_letters::{
     DropRequest, LettersRequest, ListRequest, ReplayRequest, ShowRequest, WindowChoice,
 };
+use crate::window::{Instant, Window};
 use clap::{ArgGroup, Args, Subcommand};
+use etl_sdk::Result;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
-pub(super) const EXAMPLES: &str = "\
+pub const EXAMPLES: &str = "\
 Examples:
   etl-runner dead-letters list job.yaml
   etl-runner dead-letters show job.yaml --window 2026-11-20T05/PT1H --reason not_json
@@ -40,59 +41,56 @@ Examples:
   etl-runner dead-letters drop job.yaml --window 2026-11-20T05/PT1H --reason not_json --yes";
 
 #[derive(Debug, Args)]
-pub(super) struct DeadLettersArgs {
+pub struct DeadLettersArgs {
     #[command(subcommand)]
-    pub(super) command: DeadLettersCommand,
+    pub command: DeadLettersCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum DeadLettersCommand {
-    /// Count them by window and reason, the newest window first.
+pub enum DeadLettersCommand {
+    /// Count dead letters by window and reason, newest window first.
     #[command(after_help = LIST_EXAMPLES)]
     List(ListLettersArgs),
-    /// Print dead letters of a window.
+    /// Print the dead letters of a window.
     #[command(after_help = SHOW_EXAMPLES)]
     Show(ShowArgs),
-    /// Read them again with the job as it is now, and add what comes of them to their window.
+    /// Process dead letters again with the current job, and add the rows to their window.
     #[command(after_help = [REPLAY_EXAMPLES, EXIT_CODES].concat())]
     Replay(ReplayArgs),
-    /// Mark dead letters of a window as done with; their files stay.
+    /// Mark the dead letters of a window as dropped; their files are kept.
     #[command(after_help = DROP_EXAMPLES)]
     Drop(DropArgs),
 }
 
 #[derive(Debug, Args)]
 struct LettersArgs {
-    /// The job file.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[command(flatten)]
+    job: JobArgs,
     /// Only dead letters with this reason code.
     #[arg(long, value_name = "CODE")]
     reason: Option<String>,
-    #[command(flatten)]
-    set: SetArgs,
 }
 
 #[derive(Debug, Args)]
 struct SpanArgs {
-    /// The window, as it was run.
+    /// Only this window, as it was run.
     #[arg(long, value_name = "WINDOW", conflicts_with_all = ["from", "to"])]
-    window: Option<String>,
-    /// Windows from this instant on, such as 2026-11-20 or 2026-11-20T05:00Z.
+    window: Option<Window>,
+    /// Only windows from this instant on, such as 2026-11-20 or 2026-11-20T05:00Z.
     #[arg(long, value_name = "INSTANT", requires = "to")]
-    from: Option<String>,
-    /// Windows up to this instant.
+    from: Option<Instant>,
+    /// Only windows up to this instant.
     #[arg(long, value_name = "INSTANT", requires = "from")]
-    to: Option<String>,
+    to: Option<Instant>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ListLettersArgs {
+pub struct ListLettersArgs {
     #[command(flatten)]
     letters: LettersArgs,
     #[command(flatten)]
     span: SpanArgs,
-    /// Most windows to print.
+    /// Maximum number of windows to print.
     #[arg(long, value_name = "N", default_value = "50")]
     limit: NonZeroUsize,
     #[command(flatten)]
@@ -100,19 +98,19 @@ pub(super) struct ListLettersArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ShowArgs {
+pub struct ShowArgs {
     #[command(flatten)]
     letters: LettersArgs,
     /// The window, as it was run.
     #[arg(long, value_name = "WINDOW")]
-    window: String,
-    /// Most dead letters to print.
+    window: Window,
+    /// Maximum number of dead letters to print.
     #[arg(long, value_name = "N", default_value = "20")]
     limit: NonZeroUsize,
-    /// Print all bytes that are kept of a record, not only the first 200.
+    /// Print all stored bytes of each record, not only the first 200.
     #[arg(long)]
     raw: bool,
-    /// Also print those that are replayed or dropped.
+    /// Also print replayed and dropped ones.
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -121,7 +119,7 @@ pub(super) struct ShowArgs {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true).multiple(true).args(["window", "from", "all"]))]
-pub(super) struct ReplayArgs {
+pub struct ReplayArgs {
     #[command(flatten)]
     letters: LettersArgs,
     #[command(flatten)]
@@ -129,17 +127,16 @@ pub(super) struct ReplayArgs {
     /// All windows.
     #[arg(long, conflicts_with_all = ["window", "from", "to"])]
     all: bool,
-    /// Replay the error records of Amazon Data Firehose below this folder or s3:// url, each in the window in which it
-    /// arrived, instead of the windows' own dead letters.
+    /// Replay the Amazon Data Firehose error records below this folder or s3:// URL, each in the window in which it arrived,
+    /// instead of the windows' own dead letters.
     #[arg(long, value_name = "URL", conflicts_with = "reason")]
     firehose: Option<String>,
     /// Do everything except publish.
     #[arg(long)]
     dry_run: bool,
-    /// Wait this long for another run of a window, such as 10m.
-    #[arg(long, value_name = "SPAN")]
-    wait: Option<String>,
-    /// Worker threads; overrides limits.threads.
+    #[command(flatten)]
+    wait: WaitArgs,
+    /// Number of worker threads; overrides limits.threads.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     #[command(flatten)]
@@ -147,21 +144,20 @@ pub(super) struct ReplayArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct DropArgs {
+pub struct DropArgs {
     #[command(flatten)]
     letters: LettersArgs,
     /// The window, as it was run.
     #[arg(long, value_name = "WINDOW")]
-    window: String,
+    window: Window,
     /// Only show how many would be dropped.
     #[arg(long)]
     dry_run: bool,
-    /// Drop them without asking.
+    /// Confirm that they are to be dropped.
     #[arg(long)]
     yes: bool,
-    /// Wait this long for another run of the window, such as 10m.
-    #[arg(long, value_name = "SPAN")]
-    wait: Option<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -172,38 +168,41 @@ impl DeadLettersCommand {
             Self::Replay(replay) => replay.screen,
             Self::List(ListLettersArgs { output, .. })
             | Self::Show(ShowArgs { output, .. })
-            | Self::Drop(DropArgs { output, .. }) => ScreenArgs { output: *output, ..ScreenArgs::default() },
+            | Self::Drop(DropArgs { output, .. }) => (*output).into(),
         }
     }
 }
 
 impl LettersArgs {
     fn into_request(self, windows: WindowChoice) -> LettersRequest {
-        LettersRequest { job_file: self.file, overrides: self.set.overrides, windows, reason: self.reason }
+        LettersRequest { job: self.job.into_request(), windows, reason: self.reason }
     }
 }
 
 impl SpanArgs {
-    fn into_choice(self) -> WindowChoice {
-        match (self.window, self.from, self.to) {
+    /// Fails when the span has no length.
+    fn choice(&self) -> Result<WindowChoice> {
+        Ok(match (self.window, self.from, self.to) {
             (Some(window), _, _) => WindowChoice::One(window),
-            (None, Some(from), Some(to)) => WindowChoice::Between(from, to),
+            (None, Some(from), Some(to)) => WindowChoice::Within(Window::new(from.0, to.0)?),
             _ => WindowChoice::All,
-        }
+        })
     }
 }
 
 impl ListLettersArgs {
-    pub fn into_request(self) -> ListRequest {
-        ListRequest { letters: self.letters.into_request(self.span.into_choice()), limit: self.limit.get() }
+    pub fn into_request(self) -> Result<ListRequest> {
+        Ok(ListRequest { letters: self.letters.into_request(self.span.choice()?), limit: self.limit })
     }
 }
 
 impl ShowArgs {
     pub fn into_request(self) -> ShowRequest {
         ShowRequest {
-            letters: self.letters.into_request(WindowChoice::One(self.window)),
-            limit: self.limit.get(),
+            job: self.letters.job.into_request(),
+            window: self.window,
+            reason: self.letters.reason,
+            limit: self.limit,
             raw: self.raw,
             all_states: self.all,
         }
@@ -211,24 +210,26 @@ impl ShowArgs {
 }
 
 impl ReplayArgs {
-    pub fn into_request(self) -> ReplayRequest {
-        ReplayRequest {
-            letters: self.letters.into_request(self.span.into_choice()),
+    pub fn into_request(self) -> Result<ReplayRequest> {
+        Ok(ReplayRequest {
+            letters: self.letters.into_request(self.span.choice()?),
             firehose: self.firehose,
             dry_run: self.dry_run,
-            wait: self.wait,
-            threads: self.threads.map(NonZeroUsize::get),
-        }
+            wait: self.wait.duration(),
+            threads: self.threads,
+        })
     }
 }
 
 impl DropArgs {
     pub fn into_request(self) -> DropRequest {
         DropRequest {
-            letters: self.letters.into_request(WindowChoice::One(self.window)),
+            job: self.letters.job.into_request(),
+            window: self.window,
+            reason: self.letters.reason,
             dry_run: self.dry_run,
             yes: self.yes,
-            wait: self.wait,
+            wait: self.wait.duration(),
         }
     }
 }

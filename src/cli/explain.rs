@@ -1,13 +1,13 @@
 //! The arguments of `explain`, for clap. Their comments are the help; the questions that components answer bring theirs.
 
-use super::args::{OutputArgs, SetArgs};
-use crate::commands::ExplanationRequest;
+use super::options::{OutputArgs, SetArgs};
+use crate::commands::{ExplanationRequest, JobRequest};
 use crate::registry::builtin;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use etl_sdk::{Arguments, Explanation};
 use std::path::PathBuf;
 
-pub(super) const EXAMPLES: &str = "\
+pub const EXAMPLES: &str = "\
 Examples:
   etl-runner explain source
   etl-runner explain source.framing
@@ -16,19 +16,19 @@ Examples:
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub(super) struct ExplainArgs {
-    /// A name that `list` prints, `job`, a section such as `source`, or a key such as `source.framing`.
+pub struct ExplainArgs {
+    /// A name from `list`, `job`, a section such as `source`, or a key such as `source.framing`.
     #[arg(required = true)]
-    pub(super) name: Option<String>,
+    pub name: Option<String>,
     #[command(flatten)]
-    pub(super) output: OutputArgs,
+    pub output: OutputArgs,
     #[command(subcommand)]
-    pub(super) of: Option<QuestionArgs>,
+    pub of: Option<QuestionArgs>,
 }
 
 /// A question that a component answers: a subcommand for each of the registry's.
 #[derive(Debug)]
-pub(super) struct QuestionArgs {
+pub struct QuestionArgs {
     name: String,
     arguments: Arguments,
     common: CommonArgs,
@@ -57,8 +57,11 @@ impl QuestionArgs {
         ExplanationRequest {
             name: self.name,
             arguments: self.arguments,
-            job_file: self.common.job,
-            overrides: self.common.set.overrides,
+            job: self.common.job.map(|job_file| JobRequest {
+                job_file,
+                overrides: self.common.set.overrides,
+                now: None,
+            }),
         }
     }
 }

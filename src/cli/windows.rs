@@ -1,28 +1,30 @@
-//! The arguments of the commands that look after many windows. Their comments are the help.
+//! The arguments of the commands that look after many windows, for clap. Their comments are the help.
 
-use super::args::{OutputArgs, ScreenArgs, SetArgs};
-use crate::commands::{BackfillRequest, RetryRequest, StateAction, StateFormat, StateRequest, StatusRequest};
-use clap::{Args, Subcommand, ValueEnum};
+use super::options::{OutputArgs, ScreenArgs, TimedJobArgs, WaitArgs};
+use crate::commands::{BackfillRequest, RetryRequest, RunOptions, StatusRequest};
+use crate::status::WindowStatus;
+use crate::trigger::WindowSpan;
+use crate::window::{Every, Instant, Window};
+use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
-pub(super) const BACKFILL_EXAMPLES: &str = "\
+pub const BACKFILL_EXAMPLES: &str = "\
 Examples:
   etl-runner backfill job.yaml --from 2026-11-01 --to 2026-11-04 --every 1h --parallel 4
   etl-runner backfill job.yaml --from 2026-11 --to 2026-12 --every 1d --order newest --dry-run
   etl-runner backfill job.yaml --from 2026-11-20T05 --to 2026-11-20T08 --every 1h --again
 
-A stopped backfill goes on when the same command is run again: windows that are done are skipped.
+To resume a stopped backfill, run the same command again: windows that are done are skipped.
 
 Exit codes:
   0  all windows are done
   1  all windows failed
-  2  the command line or the job file is wrong
-  4  other runs hold all windows that are left
+  2  the command line or the job file is invalid
+  4  other runs hold all remaining windows
   5  some windows failed; `etl-runner retry` runs them again
   6  stopped by a signal";
 
-pub(super) const RETRY_EXAMPLES: &str = "\
+pub const RETRY_EXAMPLES: &str = "\
 Examples:
   etl-runner retry job.yaml --dry-run
   etl-runner retry job.yaml --parallel 4
@@ -30,259 +32,131 @@ Examples:
 
 ";
 
-pub(super) const STATUS_EXAMPLES: &str = "\
+pub const STATUS_EXAMPLES: &str = "\
 Examples:
   etl-runner status job.yaml
   etl-runner status job.yaml --from 2026-11-20 --list
   etl-runner status job.yaml --only failed,missing --output json";
 
-pub(super) const STATE_EXAMPLES: &str = "\
-Examples:
-  etl-runner state show job.yaml
-  etl-runner state set job.yaml --watermark 2026-11-20T05
-  etl-runner state export job.yaml > state.json
-  etl-runner state import job.yaml state.json
-  etl-runner state rebuild job.yaml --from 2026-11-01
-  etl-runner state import job.yaml job-latest.json --format job-latest";
-
-/// The job and how it is run.
 #[derive(Debug, Args)]
-struct JobArgs {
-    /// The job file.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+pub struct BackfillArgs {
     #[command(flatten)]
-    set: SetArgs,
-    /// The run's instant instead of the clock's, such as 2026-11-20T01:05:00Z.
+    job: TimedJobArgs,
+    /// Start of the first window, in UTC: 2026-11-20 or 2026-11-20T05.
     #[arg(long, value_name = "INSTANT")]
-    now: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
-pub(super) struct BackfillArgs {
-    #[command(flatten)]
-    job: JobArgs,
-    /// First instant, a border between windows, in UTC: 2026-11-20 or 2026-11-20T05.
+    from: Instant,
+    /// End of the last window, exclusive: 2026-11-21 ends with the 20th.
     #[arg(long, value_name = "INSTANT")]
-    from: String,
-    /// First instant after the last window: 2026-11-21 ends with the 20th.
-    #[arg(long, value_name = "INSTANT")]
-    to: String,
-    /// Length of the windows: 15m, 1h, 1d, 1w or 1mo. Default: schedule.every of the job.
+    to: Instant,
+    /// Length of each window: 15m, 1h, 1d, 1w or 1mo. Default: the job's schedule.every.
     #[arg(long, value_name = "LENGTH")]
-    every: Option<String>,
-    /// Windows at the same time; they share threads and memory.
-    #[arg(long, value_name = "N", default_value = "1")]
-    parallel: NonZeroUsize,
-    /// Which windows come first.
+    every: Option<Every>,
+    /// Which windows to run first.
     #[arg(long, value_enum, default_value_t, value_name = "ORDER")]
     order: Order,
     /// Also run windows that are done; their rows are replaced.
     #[arg(long)]
     again: bool,
-    /// Begin no more windows after one has failed.
+    /// Start no more windows after one has failed.
     #[arg(long)]
     stop_on_failure: bool,
-    /// Show which windows would be run.
-    #[arg(long)]
-    dry_run: bool,
-    /// Wait this long for other runs of a window, such as 10m.
-    #[arg(long, value_name = "SPAN")]
-    wait: Option<String>,
-    /// Replace a window's rows by nothing when its input is gone.
-    #[arg(long)]
-    allow_empty: bool,
-    /// Also replace the rows of committed windows that one of these covers.
+    #[command(flatten)]
+    runs: ManyRunsArgs,
+    /// Also replace the rows of committed windows within one of these.
     #[arg(long)]
     supersede: bool,
-    /// Worker threads of all windows together; overrides limits.threads.
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
     #[command(flatten)]
-    pub(super) screen: ScreenArgs,
+    pub screen: ScreenArgs,
 }
 
 /// Which windows come first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Order {
-    /// The earliest.
+    /// Oldest first.
     #[default]
     Oldest,
-    /// The latest.
+    /// Newest first.
     Newest,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct RetryArgs {
+pub struct RetryArgs {
     #[command(flatten)]
-    job: JobArgs,
-    /// Only this window, as `status` shows it.
+    job: TimedJobArgs,
+    /// Only run this window, as `status` shows it.
     #[arg(long, value_name = "WINDOW")]
-    window: Option<String>,
-    /// Windows at the same time; they share threads and memory.
+    window: Option<Window>,
+    #[command(flatten)]
+    runs: ManyRunsArgs,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+/// How many windows are run.
+#[derive(Debug, Args)]
+struct ManyRunsArgs {
+    /// Maximum number of windows to run in parallel; they share threads and memory.
     #[arg(long, value_name = "N", default_value = "1")]
     parallel: NonZeroUsize,
-    /// Show which windows would be run.
+    /// Only show which windows would run.
     #[arg(long)]
     dry_run: bool,
-    /// Wait this long for other runs of a window, such as 10m.
-    #[arg(long, value_name = "SPAN")]
-    wait: Option<String>,
-    /// Replace a window's rows by nothing when its input is gone.
+    #[command(flatten)]
+    wait: WaitArgs,
+    /// Remove a window's rows if its input is gone.
     #[arg(long)]
     allow_empty: bool,
-    /// Worker threads of all windows together; overrides limits.threads.
+    /// Number of worker threads for all windows together; overrides limits.threads.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    #[command(flatten)]
-    pub(super) screen: ScreenArgs,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct StatusArgs {
+pub struct StatusArgs {
     #[command(flatten)]
-    job: JobArgs,
-    /// First instant to show. Default: that of the first window that is known.
+    job: TimedJobArgs,
+    /// Start of the time to show. Default: the start of the first known window.
     #[arg(long, value_name = "INSTANT")]
-    from: Option<String>,
-    /// First instant after. Default: the end of the last window that is known or closed.
+    from: Option<Instant>,
+    /// End of the time to show, exclusive. Default: the end of the last known or closed window.
     #[arg(long, value_name = "INSTANT")]
-    to: Option<String>,
-    /// Length of the windows that missing ones are told by. Default: schedule.every, else the commonest.
+    to: Option<Instant>,
+    /// Length of missing windows. Default: schedule.every, else the most common length.
     #[arg(long, value_name = "LENGTH")]
-    every: Option<String>,
-    /// Only windows of these: done, empty, late, running, unannounced, unpublished, stopped, missing, refused, failed.
+    every: Option<Every>,
+    /// Only show windows with these statuses: done, empty, late, running, unannounced, unpublished, stopped, missing,
+    /// refused, failed.
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]
-    only: Vec<String>,
-    /// A line per window instead of the calendar.
+    only: Vec<WindowStatus>,
+    /// Print one line per window instead of the calendar.
     #[arg(long)]
     list: bool,
     #[command(flatten)]
-    pub(super) output: OutputArgs,
+    pub output: OutputArgs,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct StateArgs {
-    #[command(subcommand)]
-    action: StateCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum StateCommand {
-    /// Show the watermark and what the log counts.
-    Show(StateShowArgs),
-    /// Set the watermark: everything before it counts as done.
-    Set(StateSetArgs),
-    /// Print the state as JSON.
-    Export(StateExportArgs),
-    /// Set the watermark from an exported state or a job-latest.json.
-    Import(StateImportArgs),
-    /// Make users and sessions that are carried from run to run anew, from the raw input of the windows that are done.
-    Rebuild(StateRebuildArgs),
-}
-
-#[derive(Debug, Args)]
-struct StateShowArgs {
-    #[command(flatten)]
-    job: JobArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
-struct StateSetArgs {
-    #[command(flatten)]
-    job: JobArgs,
-    /// The instant, such as 2026-11-20T05; `none` forgets the watermark.
-    #[arg(long, value_name = "INSTANT")]
-    watermark: String,
-    /// Why, for those who read the log.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
-struct StateExportArgs {
-    #[command(flatten)]
-    job: JobArgs,
-    /// What to write.
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
-struct StateImportArgs {
-    #[command(flatten)]
-    job: JobArgs,
-    /// The file; `-` reads stdin.
-    #[arg(value_name = "STATE")]
-    state: PathBuf,
-    /// What the file is.
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
-struct StateRebuildArgs {
-    #[command(flatten)]
-    job: JobArgs,
-    /// The first instant to read from; what is known from windows before it is forgotten.
-    #[arg(long, value_name = "INSTANT")]
-    from: String,
-    /// Worker threads [default: limits.threads, else all cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
-    /// Say which windows would be read, and change nothing.
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-/// A form of the state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// All that the log says, of this program.
-    #[default]
-    State,
-    /// `job-latest.json` of the Spark pipeline.
-    JobLatest,
-}
-
-impl From<Format> for StateFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::State => Self::State,
-            Format::JobLatest => Self::JobLatest,
+impl ManyRunsArgs {
+    fn options(&self, supersede: bool) -> RunOptions {
+        RunOptions {
+            dry_run: self.dry_run,
+            wait: self.wait.duration(),
+            allow_empty: self.allow_empty,
+            supersede,
+            threads: self.threads,
         }
     }
 }
 
 impl BackfillArgs {
     pub fn into_request(self) -> BackfillRequest {
+        let newest_first = self.order == Order::Newest;
         BackfillRequest {
-            job_file: self.job.file,
-            overrides: self.job.set.overrides,
-            now: self.job.now,
-            from: self.from,
-            to: self.to,
-            every: self.every,
-            parallel: self.parallel.get(),
-            newest_first: self.order == Order::Newest,
+            job: self.job.into_request(),
+            span: WindowSpan { from: self.from, to: self.to, every: self.every, newest_first },
+            parallel: self.runs.parallel,
             again: self.again,
             stop_on_failure: self.stop_on_failure,
-            dry_run: self.dry_run,
-            wait: self.wait,
-            allow_empty: self.allow_empty,
-            supersede: self.supersede,
-            threads: self.threads.map(NonZeroUsize::get),
+            options: self.runs.options(self.supersede),
         }
     }
 }
@@ -290,15 +164,10 @@ impl BackfillArgs {
 impl RetryArgs {
     pub fn into_request(self) -> RetryRequest {
         RetryRequest {
-            job_file: self.job.file,
-            overrides: self.job.set.overrides,
-            now: self.job.now,
+            job: self.job.into_request(),
             window: self.window,
-            parallel: self.parallel.get(),
-            dry_run: self.dry_run,
-            wait: self.wait,
-            allow_empty: self.allow_empty,
-            threads: self.threads.map(NonZeroUsize::get),
+            parallel: self.runs.parallel,
+            options: self.runs.options(false),
         }
     }
 }
@@ -306,42 +175,12 @@ impl RetryArgs {
 impl StatusArgs {
     pub fn into_request(self) -> StatusRequest {
         StatusRequest {
-            job_file: self.job.file,
-            overrides: self.job.set.overrides,
-            now: self.job.now,
+            job: self.job.into_request(),
             from: self.from,
             to: self.to,
             every: self.every,
             only: self.only,
             list: self.list,
         }
-    }
-}
-
-impl StateArgs {
-    pub fn output(&self) -> OutputArgs {
-        match &self.action {
-            StateCommand::Show(args) => args.output,
-            StateCommand::Set(args) => args.output,
-            StateCommand::Export(args) => args.output,
-            StateCommand::Import(args) => args.output,
-            StateCommand::Rebuild(args) => args.output,
-        }
-    }
-
-    pub fn into_request(self) -> StateRequest {
-        let (job, action) = match self.action {
-            StateCommand::Show(args) => (args.job, StateAction::Show),
-            StateCommand::Set(args) => (args.job, StateAction::Set { watermark: args.watermark, reason: args.reason }),
-            StateCommand::Export(args) => (args.job, StateAction::Export { format: args.format.into() }),
-            StateCommand::Import(args) => {
-                (args.job, StateAction::Import { file: args.state, format: args.format.into() })
-            }
-            StateCommand::Rebuild(args) => {
-                let threads = args.threads.map(NonZeroUsize::get);
-                (args.job, StateAction::Rebuild { from: args.from, threads, dry_run: args.dry_run })
-            }
-        };
-        StateRequest { job_file: job.file, overrides: job.set.overrides, now: job.now, action }
     }
 }

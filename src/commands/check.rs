@@ -1,9 +1,9 @@
 //! `check`: everything about a job that can be known without reading its input.
 
-use super::process_environment;
-use super::request::CheckRequest;
+use super::request::JobRequest;
+use super::session::load_job;
 use crate::engine::Pipeline;
-use crate::job::{Job, Places, load};
+use crate::job::{Job, Places};
 use crate::registry::Registry;
 use crate::report::Outcome;
 use crate::rows::quality::Rule;
@@ -25,11 +25,11 @@ pub struct CheckReport {
     /// Name of the transformer.
     pub transformer: String,
     /// The steps that are enabled, in order.
-    pub enrich: Vec<StepFound>,
+    pub enrich: Vec<StepCheck>,
     /// The tables that are written.
-    pub tables: Vec<TableFound>,
+    pub tables: Vec<TableCheck>,
     /// The quality rules that are enabled, in order.
-    pub quality: Vec<RuleFound>,
+    pub quality: Vec<RuleCheck>,
     /// Where the tables go.
     pub sink: String,
     /// Where run reports are kept.
@@ -42,7 +42,7 @@ pub struct CheckReport {
 
 /// An enrichment step.
 #[derive(Clone, Debug, Serialize)]
-pub struct StepFound {
+pub struct StepCheck {
     /// The built-in's name, or the SQL file.
     pub step: String,
     /// The table it works on.
@@ -53,7 +53,7 @@ pub struct StepFound {
 
 /// A table.
 #[derive(Clone, Debug, Serialize)]
-pub struct TableFound {
+pub struct TableCheck {
     /// Its name.
     pub name: String,
     /// Number of columns that are written.
@@ -64,7 +64,7 @@ pub struct TableFound {
 
 /// A quality rule.
 #[derive(Clone, Debug, Serialize)]
-pub struct RuleFound {
+pub struct RuleCheck {
     /// Its name, as the report has it.
     pub name: String,
     /// The table it judges.
@@ -76,8 +76,8 @@ pub struct RuleFound {
 }
 
 /// Loads, builds and prints. Reads the job file and the files it names, and no input.
-pub fn run(request: &CheckRequest, registry: &Registry, printer: &Printer) -> Result<Outcome> {
-    let job = load(&request.job_file, &request.overrides, &process_environment)?;
+pub fn run(request: &JobRequest, registry: &Registry, printer: &Printer) -> Result<Outcome> {
+    let job = load_job(request)?;
     let report = inspect(&job, registry)?;
     if printer.is_json() {
         printer.json(&json!({"check": report}))?;
@@ -92,7 +92,7 @@ pub fn inspect(job: &Job, registry: &Registry) -> Result<CheckReport> {
     let places = Places::open(job)?;
     let pipeline = Pipeline::build(job, registry)?;
     let steps = pipeline.tables.iter().flat_map(|plan| {
-        plan.steps.iter().map(|step| StepFound {
+        plan.steps.iter().map(|step| StepCheck {
             step: step.name.to_string(),
             table: plan.table.schema.table.clone(),
             facts: step.enrichment.facts(),
@@ -100,7 +100,7 @@ pub fn inspect(job: &Job, registry: &Registry) -> Result<CheckReport> {
     });
     let tables = pipeline.tables.iter().filter_map(|plan| {
         let sink = plan.sink.as_ref()?;
-        Some(TableFound {
+        Some(TableCheck {
             name: plan.table.schema.table.clone(),
             columns: sink.output().fields().len(),
             partition_by: sink.partition_names().map(str::to_owned).collect(),
@@ -113,7 +113,7 @@ pub fn inspect(job: &Job, registry: &Registry) -> Result<CheckReport> {
         transformer: job.config.transformer.name.clone(),
         enrich: steps.collect(),
         tables: tables.collect(),
-        quality: pipeline.rules.iter().map(|rule| rule_found(&pipeline, rule)).collect(),
+        quality: pipeline.rules.iter().map(|rule| describe_rule(&pipeline, rule)).collect(),
         sink: places.sink.url().to_owned(),
         state: places.state.url().to_owned(),
         dead_letters: places.dead_letters.url().to_owned(),
@@ -121,11 +121,11 @@ pub fn inspect(job: &Job, registry: &Registry) -> Result<CheckReport> {
     })
 }
 
-fn rule_found(pipeline: &Pipeline, rule: &Rule) -> RuleFound {
+fn describe_rule(pipeline: &Pipeline, rule: &Rule) -> RuleCheck {
     let rules = pipeline.tables.iter().filter_map(|plan| plan.quality.as_ref()).find(|own| own.table == rule.table);
     let columns: Vec<&str> =
         rules.iter().flat_map(|own| own.schema.fields()).map(|field| field.name().as_str()).collect();
-    RuleFound {
+    RuleCheck {
         name: rule.name.clone(),
         table: rule.table.clone(),
         rule: rule.describe(&columns),
@@ -160,6 +160,7 @@ fn screen(report: &CheckReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::load;
     use crate::registry::testing::sample;
 
     const GOOD: &str = "\

@@ -1,7 +1,6 @@
 //! `compare`: two outputs by key, column by column.
 
-use super::windows::listen;
-use crate::commands::run::runtime;
+use super::session::{RuntimeThreads, listen};
 use crate::compare::{CompareRequest, CompareResources, CompareSetting, ComparisonStatus, compare};
 use crate::process::memory;
 use crate::report::{Outcome, Progress};
@@ -16,13 +15,12 @@ pub fn run(request: &CompareRequest, printer: &Printer) -> Result<Outcome> {
     let stop = listen(printer)?;
     memory::watch(memory::container(), &stop)?;
     let progress = Progress::default();
-    let runtime = runtime()?;
+    let runtime = RuntimeThreads::start()?;
     let display = ProgressDisplay::start(printer, progress.clone());
-    let resources = CompareResources { runtime: runtime.handle(), threads: THREADS, progress: &progress, stop: &stop };
+    let resources = CompareResources { runtime: &runtime.handle, threads: THREADS, progress: &progress, stop: &stop };
     let result = compare(request, &resources);
     drop(display);
-    // What still waits for a name server or a slow disk must not hold up the end.
-    runtime.shutdown_background();
+    drop(runtime);
     let report = result.map_err(with_option)?;
     let (outcome, tone) = match report.status {
         ComparisonStatus::Equal => (Outcome::Done, Tone::Good),

@@ -1,7 +1,8 @@
 //! `explain QUESTION`: what a component answers by itself, such as `explain traffic-source`.
 
-use super::{ExplanationRequest, process_environment};
-use crate::job::{EnrichConfig, Job, StepConfig, load};
+use super::request::ExplanationRequest;
+use super::session::load_job;
+use crate::job::{EnrichConfig, Job, StepConfig};
 use crate::registry::{Explained, Registry, Role};
 use crate::report::Outcome;
 use crate::screen::Printer;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 pub fn run(request: &ExplanationRequest, registry: &Registry, printer: &Printer) -> Result<Outcome> {
     let explained = registry.find_explanation(&request.name)?;
     let arguments = &request.arguments;
-    let answer = if let Some(file) = &request.job_file {
-        let job = load(file, &request.overrides, &process_environment)?;
+    let answer = if let Some(job) = &request.job {
+        let job = load_job(job)?;
         let (with, path) = options_of(&job, &explained)?;
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let place = |error| job.placed(&path, error);

@@ -1,26 +1,20 @@
 //! `gc`: what stopped and killed runs left behind, shown, and removed when asked to.
 
-use super::process_environment;
 use super::request::GcRequest;
-use super::run::{instant, runtime};
-use super::windows::listen;
+use super::session::{Session, listen};
 use crate::commit::gc;
 use crate::commit::gc::{Garbage, GarbageKind, LeftAlone, Places, Removed};
-use crate::engine::Pipeline;
-use crate::job::load;
-use crate::registry::builtin;
 use crate::report::Outcome;
-use crate::run::JobContext;
 use crate::screen::Printer;
 use crate::text::columns::{Align, Columns};
-use crate::text::{Span, bytes, count, seconds};
-use chrono::{DateTime, SecondsFormat, Utc};
-use etl_sdk::{Error, ErrorKind, Result};
+use crate::text::{Span, bytes, count, instant, seconds};
+use chrono::{DateTime, Utc};
+use etl_sdk::Result;
 use serde::Serialize;
 use serde_json::json;
 
 /// Pieces that are named on the screen; `--output json` names all.
-const SHOWN: usize = 50;
+const MAX_SHOWN: usize = 50;
 
 /// What was found, and what became of it.
 #[derive(Debug, Serialize)]
@@ -49,16 +43,9 @@ struct Piece {
 
 /// Prints what would be removed, or removes it and prints what was.
 pub fn run(request: &GcRequest, printer: &Printer) -> Result<Outcome> {
-    let stop = listen(printer)?;
-    let now = instant(request.now.as_deref())?;
-    let older_than: Span = request
-        .older_than
-        .parse()
-        .map_err(|message: String| Error::new(ErrorKind::Usage, format!("read the span of --older-than: {message}")))?;
-    let job = load(&request.job_file, &request.overrides, &process_environment)?;
-    let pipeline = Pipeline::build(&job, &builtin())?;
-    let runtime = runtime()?;
-    let context = JobContext::open(&job, &pipeline, runtime.handle().clone(), stop.clone())?;
+    let session = Session::open(&request.job, listen(printer)?)?.build()?;
+    let context = session.context()?;
+    let (job, now, older_than) = (session.job(), session.now(), request.older_than);
     let places = Places {
         job: &job.config.job,
         stores: &context.stores,
@@ -83,17 +70,17 @@ pub fn run(request: &GcRequest, printer: &Printer) -> Result<Outcome> {
         removed: None,
     };
     if request.apply {
-        report.removed = Some(gc::remove(&places, found, &|| stop.check())?);
+        report.removed = Some(gc::remove(&places, found, &|| session.stop().check())?);
     }
     if printer.is_json() {
         printer.json(&json!({"gc": report}))?;
     } else {
         printer.result(&screen(&report))?;
         if !request.apply && report.pieces > 0 {
-            printer.note("nothing is removed; add --apply to remove it");
+            printer.note("nothing was removed; add --apply to remove it");
         }
         if report.left.unpublished > 0 {
-            printer.note("a commit is not published yet: `etl-runner recover` comes first");
+            printer.note("a commit is not published yet: run `etl-runner recover` first");
         }
     }
     Ok(Outcome::Done)
@@ -130,11 +117,11 @@ fn screen(report: &GcReport) -> String {
     if report.pieces > 0 {
         columns.row(["what", "window", "age", "bytes", "where", "why"].map(str::to_owned));
     }
-    for piece in report.garbage.iter().take(SHOWN) {
+    for piece in report.garbage.iter().take(MAX_SHOWN) {
         let garbage = &piece.garbage;
         columns.row([
             name_of(garbage.kind).to_owned(),
-            garbage.window.map_or_else(String::new, |window| window.start.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            garbage.window.map_or_else(String::new, |window| instant(window.start)),
             seconds(piece.age_seconds as f64),
             garbage.bytes.map_or_else(|| "?".to_owned(), bytes),
             garbage.place.clone(),
@@ -147,13 +134,13 @@ fn screen(report: &GcReport) -> String {
         text.push_str(&text_of);
         text.push('\n');
     };
-    if report.garbage.len() > SHOWN {
-        line(format!("and {} more; --output json names all", count((report.garbage.len() - SHOWN) as u64)));
+    if report.garbage.len() > MAX_SHOWN {
+        line(format!("and {} more; --output json names all", count((report.garbage.len() - MAX_SHOWN) as u64)));
     }
     let left = &report.left;
     for (number, why) in [
         (left.young, format!("younger than {}", report.older_than)),
-        (left.working, "of windows that somebody works on".to_owned()),
+        (left.working, "of windows that another run holds".to_owned()),
         (left.unpublished, "of windows with a commit that is not published yet".to_owned()),
         (left.foreign, "staged by other jobs or programs".to_owned()),
     ] {
@@ -162,7 +149,7 @@ fn screen(report: &GcReport) -> String {
         }
     }
     for window in report.removed.iter().flat_map(|removed| &removed.skipped) {
-        line(format!("left alone: window {window}, which somebody took in the meantime"));
+        line(format!("left alone: window {window}, which another run took in the meantime"));
     }
     text
 }

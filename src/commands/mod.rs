@@ -1,4 +1,5 @@
-//! What each subcommand does. Nothing here knows how the command line is written.
+//! What each subcommand does: a request of plain values, a call, and what is printed. Nothing here knows how the command line
+//! is written.
 
 pub mod backfill;
 pub mod check;
@@ -7,7 +8,6 @@ pub mod dead_letters;
 pub mod explain;
 pub mod explain_component;
 pub mod gc;
-mod job_latest;
 pub mod list;
 pub mod plan;
 pub mod recover;
@@ -17,18 +17,13 @@ pub mod run;
 pub mod runs;
 mod scheduled;
 pub mod schema;
+mod session;
 pub mod sql;
 pub mod state;
 pub mod status;
-mod window_requests;
 mod windows;
 
 pub use self::request::{
-    CheckRequest, ExplanationRequest, GcRequest, PlanRequest, RunRequest, RunsRequest, SqlFormat, SqlRequest,
+    BackfillRequest, ExplanationRequest, GcRequest, JobRequest, PlanRequest, RetryRequest, RunOptions, RunRequest,
+    RunsRequest, SqlFormat, SqlRequest, SqlSource, StateAction, StateFormat, StateRequest, StatusRequest,
 };
-pub use self::window_requests::{BackfillRequest, RetryRequest, StateAction, StateFormat, StateRequest, StatusRequest};
-
-/// Looks up a variable of the process, for the job file.
-pub fn process_environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}

@@ -1,28 +1,25 @@
 //! `plan`: what a run would do, without doing it.
 
-use super::process_environment;
 use super::request::PlanRequest;
-use super::run::{instant, runtime, threads, window};
-use super::scheduled::{Finder, as_json, screen as due_screen};
-use super::windows::log_of;
+use super::scheduled::{as_json, screen as due_screen};
+use super::session::Session;
 use crate::engine::{Pipeline, Task, estimated_bytes, pack};
-use crate::job::{Job, Places, load};
+use crate::job::Places;
 use crate::process::stop::Stop;
 use crate::registry::builtin;
 use crate::report::{Outcome, WindowReport};
-use crate::run::fit;
 use crate::screen::Printer;
 use crate::source;
 use crate::text::columns::{Align, Columns};
-use crate::text::{bytes, count};
-use chrono::{DateTime, SecondsFormat, Utc};
+use crate::text::{bytes, count, instant_exact};
+use crate::trigger::DueFinder;
 use etl_sdk::Result;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Objects of each task that are named on the screen; `--output json` names all.
-const SHOWN_PER_TASK: usize = 3;
+const MAX_SHOWN_PER_TASK: usize = 3;
 
 /// What a run would read, and where it would write.
 #[derive(Debug, Serialize)]
@@ -81,17 +78,15 @@ pub struct ObjectPlan {
 
 /// Prints what a run would read and write.
 pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
-    let now = instant(request.now.as_deref())?;
-    let mut job = load(&request.job_file, &request.overrides, &process_environment)?;
-    let Some(window) = window(request.window.as_deref(), request.last.as_deref(), now)? else {
-        return scheduled(&job, now, printer);
+    let mut session = Session::open(&request.job, Stop::default())?;
+    let Some(window) = request.window.map(|argument| argument.window(session.now)).transpose()? else {
+        return scheduled(&session, printer);
     };
-    let asked = threads(request.threads, &job);
-    let fitted = fit::fit(&mut job, asked)?;
-    let pipeline = Pipeline::build(&job, &builtin())?;
-    let places = Places::open(&job)?;
-    let config = &job.config;
-    let listing = runtime()?.block_on(source::list(&places.source, &config.source, &window, &config.limits))?;
+    let fitted = session.fit(request.threads)?;
+    let pipeline = Pipeline::build(&session.job, &builtin())?;
+    let places = Places::open(&session.job)?;
+    let config = &session.job.config;
+    let listing = session.runtime.block_on(source::list(&places.source, &config.source, &window, &config.limits))?;
     let report = PlanReport {
         job: config.job.clone(),
         window: window.into(),
@@ -121,16 +116,17 @@ pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
 }
 
 /// Prints which windows a scheduled run would take.
-fn scheduled(job: &Job, now: DateTime<Utc>, printer: &Printer) -> Result<Outcome> {
+fn scheduled(session: &Session, printer: &Printer) -> Result<Outcome> {
+    let job = &session.job;
     let places = Places::open(job)?;
-    let (runtime, stop) = (runtime()?, Stop::default());
-    let log = log_of(job, &places, runtime.handle(), &stop);
-    let finder = Finder { job, log: &log, source: &places.source, runtime: runtime.handle(), stop: &stop };
-    let found = finder.find(now)?;
+    let log = session.log(&places);
+    let finder = DueFinder { job, log: &log, source: &places.source, runtime: &session.runtime, stop: &session.stop };
+    let scheduled = finder.find(session.now)?;
+    let name = &job.config.job;
     if printer.is_json() {
-        printer.json(&json!({"plan": as_json(&found, job)}))?;
+        printer.json(&json!({"plan": as_json(&scheduled, name)}))?;
     } else {
-        printer.result(&due_screen(&found, job))?;
+        printer.result(&due_screen(&scheduled, name))?;
     }
     Ok(Outcome::Done)
 }
@@ -139,7 +135,7 @@ fn describe(task: &Task) -> TaskPlan {
     let objects = task.objects.iter().map(|object| ObjectPlan {
         uri: object.object.uri.clone(),
         bytes: object.size,
-        modified: object.modified.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        modified: instant_exact(object.modified),
     });
     TaskPlan {
         number: task.number,
@@ -182,8 +178,8 @@ fn screen(report: &PlanReport) -> String {
         row("leave", format!("{} of other windows", several(report.outside, "object", "objects")));
     }
     for task in &report.tasks {
-        let shown = task.objects.iter().take(SHOWN_PER_TASK).map(|object| object.uri.clone());
-        let more = task.objects.len().saturating_sub(SHOWN_PER_TASK);
+        let shown = task.objects.iter().take(MAX_SHOWN_PER_TASK).map(|object| object.uri.clone());
+        let more = task.objects.len().saturating_sub(MAX_SHOWN_PER_TASK);
         let mut names: Vec<_> = shown.collect();
         if more > 0 {
             names.push(format!("and {} more", count(more as u64)));

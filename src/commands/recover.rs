@@ -1,16 +1,10 @@
-//! `recover`: makes visible, and announces, what runs have committed and did not bring to its end.
+//! `recover`: publishes and announces what runs have committed and were killed before they finished it.
 
-use super::process_environment;
-use super::request::CheckRequest;
-use super::run::runtime;
-use super::windows::listen;
+use super::request::JobRequest;
+use super::session::{Session, listen};
 use crate::commit::lease;
-use crate::engine::Pipeline;
-use crate::job::load;
 use crate::publish::{CommitId, Recovered};
-use crate::registry::builtin;
 use crate::report::{ErrorReport, Outcome};
-use crate::run::JobContext;
 use crate::screen::Printer;
 use crate::text::one_line;
 use crate::window::Window;
@@ -61,21 +55,16 @@ struct OwedTo {
 }
 
 /// Publishes and announces, and prints what was done.
-pub fn run(request: &CheckRequest, printer: &Printer) -> Result<Outcome> {
-    let stop = listen(printer)?;
-    let job = load(&request.job_file, &request.overrides, &process_environment)?;
-    let pipeline = Pipeline::build(&job, &builtin())?;
-    let runtime = runtime()?;
-    let context = JobContext::open(&job, &pipeline, runtime.handle().clone(), stop)?;
+pub fn run(request: &JobRequest, printer: &Printer) -> Result<Outcome> {
+    let session = Session::open(request, listen(printer)?)?.build()?;
+    let context = session.context()?;
     let live = lease::live(context.objects(), context.stores.log.runner())?;
     let recovered = context.recover(None)?;
     let left = context.stores.log.refresh()?;
     let unfinished =
         left.unpublished.values().map(|commit| commit.window).chain(left.owing().map(|(window, _)| *window));
     let busy = unfinished.filter(|window| live.iter().any(|holder| holder.window == *window)).collect();
-    let report = RecoverReport::new(&job.config.job, &recovered, busy);
-    drop(context);
-    runtime.shutdown_background();
+    let report = RecoverReport::new(&session.job().config.job, &recovered, busy);
     if printer.is_json() { printer.json(&report) } else { printer.result(&screen(&report)) }?;
     Ok(outcome(&recovered))
 }
@@ -122,7 +111,7 @@ fn screen(report: &RecoverReport) -> String {
         let _ = writeln!(text, "announced  {}  commit {} to {target}", commit.window, commit.commit);
     }
     for window in &report.busy {
-        let _ = writeln!(text, "left       {window}  its run is at work");
+        let _ = writeln!(text, "busy       {window}  its run is still working");
     }
     let mut explain = |what: &str, Commit { commit, window }: &Commit, to: &str, error: &ErrorReport| {
         let _ = writeln!(text, "{what:<11}{window}  commit {commit}{to}: {}", one_line(&error.message));

@@ -1,108 +1,215 @@
-//! What a command is asked to do, in plain structs.
+//! What a command is asked to do, in plain values.
 
+use crate::report::Status;
+use crate::status::WindowStatus;
+use crate::text::Span;
+use crate::trigger::{WindowArgument, WindowSpan};
+use crate::window::{Every, Instant, Window};
+use chrono::{DateTime, Utc};
 use etl_sdk::Arguments;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
-/// One run of a job over one window.
+/// A job, as a command takes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunRequest {
+pub struct JobRequest {
     /// The job file.
     pub job_file: PathBuf,
-    /// The window as it was written: `2026-11-20T05/PT1H`. Never together with `last`.
-    pub window: Option<String>,
-    /// The length of the span that ends at the run's instant: `1h`.
-    pub last: Option<String>,
     /// `path=value` overrides of the job file, in order.
     pub overrides: Vec<String>,
-    /// The run's instant as it was written; the clock's when absent.
-    pub now: Option<String>,
-    /// Do all but publish.
+    /// The command's instant; the clock's when absent.
+    pub now: Option<DateTime<Utc>>,
+}
+
+/// What all runs of a command have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Do everything except publish.
     pub dry_run: bool,
-    /// How long to wait for another run of the window, such as `10m`; not at all when absent.
-    pub wait: Option<String>,
-    /// Replace the window's rows by nothing when its input is gone.
+    /// How long to wait for another run of a window.
+    pub wait: Duration,
+    /// Replace a window's rows by nothing when its input is gone.
     pub allow_empty: bool,
-    /// Also replace the rows of committed windows that this one covers.
+    /// Also replace the rows of committed windows that the window covers.
     pub supersede: bool,
-    /// Worker threads; overrides `limits.threads`.
-    pub threads: Option<usize>,
+    /// Worker threads of all windows together; overrides `limits.threads`.
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// One run of a job over one window, or those that its schedule says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRequest {
+    /// The job.
+    pub job: JobRequest,
+    /// The window; the schedule decides when absent.
+    pub window: Option<WindowArgument>,
+    /// How it is run.
+    pub options: RunOptions,
 }
 
 /// What a run would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanRequest {
-    /// The job file.
-    pub job_file: PathBuf,
-    /// The window as it was written. Never together with `last`.
-    pub window: Option<String>,
-    /// The length of the span that ends at the run's instant.
-    pub last: Option<String>,
-    /// `path=value` overrides of the job file, in order.
-    pub overrides: Vec<String>,
-    /// The run's instant as it was written; the clock's when absent.
-    pub now: Option<String>,
+    /// The job.
+    pub job: JobRequest,
+    /// The window; the schedule decides when absent.
+    pub window: Option<WindowArgument>,
     /// Worker threads; overrides `limits.threads`.
-    pub threads: Option<usize>,
+    pub threads: Option<NonZeroUsize>,
 }
 
-/// A look at a job file.
+/// Many windows of a span of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackfillRequest {
+    /// The job.
+    pub job: JobRequest,
+    /// The windows.
+    pub span: WindowSpan,
+    /// Windows at the same time.
+    pub parallel: NonZeroUsize,
+    /// Also run windows that are done.
+    pub again: bool,
+    /// Begin no more windows after one has failed.
+    pub stop_on_failure: bool,
+    /// How they are run; a dry run only shows which would be.
+    pub options: RunOptions,
+}
+
+/// The failed windows once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryRequest {
+    /// The job.
+    pub job: JobRequest,
+    /// Only this window.
+    pub window: Option<Window>,
+    /// Windows at the same time.
+    pub parallel: NonZeroUsize,
+    /// How they are run; a dry run only shows which would be.
+    pub options: RunOptions,
+}
+
+/// A look at a job's windows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CheckRequest {
-    /// The job file.
-    pub job_file: PathBuf,
-    /// `path=value` overrides of the job file, in order.
-    pub overrides: Vec<String>,
+pub struct StatusRequest {
+    /// The job.
+    pub job: JobRequest,
+    /// First instant.
+    pub from: Option<Instant>,
+    /// First instant after.
+    pub to: Option<Instant>,
+    /// Length of the windows that may be missing.
+    pub every: Option<Every>,
+    /// Only windows of these; all when empty.
+    pub only: Vec<WindowStatus>,
+    /// A line per window.
+    pub list: bool,
+}
+
+/// Something with a job's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateRequest {
+    /// The job.
+    pub job: JobRequest,
+    /// What to do.
+    pub action: StateAction,
+}
+
+/// What to do with a job's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateAction {
+    /// Print the watermark and what the log counts.
+    Show,
+    /// Set the watermark.
+    Set {
+        /// Everything before it counts as done; `None` forgets the watermark.
+        watermark: Option<DateTime<Utc>>,
+        /// Why, for people.
+        reason: Option<String>,
+    },
+    /// Print the state.
+    Export {
+        /// In which form.
+        format: StateFormat,
+    },
+    /// Set the watermark from a file.
+    Import {
+        /// The file; `-` is stdin.
+        file: PathBuf,
+        /// Its form.
+        format: StateFormat,
+    },
+    /// Compute again, from the raw input, what merged tables carry from run to run.
+    Rebuild {
+        /// Windows that start earlier are forgotten.
+        from: DateTime<Utc>,
+        /// Worker threads; overrides `limits.threads`.
+        threads: Option<NonZeroUsize>,
+        /// Only say which windows would be read.
+        dry_run: bool,
+    },
+}
+
+/// A form of the state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateFormat {
+    /// All that the log says.
+    #[default]
+    State,
+    /// `job-latest.json` of the Spark pipeline.
+    JobLatest,
 }
 
 /// A look for what stopped and killed runs left behind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GcRequest {
-    /// The job file.
-    pub job_file: PathBuf,
-    /// What has been written to since then is left alone: `24h`.
-    pub older_than: String,
+    /// The job. Ages are counted from its instant.
+    pub job: JobRequest,
+    /// What has been written to since then is left alone.
+    pub older_than: Span,
     /// Remove it.
     pub apply: bool,
-    /// `path=value` overrides of the job file, in order.
-    pub overrides: Vec<String>,
-    /// The instant that ages are counted from, as it was written; the clock's when absent.
-    pub now: Option<String>,
 }
 
 /// A look at the runs of a job.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunsRequest {
-    /// The job file.
-    pub job_file: PathBuf,
+    /// The job.
+    pub job: JobRequest,
     /// Most runs that are shown, the newest first.
-    pub last: usize,
+    pub last: NonZeroUsize,
     /// Only runs that ended so.
-    pub status: Option<String>,
-    /// Only runs whose window overlaps this one, as it was written.
-    pub window: Option<String>,
+    pub status: Option<Status>,
+    /// Only runs whose window overlaps this one.
+    pub window: Option<Window>,
     /// The one run whose whole report is shown: its id, the name of its report, or its window.
     pub show: Option<String>,
-    /// `path=value` overrides of the job file, in order.
-    pub overrides: Vec<String>,
 }
 
-/// A question to the tables of a job.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A query over the tables of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlRequest {
-    /// The job file.
-    pub job_file: PathBuf,
-    /// The question; `-` reads it from stdin.
-    pub sql: Option<String>,
-    /// The file that holds the question.
-    pub file: Option<PathBuf>,
-    /// Show the tables and their columns instead.
-    pub tables: bool,
+    /// The job.
+    pub job: JobRequest,
+    /// Where the query is.
+    pub source: SqlSource,
     /// Most rows that are printed, 0 for all. Default: 1,000 as text and all for programs.
     pub limit: Option<usize>,
     /// How rows are printed; else as all output is.
     pub format: Option<SqlFormat>,
-    /// `path=value` overrides of the job file, in order.
-    pub overrides: Vec<String>,
+}
+
+/// Where a query is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SqlSource {
+    /// In the request.
+    Text(String),
+    /// In a file.
+    File(PathBuf),
+    /// On stdin.
+    Stdin,
+    /// There is none: the tables and their columns are shown.
+    Tables,
 }
 
 /// Forms of rows that only `sql` has.
@@ -121,8 +228,6 @@ pub struct ExplanationRequest {
     pub name: String,
     /// What is asked.
     pub arguments: Arguments,
-    /// The job file that has the component's options.
-    pub job_file: Option<PathBuf>,
-    /// `path=value` overrides of the job file, in order.
-    pub overrides: Vec<String>,
+    /// The job that has the component's options.
+    pub job: Option<JobRequest>,
 }

@@ -1,11 +1,11 @@
 //! `runs`: the runs of a job, the newest first, and the whole report of one.
 
-use super::process_environment;
 use super::request::RunsRequest;
-use super::run::runtime;
-use crate::job::{Places, load};
+use super::session::Session;
+use crate::job::Places;
+use crate::process::stop::Stop;
 use crate::query::{KeptReport, ReportFolder, ReportObject, Skipped};
-use crate::report::{ErrorReport, Outcome, RunReport, Status, WindowReport};
+use crate::report::{ErrorReport, Outcome, RunReport, WindowReport};
 use crate::screen::Printer;
 use crate::text::columns::{Align, Columns, escaped, shortened};
 use crate::text::{bytes, count, seconds};
@@ -44,19 +44,17 @@ struct RunLine {
 
 /// Prints the newest runs, or one report.
 pub fn run(request: &RunsRequest, printer: &Printer) -> Result<Outcome> {
-    let job = load(&request.job_file, &request.overrides, &process_environment)?;
-    let places = Places::open(&job)?;
-    let folder = ReportFolder::new(&places.state, &job.config.job);
-    let status = request.status.as_deref().map(known_status).transpose()?;
-    let window = request.window.as_deref().map(Window::parse).transpose()?;
+    let session = Session::open(&request.job, Stop::default())?;
+    let places = Places::open(&session.job)?;
+    let folder = ReportFolder::new(&places.state, &session.job.config.job);
     let skipped = Skipped::default();
-    runtime()?.block_on(async {
+    session.runtime.block_on(async {
         let mut reports = folder.list().await?;
         newest_first(&mut reports);
         if let Some(run) = &request.show {
             show(run, &folder, reports, &skipped, printer).await?;
         } else {
-            let lines = newest(request.last, status, window, &folder, reports, &skipped).await?;
+            let lines = newest(request, &folder, reports, &skipped).await?;
             print(&lines, printer)?;
         }
         for note in skipped.notes() {
@@ -66,14 +64,6 @@ pub fn run(request: &RunsRequest, printer: &Printer) -> Result<Outcome> {
     })
 }
 
-/// The statuses are those of reports; the error lists them when none fits.
-fn known_status(text: &str) -> Result<&str> {
-    let known = serde_json::from_value::<Status>(Value::from(text));
-    known
-        .map(|_| text)
-        .map_err(|error| Error::new(ErrorKind::Usage, "read the status").with("status", text).hint(error.to_string()))
-}
-
 /// By the instant of the run. Runs with the same instant, given by `--now`, go by when their reports were written.
 fn newest_first(reports: &mut [ReportObject]) {
     let age = |report: &ReportObject| (report.instant(), report.modified);
@@ -81,29 +71,26 @@ fn newest_first(reports: &mut [ReportObject]) {
 }
 
 async fn newest(
-    max_lines: usize,
-    status: Option<&str>,
-    window: Option<Window>,
+    request: &RunsRequest,
     folder: &ReportFolder,
     mut reports: Vec<ReportObject>,
     skipped: &Skipped,
 ) -> Result<Vec<RunLine>> {
-    if let Some(window) = window {
+    if let Some(window) = request.window {
         let may = |own: Window| own.start < window.end && window.start < own.end;
         reports.retain(|report| report.parsed.as_ref().is_none_or(|name| may(name.window)));
     }
     let mut lines = Vec::new();
     let mut read = folder.read(reports, skipped);
     // The rest is not fetched once there are enough.
-    while lines.len() < max_lines {
+    while lines.len() < request.last.get() {
         let Some((report, bytes)) = read.try_next().await? else { break };
         let Some(kept) = KeptReport::parse(&bytes) else {
             skipped.add("run reports are unreadable", &folder.uri_of(&report));
             continue;
         };
-        let wanted =
-            status.is_none_or(|status| kept.status == status) && window.is_none_or(|window| kept.overlaps(window));
-        if wanted {
+        let has_status = request.status.is_none_or(|status| kept.status == status.name());
+        if has_status && request.window.is_none_or(|window| kept.overlaps(window)) {
             lines.push(line(report.name, kept));
         }
     }
@@ -167,7 +154,8 @@ fn print(lines: &[RunLine], printer: &Printer) -> Result<()> {
         ]);
     }
     printer.result(&columns.render(0))?;
-    printer.note("`--show RUN` prints the whole report of one: by its window, or by its run id as in --output json");
+    printer
+        .note("`--show RUN` prints the full report of a run, named by its window or by its run id from --output json");
     Ok(())
 }
 

@@ -1,10 +1,10 @@
-//! `sql`: asks the tables of a job a question.
+//! `sql`: a query over the tables of a job.
 
-use super::process_environment;
-use super::request::{SqlFormat, SqlRequest};
-use super::run::{runtime, threads};
+use super::request::{SqlFormat, SqlRequest, SqlSource};
+use super::session::Session;
 use crate::engine::Pipeline;
-use crate::job::{Places, load};
+use crate::job::Places;
+use crate::process::stop::Stop;
 use crate::query::{Answer, Query, RowFormat, RowWriter, TableInfo};
 use crate::registry::Registry;
 use crate::report::Outcome;
@@ -17,25 +17,23 @@ use serde_json::json;
 use std::io::Read;
 
 /// Rows that are printed as text unless another number is asked for.
-const TEXT_ROWS: usize = 1_000;
+const MAX_TEXT_ROWS: usize = 1_000;
 
-/// Bytes that a question may have. A longer text is some other file.
+/// Longest query. A longer text is some other file.
 const MAX_SQL_BYTES: u64 = 1 << 20;
 
 /// Prints the rows of the answer, or the tables.
 pub fn run(request: &SqlRequest, registry: &Registry, printer: &Printer) -> Result<Outcome> {
-    let job = load(&request.job_file, &request.overrides, &process_environment)?;
-    let places = Places::open(&job)?;
-    // The runs can be asked although a database or a rule file is missing on this machine.
-    let pipeline = Pipeline::build(&job, registry);
-    let query = Query::open(&job, &places, pipeline.as_ref().ok(), threads(None, &job))?;
+    let session = Session::open(&request.job, Stop::default())?;
+    let job = &session.job;
+    let places = Places::open(job)?;
+    // The runs can be queried although a database or a rule file is missing on this machine.
+    let pipeline = Pipeline::build(job, registry);
+    let query = Query::open(job, &places, pipeline.as_ref().ok(), session.threads(None))?;
     if let Err(error) = &pipeline {
-        printer.warning(&format!("the output tables cannot be asked: {error}"));
+        printer.warning(&format!("the output tables cannot be queried: {error}"));
     }
-    if request.tables {
-        return tables(&query, printer);
-    }
-    let sql = question(request)?;
+    let Some(sql) = query_text(&request.source)? else { return tables(&query, printer) };
     let format = match request.format {
         Some(SqlFormat::Csv) => RowFormat::Csv,
         Some(SqlFormat::JsonLines) => RowFormat::JsonLines,
@@ -45,10 +43,10 @@ pub fn run(request: &SqlRequest, registry: &Registry, printer: &Printer) -> Resu
     let limit = match (request.limit, format) {
         (Some(0), _) => None,
         (Some(rows), _) => Some(rows),
-        (None, RowFormat::Text { .. }) => Some(TEXT_ROWS),
+        (None, RowFormat::Text { .. }) => Some(MAX_TEXT_ROWS),
         (None, _) => None,
     };
-    runtime()?.block_on(async {
+    session.runtime.block_on(async {
         // One more than are printed shows whether there are more.
         let mut answer = query.ask(&sql, limit.map(|rows| rows + 1)).await.map_err(with_option)?;
         // What fails before the first row is printed fails like any command.
@@ -68,7 +66,7 @@ pub fn run(request: &SqlRequest, registry: &Registry, printer: &Printer) -> Resu
     })
 }
 
-/// Adds the option that raises the limit which a question met.
+/// Adds the option that raises the limit which a query met.
 fn with_option(error: Error) -> Error {
     let is_memory = error.facts().iter().any(|(name, value)| *name == "setting" && value == "limits.memory");
     match error.hint_text() {
@@ -112,27 +110,29 @@ async fn print(
     Ok(())
 }
 
-fn question(request: &SqlRequest) -> Result<String> {
+/// The query; `None` when the tables are to be shown.
+fn query_text(source: &SqlSource) -> Result<Option<String>> {
     let wrong = || Error::new(ErrorKind::Usage, "read the SQL");
-    let (mut source, name): (Box<dyn Read>, String) = match (&request.sql, &request.file) {
-        (Some(sql), _) if sql != "-" => return Ok(sql.clone()),
-        (_, Some(file)) => {
+    let (mut reader, name): (Box<dyn Read>, String) = match source {
+        SqlSource::Tables => return Ok(None),
+        SqlSource::Text(sql) => return Ok(Some(sql.clone())),
+        SqlSource::File(file) => {
             let opened = std::fs::File::open(file);
             let name = file.display().to_string();
             (Box::new(opened.map_err(|error| wrong().with("file", &name).source(error))?), name)
         }
-        (_, None) => (Box::new(std::io::stdin()), "stdin".to_owned()),
+        SqlSource::Stdin => (Box::new(std::io::stdin()), "stdin".to_owned()),
     };
     let mut text = String::new();
-    source
+    reader
         .by_ref()
         .take(MAX_SQL_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(|error| wrong().with("file", &name).source(error))?;
     if text.len() as u64 > MAX_SQL_BYTES {
-        return Err(wrong().with("file", &name).hint("a question has 1 MiB at most"));
+        return Err(wrong().with("file", &name).hint("a query has at most 1 MiB"));
     }
-    Ok(text)
+    Ok(Some(text))
 }
 
 fn tables(query: &Query, printer: &Printer) -> Result<Outcome> {

@@ -1,33 +1,31 @@
 //! `state`: the watermark, shown, set, and carried from one place to another.
 
-use super::job_latest::{Mirror, latest};
-use super::process_environment;
-use super::run::{fit, instant, runtime};
-use super::window_requests::{StateAction, StateFormat, StateRequest};
-use super::windows::{listen, log_of, text};
+use super::request::{StateAction, StateFormat, StateRequest};
+use super::session::{Session, listen};
 use crate::commit::carried::{CarriedState, Piece};
 use crate::commit::{CommitLog, Event, JobState, lease};
-use crate::engine::Pipeline;
-use crate::job::{Job, Places, load};
+use crate::job::{Job, Places};
 use crate::process::stop::Stop;
-use crate::registry::builtin;
 use crate::report::Outcome;
-use crate::run::{JobContext, RebuildPlan};
+use crate::run;
+use crate::run::RebuildPlan;
 use crate::schedule::{JobLatest, due};
 use crate::screen::Printer;
 use crate::text::columns::{Align, Columns};
-use crate::text::{bytes, count};
-use crate::window::{Window, parse_instant};
+use crate::text::{bytes, count, instant};
+use crate::trigger::{JobLatestFile, job_latest};
+use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 /// Largest file to import.
-const MOST_BYTES: u64 = 1 << 30;
+const MAX_BYTES: u64 = 1 << 30;
 
 /// What `export` writes and `import` reads.
 #[derive(Serialize, Deserialize)]
@@ -42,70 +40,67 @@ struct Exported {
     state: JobState,
 }
 
-/// Does what is asked, on the state alone.
+/// Does what is asked.
 pub fn run(request: &StateRequest, printer: &Printer) -> Result<Outcome> {
-    let now = instant(request.now.as_deref())?;
-    let mut job = load(&request.job_file, &request.overrides, &process_environment)?;
-    let places = Places::open(&job)?;
-    let (runtime, stop) = (runtime()?, Stop::default());
-    let log = log_of(&job, &places, runtime.handle(), &stop);
+    let session = Session::open(&request.job, Stop::default())?;
+    let log = session.log(&Places::open(&session.job)?);
     match &request.action {
-        StateAction::Show => show(&job, &log, printer),
+        StateAction::Show => show(&session.job, &log, printer),
         StateAction::Set { watermark, reason } => {
-            let at = if watermark == "none" { None } else { Some(parse_instant(watermark)?) };
             let reason = reason.clone().unwrap_or_else(|| "set by hand".to_owned());
-            set(&job, &log, at, reason, now, printer)
+            set(&session, &log, *watermark, reason, printer)
         }
-        StateAction::Export { format: StateFormat::State } => {
-            let state = log.refresh()?.as_ref().clone();
-            let program = env!("CARGO_PKG_VERSION").to_owned();
-            printer.json(&Exported { job: job.config.job.clone(), at: text(now), program, state })?;
-            Ok(Outcome::Done)
-        }
-        StateAction::Export { format: StateFormat::JobLatest } => {
-            let state = log.refresh()?;
-            let watermark = state.watermark.ok_or_else(|| {
-                Error::new(ErrorKind::Usage, "export the watermark")
-                    .hint("there is none: `etl-runner state set` sets it")
-            })?;
-            let mirror = Mirror::open(&job, runtime.handle(), &stop)?;
-            let before = mirror.and_then(|mirror| mirror.read().ok().flatten());
-            let latest = latest(before, &state, watermark, now, &job.config.job).to_json()?;
-            printer.result(&format!("{}\n", String::from_utf8_lossy(&latest)))?;
-            Ok(Outcome::Done)
-        }
+        StateAction::Export { format: StateFormat::State } => export(&session, &log, printer),
+        StateAction::Export { format: StateFormat::JobLatest } => export_job_latest(&session, &log, printer),
         StateAction::Import { file, format } => {
             let bytes = read(file)?;
             let named = |error: Error| error.with("file", file.display());
             let at = match format {
-                StateFormat::State => imported(&job, &bytes).map_err(named)?,
+                StateFormat::State => imported(&session.job, &bytes).map_err(named)?,
                 StateFormat::JobLatest => JobLatest::read(&bytes).map_err(named)?.watermark(),
             };
-            set(&job, &log, Some(at), format!("imported from {}", file.display()), now, printer)
+            set(&session, &log, Some(at), format!("imported from {}", file.display()), printer)
         }
-        StateAction::Rebuild { from, threads, dry_run } => rebuild(&mut job, from, now, *threads, *dry_run, printer),
+        StateAction::Rebuild { from, threads, dry_run } => rebuild(session, *from, *threads, *dry_run, printer),
     }
 }
 
+fn export(session: &Session, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
+    let state = log.refresh()?.as_ref().clone();
+    let program = env!("CARGO_PKG_VERSION").to_owned();
+    printer.json(&Exported { job: session.job.config.job.clone(), at: instant(session.now), program, state })?;
+    Ok(Outcome::Done)
+}
+
+fn export_job_latest(session: &Session, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
+    let state = log.refresh()?;
+    let watermark = state.watermark.ok_or_else(|| {
+        Error::new(ErrorKind::Usage, "export the watermark").hint("there is none: `etl-runner state set` sets it")
+    })?;
+    let file = JobLatestFile::open(&session.job, &session.runtime, &session.stop)?;
+    let before = file.and_then(|file| file.read().ok().flatten());
+    let latest = job_latest(before, &state, watermark, session.now, &session.job.config.job).to_json()?;
+    printer.result(&format!("{}\n", String::from_utf8_lossy(&latest)))?;
+    Ok(Outcome::Done)
+}
+
 fn rebuild(
-    job: &mut Job,
-    from: &str,
-    now: DateTime<Utc>,
-    threads: Option<usize>,
+    mut session: Session,
+    from: DateTime<Utc>,
+    threads: Option<NonZeroUsize>,
     dry_run: bool,
     printer: &Printer,
 ) -> Result<Outcome> {
-    let stop = listen(printer)?;
-    let from = parse_instant(from)?;
-    let fitted = fit(job, threads, &stop)?;
-    let pipeline = Pipeline::build(job, &builtin())?;
-    let runtime = runtime()?;
-    let context = JobContext::open(job, &pipeline, runtime.handle().clone(), stop.clone())?;
+    session.stop = listen(printer)?;
+    let threads = session.fit_and_watch(threads)?.threads;
+    let session = session.build()?;
+    let context = session.context()?;
     let each = |window: &Window, number: usize, of: usize| {
         printer.note(&format!("reading window {} of {}: {window}", count(number as u64), count(of as u64)));
     };
-    let plan = RebuildPlan { from, now, threads: fitted.threads, dry_run, each: &each };
-    let report = crate::run::rebuild(&context, &plan, &stop).map_err(|error| stop.explain(error))?;
+    let plan = RebuildPlan { from, now: session.now(), threads, dry_run, each: &each };
+    let stop = session.stop();
+    let report = run::rebuild(&context, &plan, stop).map_err(|error| stop.explain(error))?;
     for warning in &report.warnings {
         printer.warning(warning);
     }
@@ -114,9 +109,9 @@ fn rebuild(
         return Ok(Outcome::Done);
     }
     let would = if dry_run { "would read" } else { "read" };
-    let mut text = format!("state: job {}, {would} {} windows", job.config.job, count(report.windows as u64));
+    let mut text = format!("state: job {}, {would} {} windows", session.job().config.job, count(report.windows as u64));
     if let (Some(first), Some(last)) = (report.first, report.last) {
-        let _ = write!(text, " from {} to {}", self::text(first.start), self::text(last.end));
+        let _ = write!(text, " from {} to {}", instant(first.start), instant(last.end));
     }
     for (table, rows) in &report.rows {
         let _ = write!(text, "\n  {table}: {} rows carried", count(*rows));
@@ -141,7 +136,7 @@ fn show(job: &Job, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
     let state = log.refresh()?;
     let running = lease::live(log.objects(), log.runner())?.len() as u64;
     let committed = state.windows.values().filter(|known| known.is_committed()).count() as u64;
-    let watermark = state.watermark.map(text);
+    let watermark = state.watermark.map(instant);
     let carried = carried(log, &state)?;
     if printer.is_json() {
         let value = serde_json::json!({"state": {
@@ -178,24 +173,24 @@ fn show(job: &Job, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
 }
 
 fn set(
-    job: &Job,
+    session: &Session,
     log: &CommitLog,
     at: Option<DateTime<Utc>>,
     reason: String,
-    now: DateTime<Utc>,
     printer: &Printer,
 ) -> Result<Outcome> {
+    let job = &session.job;
     let before = log.refresh()?;
     log.append(Event::Watermark { at, reason })?;
     let after = log.refresh()?;
-    let name = |instant: Option<DateTime<Utc>>| instant.map_or_else(|| "none".to_owned(), text);
+    let name = |at: Option<DateTime<Utc>>| at.map_or_else(|| "none".to_owned(), instant);
     if after.watermark != at {
-        printer.note(&format!("the windows after {} are done already: the watermark moves on", name(at)));
+        printer.note(&format!("windows after {} are already done: the watermark advances", name(at)));
     }
-    let skipped = skipped(job, &before, after.watermark, now);
+    let skipped = skipped(job, &before, after.watermark, session.now);
     if skipped > 0 {
         printer.warning(&format!(
-            "{} closed windows before it are not done, and no scheduled run takes them any more: `etl-runner status` shows \
+            "{} closed windows before it are not done, and no scheduled run will take them: `etl-runner status` shows \
              them, `etl-runner backfill` runs them",
             count(skipped)
         ));
@@ -203,8 +198,8 @@ fn set(
     if printer.is_json() {
         let value = serde_json::json!({"state": {
             "job": job.config.job,
-            "before": before.watermark.map(text),
-            "watermark": after.watermark.map(text),
+            "before": before.watermark.map(instant),
+            "watermark": after.watermark.map(instant),
             "skipped_windows": skipped,
         }});
         printer.json(&value)?;
@@ -240,7 +235,7 @@ fn imported(job: &Job, bytes: &[u8]) -> Result<DateTime<Utc>> {
         return Err(wrong()
             .with("job", &exported.job)
             .with("expected", &job.config.job)
-            .hint("it is another job's; to take its watermark all the same, use `etl-runner state set --watermark`"));
+            .hint("it is another job's; to use its watermark anyway, run `etl-runner state set --watermark`"));
     }
     exported.state.watermark.ok_or_else(|| wrong().hint("it has no watermark"))
 }
@@ -255,6 +250,6 @@ fn read(file: &Path) -> Result<Vec<u8>> {
     } else {
         Box::new(std::fs::File::open(file).map_err(fail)?)
     };
-    source.take(MOST_BYTES).read_to_end(&mut bytes).map_err(fail)?;
+    source.take(MAX_BYTES).read_to_end(&mut bytes).map_err(fail)?;
     Ok(bytes)
 }

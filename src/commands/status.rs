@@ -1,31 +1,25 @@
 //! `status`: which windows are done, missing, failed or running.
 
-use super::process_environment;
-use super::run::{instant, runtime};
-use super::window_requests::StatusRequest;
-use super::windows::log_of;
+use super::request::StatusRequest;
+use super::session::Session;
 use crate::commit::lease;
-use crate::job::{Job, Places, load};
+use crate::job::{Job, Places};
 use crate::process::stop::Stop;
 use crate::report::Outcome;
 use crate::schedule::DEFAULT_BUFFER;
 use crate::screen::{Printer, Tone};
 use crate::status::{Scope, StatusReport, WindowStatus, build, failures, grid, list, summary};
-use crate::window::parse_instant;
 use chrono::TimeDelta;
-use etl_sdk::{Error, ErrorKind, Result};
+use etl_sdk::Result;
 
 /// Prints the status. Nothing is changed, and nothing but the state is read.
 pub fn run(request: &StatusRequest, printer: &Printer) -> Result<Outcome> {
-    let now = instant(request.now.as_deref())?;
-    let job = load(&request.job_file, &request.overrides, &process_environment)?;
-    let scope = scope(request, &job)?;
-    let places = Places::open(&job)?;
-    let runtime = runtime()?;
-    let log = log_of(&job, &places, runtime.handle(), &Stop::default());
+    let session = Session::open(&request.job, Stop::default())?;
+    let (job, scope) = (&session.job, scope(request, &session.job));
+    let log = session.log(&Places::open(job)?);
     let state = log.refresh()?;
     let live = lease::live(log.objects(), log.runner())?;
-    let report = build(&job.config.job, &state, &live, now, &scope);
+    let report = build(&job.config.job, &state, &live, session.now, &scope);
     if printer.is_json() {
         printer.json(&serde_json::json!({"status": report}))?;
     } else {
@@ -34,29 +28,18 @@ pub fn run(request: &StatusRequest, printer: &Printer) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn scope(request: &StatusRequest, job: &Job) -> Result<Scope> {
+fn scope(request: &StatusRequest, job: &Job) -> Scope {
     let schedule = job.config.schedule.as_ref();
-    let every = request.every.as_deref().map(str::parse).transpose()?;
     let buffer = schedule.map_or(DEFAULT_BUFFER, |schedule| schedule.buffer);
-    let mut only = Vec::new();
-    for name in &request.only {
-        let known = WindowStatus::ALL.into_iter().find(|status| status.name() == name);
-        only.push(known.ok_or_else(|| {
-            let names: Vec<&str> = WindowStatus::ALL.iter().map(|status| status.name()).collect();
-            Error::new(ErrorKind::Usage, "read the statuses of --only")
-                .with("only", name)
-                .hint(format!("known here: {}", names.join(", ")))
-        })?);
-    }
-    Ok(Scope {
-        from: request.from.as_deref().map(parse_instant).transpose()?,
-        to: request.to.as_deref().map(parse_instant).transpose()?,
-        only,
-        every: every.or(schedule.map(|schedule| schedule.every)),
+    Scope {
+        from: request.from.map(|from| from.0),
+        to: request.to.map(|to| to.0),
+        only: request.only.clone(),
+        every: request.every.or(schedule.map(|schedule| schedule.every)),
         start: schedule.and_then(|schedule| schedule.start).map(|start| start.0),
         buffer: TimeDelta::seconds(buffer.seconds),
         is_scheduled: schedule.is_some(),
-    })
+    }
 }
 
 fn screen(report: &StatusReport, request: &StatusRequest, printer: &Printer) -> String {
@@ -76,7 +59,7 @@ fn screen(report: &StatusReport, request: &StatusRequest, printer: &Printer) -> 
     } else {
         text.push_str(&grid(report, &|text, status| printer.painted(text, tone(status))));
     }
-    let failures = failures(report, &request.job_file.display().to_string());
+    let failures = failures(report, &request.job.job_file.display().to_string());
     if !failures.is_empty() {
         text.push('\n');
         text.push_str(&failures);

@@ -149,12 +149,25 @@ pub struct Late {
 pub struct Failure {
     /// The window.
     pub window: Window,
-    /// `failed`, `refused` by a gate, or `stopped`.
-    pub status: String,
+    /// How it ended.
+    pub status: FailureStatus,
     /// Kind of the error, as in reports.
     pub kind: String,
     /// The error in one line.
     pub message: String,
+}
+
+/// How a run without a commit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum FailureStatus {
+    /// With an error.
+    Failed,
+    /// A gate refused to publish.
+    Refused,
+    /// Stopped by a signal.
+    Stopped,
 }
 
 /// Dead letters that are done with.

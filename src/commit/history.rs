@@ -1,6 +1,6 @@
 //! The log folded: what is known of each window, and up to where everything is done.
 
-use super::entry::{Commit, Counts, Entry, Event, Late};
+use super::entry::{Commit, Counts, Entry, Event, FailureStatus, Late};
 use super::objects::StateObject;
 use crate::window::Window;
 use chrono::{DateTime, Utc};
@@ -93,8 +93,8 @@ pub struct CommitState {
 pub struct FailureState {
     /// When.
     pub at: DateTime<Utc>,
-    /// `failed`, `refused` or `stopped`.
-    pub status: String,
+    /// How it ended.
+    pub status: FailureStatus,
     /// Kind of the error.
     pub kind: String,
     /// The error in one line.
@@ -155,7 +155,7 @@ impl JobState {
                 window.failures = window.failures.saturating_add(1);
                 window.last_failure = Some(FailureState {
                     at: entry.at,
-                    status: failure.status.clone(),
+                    status: failure.status,
                     kind: failure.kind.clone(),
                     message: failure.message.clone(),
                 });

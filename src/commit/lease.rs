@@ -72,11 +72,11 @@ impl Lease {
         }
         if let Some(last) = known.iter().max_by_key(|object| epoch_of(&object.path))
             && let Some(holder) = read(objects, &last.path)?
-            && holder.is_live(by)
+            && holder.is_live(by, objects.clock().now())
         {
             return Ok(Claim::Held(Box::new(holder)));
         }
-        let now = Utc::now();
+        let now = objects.clock().now();
         let holder = Holder { window, by: by.clone(), since: now, until: now + delta(length) };
         // With the next number: a holder that slept past its lease and wakes up writes to its own.
         let path = format!("{folder}/{:010}.json", epoch + 1);
@@ -151,7 +151,7 @@ impl Shared {
             Err(_) => return true,
         };
         if ours {
-            let holder = Holder { until: Utc::now() + delta(self.length), ..self.holder.clone() };
+            let holder = Holder { until: self.objects.clock().now() + delta(self.length), ..self.holder.clone() };
             // As above: the next renewal tries again.
             let _ = to_json(&holder).and_then(|bytes| self.objects.put(&self.path, bytes));
         }
@@ -161,25 +161,26 @@ impl Shared {
 
 impl Holder {
     /// Whether it holds, as far as `asking` can tell: it has not expired, and its process is not known to be gone.
-    pub fn is_live(&self, asking: &Runner) -> bool {
+    pub fn is_live(&self, asking: &Runner, now: DateTime<Utc>) -> bool {
         let gone = self.by.host == asking.host && !Path::new(&format!("/proc/{}", self.by.pid)).exists();
-        self.until > Utc::now() && !(gone && Path::new("/proc/self").exists())
+        self.until > now && !(gone && Path::new("/proc/self").exists())
     }
 }
 
 /// All leases that hold.
 pub fn live(objects: &Objects, asking: &Runner) -> Result<Vec<Holder>> {
+    let now = objects.clock().now();
     let paths: Vec<String> = objects.list(LEASES, None)?.into_iter().map(|object| object.path).collect();
     let holders = objects.get_all(&paths)?.into_iter().flatten().filter_map(|bytes| parse(&bytes));
-    Ok(holders.filter(|holder| holder.is_live(asking)).collect())
+    Ok(holders.filter(|holder| holder.is_live(asking, now)).collect())
 }
 
 /// Paths of the leases that do not hold any more, and what they say.
 pub fn expired(objects: &Objects, asking: &Runner) -> Result<Vec<(Listed, Option<Holder>)>> {
-    let mut expired = Vec::new();
+    let (mut expired, now) = (Vec::new(), objects.clock().now());
     for object in objects.list(LEASES, None)? {
         let holder = read(objects, &object.path)?;
-        if holder.as_ref().is_none_or(|holder| !holder.is_live(asking)) {
+        if holder.as_ref().is_none_or(|holder| !holder.is_live(asking, now)) {
             expired.push((object, holder));
         }
     }
@@ -249,13 +250,13 @@ mod tests {
     fn one_that_expired_or_whose_process_is_gone_holds_nobody_up() {
         let (_runtime, objects) = objects();
         let leave = |by: Runner, until: DateTime<Utc>| {
-            let holder = Holder { window: window(), by, since: Utc::now(), until };
+            let holder = Holder { window: window(), by, since: objects.clock().now(), until };
             objects.put(&format!("{}/0000000007.json", folder(&window())), to_json(&holder).unwrap()).unwrap();
         };
-        let later = Utc::now() + TimeDelta::hours(1);
+        let later = objects.clock().now() + TimeDelta::hours(1);
         leave(Runner { host: "elsewhere".to_owned(), ..runner("far") }, later);
         assert!(matches!(claim(&objects, "me", LONG), Claim::Held(_)), "nobody knows what became of it");
-        leave(Runner { host: "elsewhere".to_owned(), ..runner("far") }, Utc::now());
+        leave(Runner { host: "elsewhere".to_owned(), ..runner("far") }, objects.clock().now());
         assert!(matches!(claim(&objects, "me", LONG), Claim::Taken(_)));
         // No process has this number.
         leave(Runner { pid: u32::MAX, ..runner("killed") }, later);

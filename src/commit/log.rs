@@ -4,7 +4,6 @@ use super::entry::{Entry, Event, Runner, token};
 use super::history::JobState;
 use super::objects::{Objects, to_json};
 use crate::window::Window;
-use chrono::Utc;
 use etl_sdk::{Error, ErrorKind, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,10 +12,10 @@ const LOG: &str = "log";
 const CHECKPOINTS: &str = "checkpoints";
 
 /// Entries between two checkpoints at least.
-const FEWEST_ENTRIES: u64 = 64;
+const MIN_ENTRIES: u64 = 64;
 
 /// Times an append tries again because others were faster. Each time somebody else's entry is in the log: progress.
-const MOST_TRIES: u32 = 1_000;
+const MAX_TRIES: u32 = 1_000;
 
 /// The log of one job, as this process knows it. Shared by all threads; calls block.
 pub struct CommitLog {
@@ -82,8 +81,9 @@ impl CommitLog {
 
     fn write(&self, event: Event, condition: &Condition) -> Result<Option<u64>> {
         let mut known = self.lock();
-        let mut entry = Entry { version: 0, at: Utc::now(), by: self.runner.clone(), token: token(), event };
-        for tries in 0..MOST_TRIES {
+        let mut entry =
+            Entry { version: 0, at: self.objects.clock().now(), by: self.runner.clone(), token: token(), event };
+        for tries in 0..MAX_TRIES {
             self.catch_up(&mut known)?;
             if known.since.iter().any(|written| written.token == entry.token) {
                 // Ours after all: the answer to an earlier try was lost.
@@ -99,7 +99,7 @@ impl CommitLog {
                 return Ok(None);
             }
             entry.version = known.state.version + 1;
-            entry.at = Utc::now();
+            entry.at = self.objects.clock().now();
             if self.objects.create(&entry_path(entry.version), to_json(&entry)?)? {
                 let version = entry.version;
                 known.take(entry);
@@ -113,7 +113,7 @@ impl CommitLog {
         }
         Err(Error::new(ErrorKind::Unavailable, "append to the commit log")
             .with("uri", self.objects.uri_of(LOG))
-            .with("tries", MOST_TRIES)
+            .with("tries", MAX_TRIES)
             .hint("many runners write to it at once; run the command again"))
     }
 
@@ -173,7 +173,7 @@ impl CommitLog {
     /// Folds the log into one object now and then, so that reading it does not grow with its age. A checkpoint that cannot
     /// be written is written another time.
     fn keep_checkpoint(&self, known: &mut Known) {
-        let every = FEWEST_ENTRIES.max(known.state.windows.len() as u64 / 16);
+        let every = MIN_ENTRIES.max(known.state.windows.len() as u64 / 16);
         if known.state.version - known.checkpoint < every {
             return;
         }
@@ -227,7 +227,7 @@ fn lost(window: &Window, winner: &Entry) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::entry::Failure;
+    use crate::commit::entry::{Failure, FailureStatus};
     use crate::commit::objects::StateObject;
     use object_store::memory::InMemory;
     use tokio::runtime::Runtime;
@@ -238,7 +238,7 @@ mod tests {
 
     fn failed(hour: u32) -> Event {
         let window = Window::parse(&format!("2026-11-{:02}T{:02}", 1 + hour / 24, hour % 24)).unwrap();
-        let (status, kind, message) = ("failed".to_owned(), "internal".to_owned(), String::new());
+        let (status, kind, message) = (FailureStatus::Failed, "internal".to_owned(), String::new());
         Event::Failed(Failure { window, status, kind, message })
     }
 
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(checkpoints.len(), 2, "{checkpoints:?}");
         let other = CommitLog::new(objects.clone(), Runner::this());
         assert_eq!(other.refresh().unwrap(), log.refresh().unwrap());
-        assert!(other.lock().since.len() <= FEWEST_ENTRIES as usize, "the entries before it are not read");
+        assert!(other.lock().since.len() <= MIN_ENTRIES as usize, "the entries before it are not read");
     }
 
     #[test]

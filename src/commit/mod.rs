@@ -18,7 +18,7 @@ mod stores;
 pub mod work;
 
 pub use self::detail::{CommitDetail, Replaced, ReplacedFile, Replayed};
-pub use self::entry::{Commit, Counts, Entry, Event, Failure, Late, Marked, Runner, token};
+pub use self::entry::{Commit, Counts, Entry, Event, Failure, FailureStatus, Late, Marked, Runner, token};
 pub use self::history::{CommitState, FailureState, JobState, LateState, Unpublished, WindowState};
 pub use self::log::{CommitLog, Condition};
 pub use self::objects::{Listed, Objects, StateObject};

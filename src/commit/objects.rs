@@ -1,5 +1,6 @@
 //! The state's objects: created only if absent, read, listed, removed. Works alike on a folder and in a bucket.
 
+use crate::process::clock::Clock;
 use crate::process::stop::{SETTLING, Stop};
 use crate::storage::disk::disk_error;
 use crate::storage::retry::persist;
@@ -33,6 +34,7 @@ pub struct Objects {
     root: Option<PathBuf>,
     runtime: Handle,
     stop: Stop,
+    clock: Clock,
     retry: RetryConfig,
 }
 
@@ -57,8 +59,9 @@ pub struct StateObject {
 }
 
 impl Objects {
-    /// The objects of `job` below the state's url. Once `stop` is set no call takes much longer.
-    pub fn new(state: &Storage, job: &str, runtime: Handle, stop: &Stop) -> Self {
+    /// The objects of `job` below the state's url. Once `stop` is set no call takes much longer. `clock` tells when entries
+    /// and leases are written.
+    pub fn new(state: &Storage, job: &str, runtime: Handle, stop: &Stop, clock: Clock) -> Self {
         let prefix = state.prefix().clone().join(job);
         let root = state.folder().map(|folder| folder.join(job));
         Self {
@@ -68,6 +71,7 @@ impl Objects {
             root,
             runtime,
             stop: stop.clone(),
+            clock,
             retry: *state.retry(),
         }
     }
@@ -82,9 +86,15 @@ impl Objects {
             root: None,
             runtime,
             stop: Stop::default(),
+            clock: Clock::system(),
             // A runner that was killed must not try again.
             retry: RetryConfig { attempts: 1, ..RetryConfig::default() },
         }
+    }
+
+    /// Tells when something is written.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// What a person would paste to find an object.
@@ -308,7 +318,7 @@ mod tests {
         std::fs::write(folder.path().join("file"), "").unwrap();
         let below = folder.path().join("file/state");
         let state = Storage::open(below.to_str().unwrap(), &S3Config::default(), folder.path()).unwrap();
-        let objects = Objects::new(&state, "job", runtime.handle().clone(), &Stop::default());
+        let objects = Objects::new(&state, "job", runtime.handle().clone(), &Stop::default(), Clock::system());
         let error = objects.put("log/1.json", "{}").unwrap_err();
         assert_eq!((error.kind(), error.retry_status()), (ErrorKind::NotFound, Retry::Never), "{error}");
         assert!(error.hint_text().is_some_and(|hint| hint.contains("is a file")));
@@ -320,7 +330,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let state = Storage::open(folder.path().to_str().unwrap(), &S3Config::default(), folder.path()).unwrap();
-        let objects = Objects::new(&state, "job", runtime.handle().clone(), &Stop::default());
+        let objects = Objects::new(&state, "job", runtime.handle().clone(), &Stop::default(), Clock::system());
         objects.put("work/a/rows.arrow", "whole").unwrap();
         for half in ["work/a/rows.arrow#1", "work/a/b/c.json#12", "log/1.json#2"] {
             let file = folder.path().join("job").join(half);

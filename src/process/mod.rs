@@ -1,10 +1,11 @@
-//! The process: signals and early ends, memory, threads, and points at which tests kill it.
+//! The process: its clock, signals and early ends, memory, threads, waiting, and points at which tests kill it.
 
+pub mod clock;
 #[macro_use]
 mod failpoint;
 pub mod memory;
 pub mod stop;
-
 pub(crate) mod task;
 pub mod usage;
+pub mod wait;
 pub(crate) mod workers;

@@ -56,6 +56,11 @@ pub struct Recovered {
     pub owed: Vec<Owed>,
 }
 
+/// The note on a commit that was published on behalf of its run.
+pub fn left_behind(commit: &CommitId) -> String {
+    format!("published {commit}, which its run had left behind")
+}
+
 impl fmt::Display for CommitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "commit {} of window {}", self.version, self.window)

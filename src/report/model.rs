@@ -1,12 +1,14 @@
 //! The run report as data. Field names are a contract: dashboards and the job's history read them. Reports of older
 //! versions are read too: a field that they do not have is empty.
 
-use crate::text::one_line;
+use crate::text::suggest::variant;
+use crate::text::{instant_exact, one_line};
 use crate::window::Window;
-use chrono::SecondsFormat;
-use etl_sdk::{CacheStats, EpochMillis, Error, Fact, Ledger, ReasonCode, StepCounts};
+use etl_sdk::{CacheStats, EpochMillis, Error, Fact, Ledger, ReasonCode, Result, StepCounts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::str::FromStr;
+use strum::{IntoStaticStr, VariantArray};
 
 /// Version of the report's fields. It grows when a field changes its meaning or goes away, not when one is added.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -76,8 +78,9 @@ pub struct RunReport {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Status {
     /// All was read and published.
     Done,
@@ -94,6 +97,21 @@ pub enum Status {
     Held,
     /// Told to end by a signal; nothing was published.
     Stopped,
+}
+
+impl Status {
+    /// As in JSON.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl FromStr for Status {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        variant("status", name)
+    }
 }
 
 /// A window as text, RFC 3339 in UTC.
@@ -274,10 +292,7 @@ pub struct ErrorReport {
 
 impl From<Window> for WindowReport {
     fn from(window: Window) -> Self {
-        Self {
-            start: window.start.to_rfc3339_opts(SecondsFormat::AutoSi, true),
-            end: window.end.to_rfc3339_opts(SecondsFormat::AutoSi, true),
-        }
+        Self { start: instant_exact(window.start), end: instant_exact(window.end) }
     }
 }
 
@@ -365,7 +380,7 @@ impl RunReport {
             run_id: run_id.into(),
             job: job.into(),
             window: window.into(),
-            now: now.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            now: instant_exact(now),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Self::default()
         }

@@ -6,6 +6,7 @@ use crate::engine::carry::Carrying;
 use crate::engine::context::RunContext;
 use crate::job::{Job, Places};
 use crate::output::staging::pending_store;
+use crate::process::clock::Clock;
 use crate::process::stop::Stop;
 use crate::publish::{Announcer, Publisher, Recovered, Target, Urls};
 use crate::report::Progress;
@@ -36,9 +37,9 @@ pub struct JobContext<'a> {
 
 impl<'a> JobContext<'a> {
     /// Opens the places of a job; nothing is read or created.
-    pub fn open(job: &'a Job, pipeline: &'a Pipeline, runtime: Handle, stop: Stop) -> Result<Self> {
+    pub fn open(job: &'a Job, pipeline: &'a Pipeline, runtime: Handle, stop: Stop, clock: Clock) -> Result<Self> {
         let places = Places::open(job)?;
-        let objects = Objects::new(&places.state, &job.config.job, runtime.clone(), &stop);
+        let objects = Objects::new(&places.state, &job.config.job, runtime.clone(), &stop, clock);
         let stores = Stores {
             log: CommitLog::new(objects, Runner::this()),
             tables: pending_store(&places.sink, runtime.clone(), &stop),

@@ -15,7 +15,7 @@ use super::read::{read, read_unregistered};
 use super::recovered::{EarlierCommit, recover};
 use super::report;
 use super::stages::{OutputStages, Stages};
-use crate::commit::{Event, Failure};
+use crate::commit::{Event, Failure, FailureStatus};
 use crate::engine::Threads;
 use crate::engine::carry::{Carrying, CarryingRun};
 use crate::engine::context::RunContext;
@@ -177,12 +177,12 @@ impl Attempt<'_> {
 /// Notes in the log that a run did not commit. The log must not hide why it failed.
 fn note_failure(context: &JobContext<'_>, plan: &RunPlan, report: &RunReport) {
     let status = match report.status {
-        Status::Failed => "failed",
-        Status::Refused => "refused",
-        Status::Stopped => "stopped",
+        Status::Failed => FailureStatus::Failed,
+        Status::Refused => FailureStatus::Refused,
+        Status::Stopped => FailureStatus::Stopped,
         Status::Done | Status::Empty | Status::Partly | Status::Held => return,
     };
     let ErrorReport { kind, message, .. } = report.error.clone().unwrap_or_default();
-    let failure = Failure { window: plan.window, status: status.to_owned(), kind, message };
+    let failure = Failure { window: plan.window, status, kind, message };
     let _ = context.stores.log.append(Event::Failed(failure));
 }

@@ -3,12 +3,11 @@
 use super::context::JobContext;
 use crate::commit::lease::{Claim, Holder, Lease};
 use crate::process::stop::{Stop, StopReason};
+use crate::process::wait::poll;
+use crate::text::instant;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
 use std::time::{Duration, Instant};
-
-/// How often a run that waits for another looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Asks for the window's lease, for as long as `wait`. `on_wait` is called when the waiting begins.
 pub fn claim(
@@ -19,20 +18,20 @@ pub fn claim(
     on_wait: impl FnOnce(),
 ) -> Result<Lease> {
     let begun = Instant::now();
-    let mut on_wait = Some(on_wait);
-    loop {
-        let holder = match try_claim(context, window, stop)? {
-            Claim::Taken(lease) => return Ok(lease),
-            Claim::Held(holder) => holder,
-        };
-        if begun.elapsed() >= wait {
-            return Err(held(window, &holder));
+    let (mut on_wait, mut holder) = (Some(on_wait), None);
+    let lease = poll(stop, begun, wait, || {
+        match try_claim(context, window, stop)? {
+            Claim::Taken(lease) => return Ok(Some(lease)),
+            Claim::Held(other) => holder = Some(other),
         }
-        if let Some(on_wait) = on_wait.take() {
+        if begun.elapsed() < wait
+            && let Some(on_wait) = on_wait.take()
+        {
             on_wait();
         }
-        stop.sleep(LOOK_AGAIN.min(wait))?;
-    }
+        Ok(None)
+    })?;
+    lease.ok_or_else(|| held(window, holder.as_deref()))
 }
 
 fn try_claim(context: &JobContext<'_>, window: Window, stop: &Stop) -> Result<Claim> {
@@ -44,11 +43,13 @@ fn try_claim(context: &JobContext<'_>, window: Window, stop: &Stop) -> Result<Cl
     Lease::claim(context.objects(), window, context.stores.log.runner(), length, on_lost)
 }
 
-fn held(window: Window, holder: &Holder) -> Error {
-    Error::new(ErrorKind::Held, "another run holds the window")
-        .with("window", window)
-        .with("by", format!("{}:{}", holder.by.host, holder.by.pid))
-        .with("since", holder.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
-        .with("until", holder.until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
-        .hint("wait for it with --wait 10m; a runner that was killed holds it until then")
+fn held(window: Window, holder: Option<&Holder>) -> Error {
+    let mut error = Error::new(ErrorKind::Held, "another run holds the window").with("window", window);
+    if let Some(holder) = holder {
+        error = error
+            .with("by", format!("{}:{}", holder.by.host, holder.by.pid))
+            .with("since", instant(holder.since))
+            .with("until", instant(holder.until));
+    }
+    error.hint("wait for it with --wait 10m; a runner that was killed holds it until then")
 }

@@ -2,7 +2,7 @@
 
 use super::context::JobContext;
 use crate::commit::{CommitDetail, CommitState};
-use crate::publish::CommitId;
+use crate::publish::{CommitId, left_behind};
 use crate::window::Window;
 use etl_sdk::{Error, Result};
 
@@ -32,7 +32,7 @@ pub fn recover(context: &JobContext<'_>, window: Window) -> Result<Recovery> {
     let mut warnings: Vec<String> = recovered.failed.iter().map(ToString::to_string).collect();
     warnings.extend(recovered.owed.iter().map(ToString::to_string));
     for commit in recovered.published.iter().filter(|commit| commit.window != window) {
-        warnings.push(format!("published {commit}, which its run had left behind"));
+        warnings.push(left_behind(commit));
     }
     warnings.extend(recovered.announced.iter().filter(|of| of.commit.window != window).map(ToString::to_string));
     let known = context.stores.log.refresh()?.window(&window);

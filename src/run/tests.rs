@@ -5,6 +5,7 @@ use super::{JobContext, RunPlan};
 use crate::engine::dispatch::{Dispatch, UnitWork, WorkUnit};
 use crate::engine::{Pipeline, Threads};
 use crate::job::load;
+use crate::process::clock::Clock;
 use crate::process::stop::Stop;
 use crate::registry::builtin;
 use crate::report::{Progress, RunReport, Status};
@@ -82,7 +83,8 @@ fn outcome(dispatch: &dyn Dispatch, dry_run: bool) -> (RunReport, BTreeMap<PathB
     let job = load(&folder.path().join("job.yaml"), &[], &|_| None).unwrap();
     let pipeline = Pipeline::build(&job, &builtin()).unwrap();
     let runtime = Runtime::new().unwrap();
-    let context = JobContext::open(&job, &pipeline, runtime.handle().clone(), Stop::default()).unwrap();
+    let context =
+        JobContext::open(&job, &pipeline, runtime.handle().clone(), Stop::default(), Clock::system()).unwrap();
     let window = Window::parse("2026-11-20").unwrap();
     let plan = RunPlan {
         window,

@@ -1,10 +1,10 @@
 //! The windows that are due.
 
 use super::config::ScheduleConfig;
-use crate::commit::{JobState, WindowState};
+use crate::commit::{FailureStatus, JobState, WindowState};
 use crate::source::Select;
 use crate::window::{Every, Window};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use etl_sdk::{Error, Result};
 
 /// What a scheduled run has to do.
@@ -51,14 +51,14 @@ pub struct DueWindow {
 pub enum DueReason {
     /// It has just closed.
     Next,
-    /// It closed earlier, and nobody ran it.
+    /// It closed earlier, and was not run.
     Missed,
     /// It ran, and ended without a commit.
     Failed {
         /// How often.
         attempts: u32,
         /// How the last one ended.
-        status: String,
+        status: FailureStatus,
     },
     /// It is done, and objects arrived after that.
     LateData {
@@ -122,7 +122,7 @@ pub fn due(
     };
     if select == Select::Path && begin.timestamp() % 3_600 != 0 {
         return Err(Error::config("find the windows that are due")
-            .with("watermark", begin.to_rfc3339_opts(SecondsFormat::Secs, true))
+            .with("watermark", crate::text::instant(begin))
             .with("source.select", "path")
             .hint("hours are run as a whole: set the watermark to a whole hour with `etl-runner state set`"));
     }
@@ -146,7 +146,7 @@ pub fn due(
 
 fn reason(state: &JobState, window: &Window, closed: DateTime<Utc>) -> DueReason {
     match state.windows.get(window).and_then(|known| Some((known.failures, known.last_failure.as_ref()?))) {
-        Some((attempts, failure)) => DueReason::Failed { attempts, status: failure.status.clone() },
+        Some((attempts, failure)) => DueReason::Failed { attempts, status: failure.status },
         None if window.end == closed => DueReason::Next,
         None => DueReason::Missed,
     }

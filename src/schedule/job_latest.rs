@@ -1,8 +1,9 @@
 //! `job-latest.json`, in which the Spark pipeline keeps up to where it has submitted: read to take over from it, written so
 //! that what reads it goes on to work, and so that it could take over again.
 
+use crate::text::instant_millis;
 use crate::window::Window;
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use etl_sdk::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -64,7 +65,7 @@ impl JobLatest {
     /// One line for people.
     pub fn describe(&self) -> String {
         let end = DateTime::from_timestamp_millis(self.end_msec).unwrap_or_default();
-        format!("read up to {}", end.to_rfc3339_opts(SecondsFormat::Millis, true))
+        format!("read up to {}", instant_millis(end))
     }
 }
 

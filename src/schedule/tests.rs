@@ -1,13 +1,13 @@
 use super::*;
-use crate::commit::{Commit, Counts, Entry, Event, Failure, JobState, Runner};
+use crate::commit::{Commit, Counts, Entry, Event, Failure, FailureStatus, JobState, Runner};
 use crate::source::Select;
-use crate::window::{Every, Instant, Window, parse_instant};
+use crate::window::{Every, Instant, Window};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn instant(text: &str) -> DateTime<Utc> {
-    parse_instant(text).unwrap()
+    text.parse::<Instant>().unwrap().0
 }
 
 fn window(text: &str) -> Window {
@@ -49,7 +49,7 @@ fn done(version: u64, text: &str) -> Vec<Event> {
 fn failed(text: &str) -> Event {
     Event::Failed(Failure {
         window: window(text),
-        status: "failed".to_owned(),
+        status: FailureStatus::Failed,
         kind: "unavailable".to_owned(),
         message: "no answer".to_owned(),
     })

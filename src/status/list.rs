@@ -4,6 +4,7 @@ use super::model::{StatusReport, WindowReport, WindowStatus};
 use crate::text::columns::{Align, Columns};
 use crate::text::count;
 use std::fmt::Write as _;
+use strum::VariantArray;
 
 /// Failures that are explained; `--list` and `--output json` have all.
 const SHOWN_FAILURES: usize = 10;
@@ -11,7 +12,7 @@ const SHOWN_FAILURES: usize = 10;
 /// One line: `72 windows: 70 done, 1 missing, 1 failed`.
 pub fn summary(report: &StatusReport) -> String {
     let number = |status: &WindowStatus| report.counts.get(status.name()).copied().unwrap_or(0);
-    let parts: Vec<String> = WindowStatus::ALL
+    let parts: Vec<String> = WindowStatus::VARIANTS
         .iter()
         .filter(|status| number(status) > 0)
         .map(|status| format!("{} {}", count(number(status)), status.name()))

@@ -1,19 +1,25 @@
 //! The status as data. Field names are a contract.
 
 use crate::commit::lease::Holder;
-use crate::commit::{FailureState, JobState, LateState, WindowState};
+use crate::commit::{FailureState, FailureStatus, JobState, LateState, WindowState};
 use crate::schedule::{Coverage, coverage};
+use crate::text::instant;
+use crate::text::suggest::variant;
 use crate::window::{Every, Window};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use etl_sdk::{Error, Result};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+use strum::{IntoStaticStr, VariantArray};
 
 /// Version of the fields. It grows when a field changes its meaning or goes away, not when one is added.
 const SCHEMA_VERSION: u32 = 1;
 
-/// What is known of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// What is known of a window; the harmless ones first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum WindowStatus {
     /// Its rows are published.
     Done,
@@ -38,34 +44,9 @@ pub enum WindowStatus {
 }
 
 impl WindowStatus {
-    /// All of them, the harmless ones first.
-    pub const ALL: [Self; 10] = [
-        Self::Done,
-        Self::Empty,
-        Self::Late,
-        Self::Running,
-        Self::Unannounced,
-        Self::Unpublished,
-        Self::Stopped,
-        Self::Missing,
-        Self::Refused,
-        Self::Failed,
-    ];
-
     /// As in JSON and in `--only`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Empty => "empty",
-            Self::Late => "late",
-            Self::Running => "running",
-            Self::Unannounced => "unannounced",
-            Self::Unpublished => "unpublished",
-            Self::Stopped => "stopped",
-            Self::Missing => "missing",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-        }
+        self.into()
     }
 
     /// Its letter in the grid.
@@ -87,6 +68,14 @@ impl WindowStatus {
     /// Whether its last run ended without a commit, and it has no rows.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Stopped | Self::Refused | Self::Failed)
+    }
+}
+
+impl FromStr for WindowStatus {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        variant("status", name)
     }
 }
 
@@ -180,8 +169,8 @@ pub struct WindowReport {
 pub struct FailureReport {
     /// When.
     pub at: String,
-    /// `failed`, `refused` or `stopped`.
-    pub status: String,
+    /// How it ended.
+    pub status: FailureStatus,
     /// Kind of the error, as in run reports.
     pub kind: String,
     /// The error in one line.
@@ -223,13 +212,13 @@ pub fn build(job: &str, state: &JobState, leases: &[Holder], now: DateTime<Utc>,
     let mut report = StatusReport {
         schema_version: SCHEMA_VERSION,
         job: job.to_owned(),
-        now: text(now),
+        now: instant(now),
         version: state.version,
-        watermark: state.watermark.map(text),
+        watermark: state.watermark.map(instant),
         every: every.map(|every| every.to_string()),
-        from: ends.map(|(from, _)| text(from)),
-        to: ends.map(|(_, to)| text(to)),
-        counts: WindowStatus::ALL.iter().map(|status| (status.name(), 0)).collect(),
+        from: ends.map(|(from, _)| instant(from)),
+        to: ends.map(|(_, to)| instant(to)),
+        counts: WindowStatus::VARIANTS.iter().map(|status| (status.name(), 0)).collect(),
         total: 0,
         late_objects: 0,
         failed_reruns: 0,
@@ -317,10 +306,10 @@ fn describe(state: &JobState, window: Window, lease: Option<&Holder>) -> WindowR
     let known = state.windows.get(&window).unwrap_or(&nothing);
     let status = match (known.commits.as_slice(), &known.last_failure) {
         _ if lease.is_some() => WindowStatus::Running,
-        ([], Some(failure)) => match failure.status.as_str() {
-            "stopped" => WindowStatus::Stopped,
-            "refused" => WindowStatus::Refused,
-            _ => WindowStatus::Failed,
+        ([], Some(failure)) => match failure.status {
+            FailureStatus::Stopped => WindowStatus::Stopped,
+            FailureStatus::Refused => WindowStatus::Refused,
+            FailureStatus::Failed => WindowStatus::Failed,
         },
         ([], None) => WindowStatus::Missing,
         (commits, _) if commits.iter().any(|commit| state.unpublished.contains_key(&commit.version)) => {
@@ -336,7 +325,7 @@ fn describe(state: &JobState, window: Window, lease: Option<&Holder>) -> WindowR
     WindowReport {
         revision: last.map(|commit| commit.revision),
         replays: last.map_or(0, |commit| commit.amendment),
-        committed_at: last.map(|commit| text(commit.at)),
+        committed_at: last.map(|commit| instant(commit.at)),
         objects: known.commits.iter().map(|commit| commit.counts.objects).sum(),
         rows: known.rows(),
         dead_letters: known.commits.iter().map(|commit| commit.counts.dead_letters).sum(),
@@ -352,8 +341,8 @@ fn describe(state: &JobState, window: Window, lease: Option<&Holder>) -> WindowR
 impl WindowReport {
     fn new(window: Window, status: WindowStatus) -> Self {
         Self {
-            start: text(window.start),
-            end: text(window.end),
+            start: instant(window.start),
+            end: instant(window.end),
             status,
             revision: None,
             replays: 0,
@@ -384,8 +373,8 @@ impl WindowReport {
 impl From<&FailureState> for FailureReport {
     fn from(failure: &FailureState) -> Self {
         Self {
-            at: text(failure.at),
-            status: failure.status.clone(),
+            at: instant(failure.at),
+            status: failure.status,
             kind: failure.kind.clone(),
             message: failure.message.clone(),
         }
@@ -394,18 +383,18 @@ impl From<&FailureState> for FailureReport {
 
 impl From<&Holder> for RunningReport {
     fn from(holder: &Holder) -> Self {
-        Self { host: holder.by.host.clone(), pid: holder.by.pid, since: text(holder.since), until: text(holder.until) }
+        Self {
+            host: holder.by.host.clone(),
+            pid: holder.by.pid,
+            since: instant(holder.since),
+            until: instant(holder.until),
+        }
     }
 }
 
 impl From<&LateState> for LateReport {
     fn from(state: &LateState) -> Self {
         let late = &state.late;
-        Self { hour: text(late.hour), objects: late.objects, bytes: late.bytes, taken_by: state.taken_by }
+        Self { hour: instant(late.hour), objects: late.objects, bytes: late.bytes, taken_by: state.taken_by }
     }
-}
-
-/// An instant as reports write it, without parts of a second.
-pub(super) fn text(instant: DateTime<Utc>) -> String {
-    instant.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

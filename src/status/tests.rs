@@ -1,11 +1,11 @@
 use super::*;
 use crate::commit::lease::Holder;
-use crate::commit::{Commit, Counts, Entry, Event, Failure, JobState, Late, Runner};
-use crate::window::{Every, Window, parse_instant};
+use crate::commit::{Commit, Counts, Entry, Event, Failure, FailureStatus, JobState, Late, Runner};
+use crate::window::{Every, Instant, Window};
 use chrono::{DateTime, TimeDelta, Utc};
 
 fn instant(text: &str) -> DateTime<Utc> {
-    parse_instant(text).unwrap()
+    text.parse::<Instant>().unwrap().0
 }
 
 fn window(text: &str) -> Window {
@@ -49,10 +49,10 @@ impl Log {
         self.add(Event::Published { commit, window: window(text), owed });
     }
 
-    fn failed(&mut self, text: &str, status: &str) {
+    fn failed(&mut self, text: &str, status: FailureStatus) {
         self.add(Event::Failed(Failure {
             window: window(text),
-            status: status.to_owned(),
+            status,
             kind: "unavailable".to_owned(),
             message: "read the object: no answer".to_owned(),
         }));
@@ -70,11 +70,11 @@ fn sample() -> Log {
             3 => log.done(&name, 0, Vec::new()),
             7 | 25 => {}
             12 => {
-                log.failed(&name, "failed");
-                log.failed(&name, "failed");
+                log.failed(&name, FailureStatus::Failed);
+                log.failed(&name, FailureStatus::Failed);
             }
-            13 => log.failed(&name, "refused"),
-            14 => log.failed(&name, "stopped"),
+            13 => log.failed(&name, FailureStatus::Refused),
+            14 => log.failed(&name, FailureStatus::Stopped),
             29 => {
                 let commit = log.commit(&name, 5, Vec::new());
                 log.published(commit, &name, &["catalog", "manifests"]);
@@ -184,7 +184,7 @@ fn without_a_schedule_only_gaps_between_windows_are_missing() {
 #[test]
 fn a_failed_day_whose_hours_are_done_is_no_failure() {
     let mut log = Log(JobState::default());
-    log.failed("2026-11-20", "failed");
+    log.failed("2026-11-20", FailureStatus::Failed);
     for hour in 0..23 {
         log.done(&format!("2026-11-20T{hour:02}"), 1, Vec::new());
     }
@@ -198,7 +198,7 @@ fn a_failed_day_whose_hours_are_done_is_no_failure() {
 fn a_re_run_that_failed_leaves_the_window_done_and_is_told() {
     let mut log = Log(JobState::default());
     log.done("2026-11-20T05", 5, Vec::new());
-    log.failed("2026-11-20T05", "failed");
+    log.failed("2026-11-20T05", FailureStatus::Failed);
     let report = build("shop", &log.0, &[], instant("2026-11-21"), &Scope::default());
     assert_eq!(summary(&report), "1 window: 1 done; the last re-run of 1 ended without a commit");
     assert!(failures(&report, "j.yaml").starts_with("re-run failed 2026-11-20T05:00:00Z/"));

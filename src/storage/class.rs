@@ -5,8 +5,7 @@ use super::disk::meaning_of;
 use etl_sdk::{Error, ErrorKind, Retry};
 use object_store::client::{HttpError, HttpErrorKind};
 use std::error::Error as StdError;
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 /// What a failure means.
 #[derive(Clone, Debug, PartialEq, Eq)]

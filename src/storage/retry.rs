@@ -23,10 +23,8 @@ use etl_sdk::{Error, ErrorKind, Result, Retry};
 use object_store::{BackoffConfig, RetryConfig as ClientRetry};
 use schemars::JsonSchema;
 use serde::Deserialize;
-
 use std::future::Future;
 use std::time::{Duration, Instant};
-use std::{fmt, io};
 
 /// How often and how long a failing call of a bucket is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -217,7 +215,6 @@ pub(crate) async fn unless_stalled<T>(
 mod tests {
     use super::*;
     use crate::process::stop::{Signal, StopReason};
-    use crate::storage::error::store_error;
 
     fn passing() -> Error {
         Error::new(ErrorKind::Unavailable, "get").source("broken")

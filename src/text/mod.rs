@@ -1,11 +1,15 @@
-//! How values are written for people and read from them: sizes, spans, numbers, columns, and names that were mistyped.
+//! How values are written for people and read from them: instants, sizes, spans, numbers, columns, and names that were mistyped.
 
 pub mod columns;
+mod instant;
 mod line;
+mod malformed;
 mod numbers;
 pub mod suggest;
 mod units;
 
+pub use self::instant::{instant, instant_exact, instant_millis};
 pub use self::line::one_line;
+pub use self::malformed::Malformed;
 pub use self::numbers::{bytes, count, seconds};
 pub use self::units::{ByteSize, Span};

@@ -1,6 +1,7 @@
 //! Names that are not known, and the known one that was probably meant.
 
-use etl_sdk::Error;
+use etl_sdk::{Error, Result};
+use strum::VariantArray;
 
 /// The error of a name that is not among the known ones.
 pub fn unknown(role: &str, name: &str, known: &[&str]) -> Error {
@@ -14,6 +15,13 @@ pub fn did_you_mean(name: &str, known: &[&str]) -> String {
         Some(near) => format!("did you mean `{near}`? known: {list}"),
         None => format!("known: {list}"),
     }
+}
+
+/// The variant of an enum that has this name.
+pub fn variant<T: VariantArray + Copy + Into<&'static str>>(role: &str, name: &str) -> Result<T> {
+    let names: Vec<&str> = T::VARIANTS.iter().map(|variant| (*variant).into()).collect();
+    let index = names.iter().position(|known| *known == name);
+    index.and_then(|index| T::VARIANTS.get(index)).copied().ok_or_else(|| unknown(role, name, &names))
 }
 
 /// The known name that was probably meant, if one is near enough.

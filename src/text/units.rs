@@ -1,10 +1,12 @@
 //! Sizes and durations as people write them in a job file.
 
+use super::malformed::Malformed;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// A number of bytes: `512MiB`, `64KiB`, `1GB` or a plain number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,9 +48,9 @@ impl ByteSize {
 }
 
 impl FromStr for ByteSize {
-    type Err = String;
+    type Err = Malformed;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Malformed> {
         let text = text.trim();
         let (digits, unit) =
             UNITS.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, *size))).unwrap_or((text, 1));
@@ -60,8 +62,8 @@ impl FromStr for ByteSize {
     }
 }
 
-fn not_a_size(text: &str) -> String {
-    format!("`{text}` is not a size; write 512MiB, 64KiB, 1GB or a number of bytes")
+fn not_a_size(text: &str) -> Malformed {
+    Malformed::new(text, "is not a size", "write 512MiB, 64KiB, 1GB or a number of bytes")
 }
 
 impl fmt::Display for ByteSize {
@@ -76,9 +78,9 @@ impl fmt::Display for ByteSize {
 }
 
 impl TryFrom<NumberOrText> for ByteSize {
-    type Error = String;
+    type Error = Malformed;
 
-    fn try_from(value: NumberOrText) -> Result<Self, String> {
+    fn try_from(value: NumberOrText) -> Result<Self, Malformed> {
         match value {
             NumberOrText::Number(bytes) => Ok(Self(bytes)),
             NumberOrText::Text(text) => text.parse(),
@@ -93,12 +95,14 @@ impl From<ByteSize> for String {
 }
 
 impl FromStr for Span {
-    type Err = String;
+    type Err = Malformed;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a length of time; write 90s, 15m, 2h, 3d or PT1H");
-        let no_length =
-            || format!("`{text}` has months or years, which have no fixed length; write days, such as P30D");
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let wrong = || Malformed::new(text, "is not a length of time", "write 90s, 15m, 2h, 3d or PT1H");
+        let no_length = || {
+            let problem = "has months or years, which have no fixed length";
+            Malformed::new(text, problem, "write days, such as P30D")
+        };
         let (body, iso) = match text.trim().strip_prefix('P') {
             Some(rest) => (rest.to_ascii_lowercase(), true),
             None => (text.trim().to_owned(), false),
@@ -131,6 +135,13 @@ impl FromStr for Span {
     }
 }
 
+impl Span {
+    /// As a duration; one of less than nothing is nothing.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.seconds.max(0).unsigned_abs())
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, size) = [("d", 86_400), ("h", 3_600), ("m", 60)]
@@ -142,9 +153,9 @@ impl fmt::Display for Span {
 }
 
 impl TryFrom<String> for Span {
-    type Error = String;
+    type Error = Malformed;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, Malformed> {
         text.parse()
     }
 }
@@ -206,7 +217,7 @@ mod tests {
         }
         assert_eq!("P1DT1M".parse(), Ok(Span { seconds: 86_460 }));
         for month in ["P1M", "P1Y", "P1M1D", "P1YT1H"] {
-            let message = month.parse::<Span>().unwrap_err();
+            let message = month.parse::<Span>().unwrap_err().to_string();
             assert!(message.contains("no fixed length"), "{month}: {message}");
         }
     }

@@ -1,6 +1,7 @@
 //! A window: its two ends and what they say.
 
-use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
+use crate::text::instant;
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -69,8 +70,7 @@ impl Window {
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let second = |instant: DateTime<Utc>| instant.to_rfc3339_opts(SecondsFormat::Secs, true);
-        write!(f, "{}/{}", second(self.start), second(self.end))
+        write!(f, "{}/{}", instant(self.start), instant(self.end))
     }
 }
 

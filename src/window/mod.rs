@@ -5,5 +5,5 @@ mod parse;
 mod split;
 
 pub use self::interval::Window;
-pub use self::parse::{Instant, parse_instant};
-pub use self::split::{Every, MAX_WINDOWS, Tiles, split};
+pub use self::parse::Instant;
+pub use self::split::{Every, Tiles, split};

@@ -1,12 +1,14 @@
 //! The forms in which people write a window.
 
 use super::interval::{Window, refused};
-use crate::text::Span;
-use chrono::{DateTime, Months, NaiveDate, SecondsFormat, TimeDelta, Utc};
-use etl_sdk::{Error, ErrorKind, Result};
+use crate::text;
+use crate::text::{Malformed, Span};
+use chrono::{DateTime, Months, NaiveDate, TimeDelta, Utc};
+use etl_sdk::{Error, Result};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::str::FromStr;
 
 const FORMS: &str = "write START/END such as 2026-11-20T00:00Z/2026-11-20T01:00Z, START/PT1H, or one day, hour or \
                      month: 2026-11-20, 2026-11-20T05, 2026-11";
@@ -66,7 +68,7 @@ impl TryFrom<String> for Window {
     }
 }
 
-impl std::str::FromStr for Window {
+impl FromStr for Window {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -74,32 +76,33 @@ impl std::str::FromStr for Window {
     }
 }
 
-/// Reads one instant, written as an end of a window is: `2026-11-20`, `2026-11-20T05`, `2026-11-20T05:30Z`. A day, month or
-/// year stands for its first instant. UTC unless it says otherwise; whole seconds.
-pub fn parse_instant(text: &str) -> Result<DateTime<Utc>> {
-    point(text.trim())
-        .map(|point| point.instant)
-        .ok_or_else(|| Error::new(ErrorKind::Usage, "read an instant").with("instant", text.trim()).hint(INSTANT_FORMS))
-}
-
-const INSTANT_FORMS: &str = "write 2026-11-20, 2026-11-20T05 or 2026-11-20T05:30:00Z; UTC, whole seconds";
-
-/// An instant in the job file; see [`parse_instant`].
+/// One instant, written as an end of a window is: `2026-11-20`, `2026-11-20T05`, `2026-11-20T05:30Z`. A day, month or year
+/// stands for its first instant. UTC unless it says otherwise; whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Instant(pub DateTime<Utc>);
 
-impl TryFrom<String> for Instant {
-    type Error = String;
+impl FromStr for Instant {
+    type Err = Malformed;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        parse_instant(&text).map(Self).map_err(|_| format!("`{text}` is not an instant; {INSTANT_FORMS}"))
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        const FORMS: &str = "write 2026-11-20, 2026-11-20T05 or 2026-11-20T05:30:00Z; UTC, whole seconds";
+        let point = point(text.trim()).ok_or_else(|| Malformed::new(text, "is not an instant", FORMS))?;
+        Ok(Self(point.instant))
+    }
+}
+
+impl TryFrom<String> for Instant {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        text.parse()
     }
 }
 
 impl From<Instant> for String {
     fn from(instant: Instant) -> Self {
-        instant.0.to_rfc3339_opts(SecondsFormat::Secs, true)
+        text::instant(instant.0)
     }
 }
 

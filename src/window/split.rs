@@ -1,8 +1,9 @@
 //! Windows on a calendar's grid, in UTC.
 
 use super::interval::{self, Window};
+use crate::text;
 use crate::text::Span;
-use chrono::{DateTime, Datelike, DurationRound, NaiveDate, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, DurationRound, NaiveDate, TimeDelta, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Windows that one split may give. A year of minutes is more, and more than anybody wants to run at once.
-pub const MAX_WINDOWS: u64 = 100_000;
+const MAX_WINDOWS: u64 = 100_000;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -113,7 +114,7 @@ impl Every {
 /// Splits `[from, to)` into windows of the grid, oldest first. They tile it exactly.
 ///
 /// Fails with [`ErrorKind::Usage`] when an end is no border of the grid (and names the nearest), when `to` is not after
-/// `from`, and beyond [`MAX_WINDOWS`].
+/// `from`, and beyond 100,000 windows.
 pub fn split(from: DateTime<Utc>, to: DateTime<Utc>, every: Every) -> Result<Tiles> {
     let whole = Window::new(from, to)?;
     for (name, instant) in [("from", from), ("to", to)] {
@@ -121,11 +122,11 @@ pub fn split(from: DateTime<Utc>, to: DateTime<Utc>, every: Every) -> Result<Til
             let (before, after) = (every.floor(instant), every.after(instant));
             return Err(Error::new(ErrorKind::Usage, "split into windows")
                 .with("every", every)
-                .with(name, second(instant))
+                .with(name, text::instant(instant))
                 .hint(format!(
                     "windows of {every} start at {} or {}: write one of them",
-                    second(before),
-                    second(after)
+                    text::instant(before),
+                    text::instant(after)
                 )));
         }
     }
@@ -175,10 +176,6 @@ fn first_of(month: i64) -> DateTime<Utc> {
     let day = NaiveDate::from_ymd_opt(month.div_euclid(12) as i32, month.rem_euclid(12) as u32 + 1, 1);
     let midnight = day.and_then(|day| day.and_hms_opt(0, 0, 0)).map(|midnight| midnight.and_utc());
     midnight.unwrap_or(if month < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC })
-}
-
-fn second(instant: DateTime<Utc>) -> String {
-    instant.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 fn refused(text: &str) -> Error {
@@ -271,7 +268,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn instant(text: &str) -> DateTime<Utc> {
-        crate::window::parse::parse_instant(text).unwrap()
+        text.parse::<crate::window::Instant>().unwrap().0
     }
 
     fn every(text: &str) -> Every {

@@ -422,7 +422,7 @@ fn the_watermark_is_shown_set_and_carried() {
     assert_eq!((set.code, &set.report["state"]["watermark"]), (0, &json!("2026-11-20T05:00:00Z")), "{}", set.stderr);
     let jump = state(&["set", "job.yaml", "--watermark", "2026-11-20T08", "--now", "2026-11-20T12:00:00Z"]);
     assert_eq!(jump.report["state"]["skipped_windows"], 3);
-    assert!(jump.stderr.contains("no scheduled run takes them any more"), "{}", jump.stderr);
+    assert!(jump.stderr.contains("no scheduled run will take them"), "{}", jump.stderr);
 
     let exported = state(&["export", "job.yaml"]).stdout;
     fs::write(scene.path("state.json"), &exported).unwrap();

@@ -4,6 +4,7 @@
 use crate::support::events::{START, request};
 use crate::support::{Run, Scene, files};
 use chrono::{DateTime, TimeDelta, Utc};
+use etl_runner::process::clock::Clock;
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -194,7 +195,7 @@ fn a_long_history_is_merged_and_taken_apart_again() {
     assert_same(7, &people(&scene), &in_one_run(&batches));
 
     // What no run can take rows from any more is garbage; the rest is what the next run needs.
-    let tomorrow = (Utc::now() + TimeDelta::days(2)).to_rfc3339();
+    let tomorrow = (Clock::system().now() + TimeDelta::days(2)).to_rfc3339();
     let gc = scene.call(&["gc", "job.yaml", "--output", "json", "--now", &tomorrow, "--apply"]);
     assert_eq!(gc.code, 0, "{}", gc.stderr);
     assert!(gc.stdout.contains("\"carried\""), "{}", gc.stdout);

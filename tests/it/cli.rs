@@ -18,61 +18,60 @@ fn help_shows_examples_and_exit_codes() {
            etl-runner --window <WINDOW> --job <FILE> [OPTIONS]
 
     Commands:
-      run           Run a job over one window, or over those that its schedule says
+      run           Run a job over one window, or over the windows that its schedule says are due
       plan          Show what a run would read and write
-      backfill      Run a job over many windows of the past
+      backfill      Run a job over many past windows
       status        Show which windows are done, missing, failed or running
       retry         Run failed windows again
-      state         Show, set, export or import the watermark
-      runs          Show the runs of a job, the newest first, or the whole report of one
-      sql           Ask the tables of a job in SQL: its runs, their ledgers, files and dead letters, and
-                    what they wrote
-      compare       Compare two outputs by key, column by column, and explain how they differ
-      dead-letters  Look at dead letters, replay or drop them
-      check         Check a job file and all that it names, offline
-      recover       Publish what killed runs have committed, as every command that writes does first
-      gc            Show what stopped and killed runs left behind, and remove it with --apply
-      list          List the transformers and enrichments that a job may name
+      state         Show, set, export, import or rebuild a job's state
+      runs          List the runs of a job, newest first, or show the full report of one
+      sql           Query a job in SQL: its runs, ledgers, files, dead letters and output tables
+      compare       Compare two outputs by key, column by column, and explain the differences
+      dead-letters  Inspect, replay or drop dead letters
+      check         Check a job file and everything it refers to, offline
+      recover       Publish what killed runs committed; every command that writes does this first
+      gc            List what stopped and killed runs left behind, and remove it with --apply
+      list          List the available transformers and enrichments
       explain       Explain a transformer, an enrichment, or a section or key of the job file
       schema        Print the JSON Schema of the job file
       help          Print this message or the help of the given subcommand(s)
 
     Options:
           --job <FILE>
-              The job file; the same as `run FILE`
+              Path to the job file; the same as `run FILE`
 
           --window <WINDOW>
-              The window, [start, end) in UTC: START/END, a day, or START/LENGTH such as
+              Window to run, [start, end) in UTC: START/END, a day, or START/LENGTH such as
               2026-11-20T05/PT1H
 
           --last <SPAN>
-              The last whole span before the run's instant: 1h is the last full hour, in UTC
+              Run the last whole span before now: 1h is the last full hour, in UTC
 
           --set <KEY=VALUE>
-              Override a key of the job file, such as limits.threads=2; paths start from the job file's
-              folder; may be repeated
+              Override a key of the job file, such as limits.threads=2; relative paths start from the
+              job file's folder; may be repeated
 
           --now <INSTANT>
-              The run's instant instead of the clock's, such as 2026-11-20T01:05:00Z
+              Use this instant instead of the current time, such as 2026-11-20T01:05:00Z
 
           --threads <N>
-              Worker threads; overrides limits.threads
+              Number of worker threads; overrides limits.threads
 
           --dry-run
               Do everything except publish
 
           --wait <SPAN>
-              Wait this long for another run of the window instead of ending with exit code 4, such as
-              10m
+              Wait up to this long for another run of the window, such as 10m, instead of exiting with
+              code 4
 
           --allow-empty
-              Replace the window's rows by nothing when its input is gone
+              Remove the window's rows if its input is gone
 
           --supersede
-              Also replace the rows of committed windows that this one covers
+              Also replace the rows of committed windows within this one
 
           --output <FORMAT>
-              What stdout gets: text for people, or one JSON value alone
+              Format of the output on stdout
 
               Possible values:
               - text: Text for people
@@ -81,7 +80,7 @@ fn help_shows_examples_and_exit_codes() {
               [default: text]
 
           --color <WHEN>
-              When to use colours; auto asks the terminal and `NO_COLOR`
+              When to use colors; `auto` checks the terminal and `NO_COLOR`
 
               Possible values:
               - auto:   On a terminal, unless `NO_COLOR` is set
@@ -90,8 +89,8 @@ fn help_shows_examples_and_exit_codes() {
 
               [default: auto]
 
-          --progress <HOW>
-              How progress is shown on stderr
+          --progress <STYLE>
+              How to show progress on stderr
 
               Possible values:
               - auto: A bar on a terminal, lines elsewhere
@@ -102,7 +101,7 @@ fn help_shows_examples_and_exit_codes() {
               [default: auto]
 
       -q, --quiet
-              Say nothing on stderr but errors
+              Only print errors to stderr
 
       -h, --help
               Print help (see a summary with '-h')
@@ -117,9 +116,9 @@ fn help_shows_examples_and_exit_codes() {
       etl-runner explain source
 
     Exit codes:
-      0  done; also a window without objects
-      1  failed, nothing published
-      2  the command line or the job file is wrong
+      0  done; also when the window has no objects
+      1  failed, nothing was published
+      2  the command line or the job file is invalid
       3  a gate refused to publish, such as limits.dead_letters
       4  another run holds the window
       5  partly done
@@ -133,14 +132,14 @@ fn run_help_names_each_option() {
     insta::assert_snapshot!(help(&["run"]), @r#"
     exit code 0
     --- stdout
-    Run a job over one window, or over those that its schedule says
+    Run a job over one window, or over the windows that its schedule says are due
     Usage: etl-runner run [OPTIONS] <FILE>
     Arguments:
       <FILE>
-              The job file
+              Path to the job file
     Options:
           --window <WINDOW>
-              The window, [start, end) in UTC: START/END, a day, or START/LENGTH such as
+              Window to run, [start, end) in UTC: START/END, a day, or START/LENGTH such as
               2026-11-20T05/PT1H
           --last <SPAN> …
           --set <KEY=VALUE> …
@@ -152,13 +151,13 @@ fn run_help_names_each_option() {
           --supersede …
           --output <FORMAT> …
           --color <WHEN> …
-          --progress <HOW> …
+          --progress <STYLE> …
       -q, --quiet …
       -h, --help …
     Examples:
       etl-runner run job.yaml --window 2026-11-20T05/PT1H
       etl-runner run job.yaml --last 1h --output json
-      etl-runner run job.yaml                   # goes on where the job's `schedule` is
+      etl-runner run job.yaml                   # continue where the job's `schedule` left off
       etl-runner run job.yaml --window 2026-11-20 --set sink.url=/tmp/out --dry-run
     Exit codes: …
     "#);

@@ -316,33 +316,34 @@ fn the_help_shows_examples() {
     insta::assert_snapshot!(help(&["dead-letters", "replay"]), @r#"
     exit code 0
     --- stdout
-    Read them again with the job as it is now, and add what comes of them to their window
+    Process dead letters again with the current job, and add the rows to their window
     Usage: etl-runner dead-letters replay [OPTIONS] <--window <WINDOW>|--from <INSTANT>|--all> <FILE>
     Arguments:
       <FILE>
-              The job file
+              Path to the job file
     Options:
+          --set <KEY=VALUE>
+              Override a key of the job file, such as limits.threads=2; relative paths start from the
+              job file's folder; may be repeated
           --reason <CODE>
               Only dead letters with this reason code
-          --set <KEY=VALUE> …
           --window <WINDOW>
-              The window, as it was run
+              Only this window, as it was run
           --from <INSTANT>
-              Windows from this instant on, such as 2026-11-20 or 2026-11-20T05:00Z
+              Only windows from this instant on, such as 2026-11-20 or 2026-11-20T05:00Z
           --to <INSTANT>
-              Windows up to this instant
+              Only windows up to this instant
           --all
               All windows
           --firehose <URL>
-              Replay the error records of Amazon Data Firehose below this folder or s3:// url, each in
-              the window in which it arrived, instead of the windows' own dead letters
+              Replay the Amazon Data Firehose error records below this folder or s3:// URL, each in the
+              window in which it arrived, instead of the windows' own dead letters
           --dry-run …
-          --wait <SPAN>
-              Wait this long for another run of a window, such as 10m
+          --wait <SPAN> …
           --threads <N> …
           --output <FORMAT> …
           --color <WHEN> …
-          --progress <HOW> …
+          --progress <STYLE> …
       -q, --quiet …
       -h, --help …
     Examples:

@@ -2,13 +2,14 @@
 
 use crate::support::events::good;
 use crate::support::{Run, Scene, files};
+use etl_runner::process::clock::Clock;
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
 
 /// Calls `gc` with JSON output, counting ages from a day after now.
 fn gc(scene: &Scene, more: &[&str]) -> Run {
-    let tomorrow = (chrono::Utc::now() + chrono::TimeDelta::days(2)).to_rfc3339();
+    let tomorrow = (Clock::system().now() + chrono::TimeDelta::days(2)).to_rfc3339();
     let run = scene.call(&[&["gc", "job.yaml", "--output", "json", "--now", &tomorrow], more].concat());
     assert_eq!(run.code, 0, "{}", run.stderr);
     run
@@ -102,12 +103,12 @@ fn a_window_that_somebody_works_on_is_left_alone() {
     leave(&scene, &format!("{RUN}.r1-00000-0.snappy.parquet"));
     let mut sleeper = Command::new("sleep").arg("600").spawn().unwrap();
     let host = nix::unistd::gethostname().unwrap().to_string_lossy().into_owned();
-    let until = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+    let until = Clock::system().now() + chrono::TimeDelta::hours(1);
     let lease = |pid: u32| {
         serde_json::json!({
             "window": "2026-11-20T00:00:00Z/2026-11-21T00:00:00Z",
             "by": {"id": "x", "host": host, "pid": pid, "program": "0"},
-            "since": chrono::Utc::now(), "until": until,
+            "since": Clock::system().now(), "until": until,
         })
     };
     let folder = scene.path("out/_state/test/leases/20261120T000000Z-20261121T000000Z");

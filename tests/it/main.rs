@@ -12,6 +12,7 @@
 mod support;
 
 mod answers;
+mod arguments;
 mod backfill;
 mod carried;
 mod cli;

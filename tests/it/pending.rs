@@ -3,6 +3,7 @@
 use crate::process::alone;
 use crate::support::servers::{CREDENTIALS, Server, venv};
 use etl_runner::output::staging::{PendingFile, PendingStore, Staged, pending_store};
+use etl_runner::process::clock::Clock;
 use etl_runner::process::stop::Stop;
 use etl_runner::storage::{S3Config, Storage};
 use serde_json::json;
@@ -91,7 +92,7 @@ fn found_asked_for_and_given_up(out: &dyn PendingStore) {
     for found in &found {
         let tells_parts = std::env::var_os("ETL_TEST_S3_PARTS").is_some();
         assert_eq!(found.bytes, tells_parts.then_some(5), "{found:?}");
-        let is_new = (chrono::Utc::now() - found.modified).num_minutes().abs() < 60;
+        let is_new = (Clock::system().now() - found.modified).num_minutes().abs() < 60;
         assert_eq!(is_new, tells_parts, "{found:?}");
         let run = found.run.as_ref().unwrap();
         assert_eq!(format!("{}-{}", run.job, run.window.id()), RUN);

@@ -144,7 +144,7 @@ fn runs_can_be_asked_without_what_the_steps_need() {
     let missing = "--set=transformer.with.rules=/nowhere";
     let run = quickstart(&scene, "sql", &["SELECT status FROM runs", "--output", "json", missing]);
     assert_eq!((run.code, &run.report), (0, &json!([{"status": "done"}])), "{}", run.stderr);
-    assert!(run.stderr.contains("the output tables cannot be asked"), "{}", run.stderr);
+    assert!(run.stderr.contains("the output tables cannot be queried"), "{}", run.stderr);
     let run = quickstart(&scene, "sql", &["SELECT * FROM event_v2", missing]);
     assert_eq!(run.code, 2, "{}", run.stderr);
 }
@@ -181,7 +181,7 @@ fn the_newest_runs_come_first() {
     assert_eq!(all, [done, refused, empty]);
     let unknown = quickstart(&scene, "runs", &["--status", "finished"]);
     assert_eq!(unknown.code, 2);
-    assert!(unknown.stderr.contains("`refused`"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("refused"), "{}", unknown.stderr);
 
     let text = quickstart(&scene, "runs", &[]).stdout;
     assert!(text.contains("2026-11-20T06:00Z/07:00Z  refused"), "{text}");

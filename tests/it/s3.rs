@@ -3,6 +3,7 @@
 use crate::support::events::good;
 use crate::support::servers::{CREDENTIALS, KEY, Server, venv};
 use crate::support::{Case, HOUR, NOW, Run, Scene, TABLES, WINDOW, all, call, content, project, visible_files};
+use etl_runner::process::clock::Clock;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -163,7 +164,7 @@ fn uploads_of_a_killed_run(server: &Server, _: Abilities) {
     server.s3(json!([["begin", "killed", table], ["begin", "killed", dead], ["begin", "killed", other]]));
     let whole = keys(server, "killed");
     let gc = |more: &[&str]| {
-        let later = (chrono::Utc::now() + chrono::TimeDelta::days(2)).to_rfc3339();
+        let later = (Clock::system().now() + chrono::TimeDelta::days(2)).to_rfc3339();
         let mut arguments = vec!["gc", "jobs/quickstart.yaml", "--output", "json", "--now", &later];
         arguments.extend(settings.iter().map(String::as_str));
         arguments.extend(more);

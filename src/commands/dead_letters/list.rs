@@ -1,6 +1,11 @@
 //! `dead-letters list`: how many there are, by window and reason.
 
-use super::{ListRequest, Reading, windows};
+use super::choice::windows;
+use super::printable::printable;
+use super::request::ListRequest;
+use crate::commands::session::Session;
+use crate::job::Places;
+use crate::process::stop::Stop;
 use crate::report::Outcome;
 use crate::run::replay::{LetterHistory, ReasonCounts};
 use crate::screen::Printer;
@@ -14,7 +19,7 @@ use std::collections::BTreeMap;
 
 /// Dead letters of one window.
 #[derive(Debug, Serialize)]
-pub(super) struct WindowLetters {
+struct WindowLetters {
     window: Window,
     #[serde(flatten)]
     all: ReasonCounts,
@@ -23,23 +28,24 @@ pub(super) struct WindowLetters {
 
 /// Prints the counts.
 pub fn run(request: &ListRequest, printer: &Printer) -> Result<Outcome> {
-    let reading = Reading::open(&request.letters)?;
-    let state = reading.log.refresh()?;
+    let session = Session::open(&request.letters.job, Stop::default())?;
+    let log = session.log(&Places::open(&session.job)?);
+    let state = log.refresh()?;
     let reason = request.letters.reason.as_deref();
     let mut listed = Vec::new();
     let mut more = 0;
-    for window in windows(&state, &request.letters.windows)? {
-        if listed.len() >= request.limit.max(1) {
+    for window in windows(&state, request.letters.windows)? {
+        if listed.len() >= request.limit.get() {
             more += 1;
             continue;
         }
-        let mut reasons = LetterHistory::read(reading.log.objects(), &state.window(&window))?.by_reason();
+        let mut reasons = LetterHistory::read(log.objects(), &state.window(&window))?.by_reason();
         reasons.retain(|code, _| reason.is_none_or(|reason| reason == code));
         if !reasons.is_empty() {
             listed.push(WindowLetters { window, all: sum(&reasons), reasons });
         }
     }
-    let job = &reading.job.config.job;
+    let job = &session.job.config.job;
     if printer.is_json() {
         printer.json(&json!({"dead_letters": {"job": job, "windows": listed, "more_windows": more}}))?;
     } else {
@@ -48,7 +54,7 @@ pub fn run(request: &ListRequest, printer: &Printer) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-pub(super) fn sum(reasons: &BTreeMap<String, ReasonCounts>) -> ReasonCounts {
+fn sum(reasons: &BTreeMap<String, ReasonCounts>) -> ReasonCounts {
     reasons.values().fold(ReasonCounts::default(), |all, counts| ReasonCounts {
         open: all.open + counts.open,
         replayed: all.replayed + counts.replayed,
@@ -64,10 +70,10 @@ fn screen(job: &str, listed: &[WindowLetters], more: usize) -> String {
     let mut columns = Columns::new(&[Align::Left, Align::Left, Align::Right, Align::Right, Align::Right]);
     columns.row(["window", "reason", "open", "replayed", "dropped"].map(str::to_owned));
     for letters in listed {
-        for (place, (reason, counts)) in letters.reasons.iter().enumerate() {
-            let window = if place == 0 { letters.window.to_string() } else { String::new() };
+        for (index, (reason, counts)) in letters.reasons.iter().enumerate() {
+            let window = if index == 0 { letters.window.to_string() } else { String::new() };
             let numbers = [counts.open, counts.replayed, counts.dropped].map(count);
-            columns.row([window, super::show::printable(reason)].into_iter().chain(numbers));
+            columns.row([window, printable(reason)].into_iter().chain(numbers));
         }
     }
     let more = match more {

@@ -1,14 +1,11 @@
 //! `dead-letters replay`: reads dead letters again with today's code and settings, and adds what comes of them.
 
+use super::choice::{committed, windows};
+use super::errors;
 use super::errors::{Errors, Unclaimed};
-use super::{ReplayRequest, WindowChoice, errors, one, windows};
-use crate::commands::process_environment;
-use crate::commands::run::{runtime, threads, wait};
-use crate::commands::windows::listen;
+use super::request::{ReplayRequest, WindowChoice};
+use crate::commands::session::{Session, listen};
 use crate::commit::JobState;
-use crate::engine::Pipeline;
-use crate::job::load;
-use crate::registry::builtin;
 use crate::report::{Outcome, Progress, Status};
 use crate::run::replay::LetterHistory;
 use crate::run::{JobContext, ReplayPlan, ReplayReport, Take, replay};
@@ -20,26 +17,18 @@ use etl_sdk::{ErrorKind, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 /// Replays the windows one after the other, newest first. A window that fails does not keep the others from it.
 pub fn run(request: &ReplayRequest, printer: &Printer) -> Result<Outcome> {
-    let stop = listen(printer)?;
-    let job = load(&request.letters.job_file, &request.letters.overrides, &process_environment)?;
-    let pipeline = Pipeline::build(&job, &builtin())?;
-    let (runtime, wait) = (runtime()?, wait(request.wait.as_deref())?);
-    let threads = threads(request.threads, &job);
-    let context = JobContext::open(&job, &pipeline, runtime.handle().clone(), stop)?;
+    let session = Session::open(&request.letters.job, listen(printer)?)?;
+    let threads = session.threads(request.threads);
+    let session = session.build()?;
     let progress = Progress::default();
     let display = ProgressDisplay::start(printer, progress.clone());
-    let replays = Replays { context: &context, request, threads, wait, progress };
-    let done = replays.all();
+    let replayed = Replays { context: &session.context()?, request, threads, progress }.all();
     drop(display);
-    drop(context);
-    // What still waits for a name server or a slow disk must not hold up the end.
-    runtime.shutdown_background();
-    let (reports, unclaimed, failure) = done?;
-    let name = &job.config.job;
+    let Replayed { reports, unclaimed, failure } = replayed?;
+    let name = &session.job().config.job;
     if printer.is_json() {
         let all = json!({"job": name, "dry_run": request.dry_run, "windows": reports, "unclaimed": unclaimed});
         printer.json(&json!({ "replay": all }))?;
@@ -68,48 +57,54 @@ struct Replays<'a> {
     context: &'a JobContext<'a>,
     request: &'a ReplayRequest,
     threads: usize,
-    wait: Duration,
     progress: Progress,
 }
 
-type Done = (Vec<ReplayReport>, Unclaimed, Option<ErrorKind>);
+/// What became of them.
+#[derive(Default)]
+struct Replayed {
+    reports: Vec<ReplayReport>,
+    unclaimed: Unclaimed,
+    /// Kind of the first error.
+    failure: Option<ErrorKind>,
+}
 
 impl Replays<'_> {
-    fn all(&self) -> Result<Done> {
+    fn all(&self) -> Result<Replayed> {
         let state = self.context.stores.log.refresh()?;
-        let choice = &self.request.letters.windows;
+        let choice = self.request.letters.windows;
         let reason = self.request.letters.reason.as_deref();
-        let (mut reports, mut failure, mut unclaimed) = (Vec::new(), None, Unclaimed::default());
+        let mut replayed = Replayed::default();
         if let Some(url) = &self.request.firehose {
             let span = match choice {
                 WindowChoice::All => None,
-                WindowChoice::One(text) => Some(one(&state, text)?),
-                WindowChoice::Between(from, to) => Some(Window::parse(&format!("{from}/{to}"))?),
+                WindowChoice::One(window) => Some(committed(&state, window)?),
+                WindowChoice::Within(span) => Some(span),
             };
             let is_wanted = |window: &Window| span.is_none_or(|span| span.covers(window));
-            let Errors { storage, windows, unclaimed: left } = errors::find(self.context, url, &is_wanted)?;
-            unclaimed = left;
+            let Errors { storage, windows, unclaimed } = errors::find(self.context, url, &is_wanted)?;
+            replayed.unclaimed = unclaimed;
             for (window, objects) in windows {
-                self.one(window, Take::Errors(&storage, &objects), &mut reports, &mut failure);
+                self.one(window, Take::Errors(&storage, &objects), &mut replayed);
             }
         } else {
             for window in windows(&state, choice)? {
                 let is_named = matches!(choice, WindowChoice::One(_));
                 if is_named || self.is_open(&state, &window)? {
-                    self.one(window, Take::Letters(reason), &mut reports, &mut failure);
+                    self.one(window, Take::Letters(reason), &mut replayed);
                 }
             }
         }
-        Ok((reports, unclaimed, failure))
+        Ok(replayed)
     }
 
-    fn one(&self, window: Window, take: Take<'_>, reports: &mut Vec<ReplayReport>, failure: &mut Option<ErrorKind>) {
+    fn one(&self, window: Window, take: Take<'_>, replayed: &mut Replayed) {
         let plan = ReplayPlan {
             window,
             take,
             threads: self.threads,
             dry_run: self.request.dry_run,
-            wait: self.wait,
+            wait: self.request.wait,
             progress: self.progress.clone(),
         };
         if self.context.stop.is_set() {
@@ -117,9 +112,9 @@ impl Replays<'_> {
         }
         let (report, result) = replay(self.context, &plan);
         if let Err(error) = result {
-            failure.get_or_insert(error.kind());
+            replayed.failure.get_or_insert(error.kind());
         }
-        reports.push(report);
+        replayed.reports.push(report);
     }
 
     /// Whether a window has something to do. One that another call has left half published has.
@@ -157,9 +152,7 @@ fn screen(job: &str, dry_run: bool, reports: &[ReplayReport]) -> String {
         let status = match (report.status, report.amendment) {
             (Status::Done, Some(amendment)) => format!("done, amendment {amendment}"),
             (Status::Empty, _) => "nothing to add".to_owned(),
-            (status, _) => {
-                serde_json::to_value(status).ok().and_then(|s| Some(s.as_str()?.to_owned())).unwrap_or_default()
-            }
+            (status, _) => status.name().to_owned(),
         };
         let numbers = [report.taken, report.again.values().sum(), report.left.values().sum()].map(count);
         columns.row([report.window.to_string(), status].into_iter().chain(numbers).chain([rows.join(", ")]));

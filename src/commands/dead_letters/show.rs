@@ -1,7 +1,12 @@
 //! `dead-letters show`: the letters themselves.
 
-use super::{Reading, ShowRequest, windows};
+use super::choice::committed;
+use super::printable::printable;
+use super::request::ShowRequest;
+use crate::commands::session::Session;
+use crate::job::Places;
 use crate::output::dead_letter::Letter;
+use crate::process::stop::Stop;
 use crate::report::Outcome;
 use crate::run::replay::{CommitLetters, LetterFiles, LetterHistory, LetterState};
 use crate::screen::Printer;
@@ -39,15 +44,17 @@ struct Shown {
 
 /// Prints dead letters of a window, in the order in which they were met.
 pub fn run(request: &ShowRequest, printer: &Printer) -> Result<Outcome> {
-    let reading = Reading::open(&request.letters)?;
-    let state = reading.log.refresh()?;
+    let session = Session::open(&request.job, Stop::default())?;
+    let places = Places::open(&session.job)?;
+    let log = session.log(&places);
+    let state = log.refresh()?;
+    let window = committed(&state, request.window)?;
+    let kept = LetterHistory::read(log.objects(), &state.window(&window))?;
+    let lines = LetterFiles { storage: &places.dead_letters, runtime: &session.runtime, stop: &session.stop };
     let mut shown = Vec::new();
     let mut is_cut = false;
-    for window in windows(&state, &request.letters.windows)? {
-        let kept = LetterHistory::read(reading.log.objects(), &state.window(&window))?;
-        for commit in &kept.commits {
-            is_cut |= collect(request, &reading, window, &kept, commit, &mut shown)?;
-        }
+    for commit in &kept.commits {
+        is_cut |= collect(request, &lines, &kept, commit, &mut shown)?;
     }
     if printer.is_json() {
         printer.json(&json!({"dead_letters": shown, "more": is_cut}))?;
@@ -60,14 +67,11 @@ pub fn run(request: &ShowRequest, printer: &Printer) -> Result<Outcome> {
 /// Adds the letters of one commit; says whether there are more than are wanted.
 fn collect(
     request: &ShowRequest,
-    reading: &Reading,
-    window: Window,
+    lines: &LetterFiles<'_>,
     kept: &LetterHistory,
     commit: &CommitLetters,
     shown: &mut Vec<Shown>,
 ) -> Result<bool> {
-    let lines =
-        LetterFiles { storage: &reading.places.dead_letters, runtime: reading.runtime.handle(), stop: &reading.stop };
     let mut is_cut = false;
     for file in &commit.detail.dead_letters {
         if is_cut {
@@ -76,17 +80,17 @@ fn collect(
         let path = file.pending.path.as_str();
         lines.each(path, &mut |line, letter| {
             let state = kept.state_of(commit, path, line, &letter.reason_code);
-            let is_meant = request.letters.reason.as_ref().is_none_or(|reason| *reason == letter.reason_code)
+            let is_meant = request.reason.as_ref().is_none_or(|reason| *reason == letter.reason_code)
                 && (state == LetterState::Open || request.all_states);
             if !is_meant {
                 return Ok(ControlFlow::Continue(()));
             }
-            if shown.len() >= request.limit.max(1) {
+            if shown.len() >= request.limit.get() {
                 is_cut = true;
                 return Ok(ControlFlow::Break(()));
             }
-            let file = format!("{}/{path}", reading.places.dead_letters.url());
-            shown.push(shown_of(letter, window, state, file, line, request.raw));
+            let file = format!("{}/{path}", lines.storage.url());
+            shown.push(shown_of(letter, request.window, state, file, line, request.raw));
             Ok(ControlFlow::Continue(()))
         })?;
     }
@@ -155,27 +159,12 @@ fn screen(shown: &[Shown], is_cut: bool) -> String {
     }
 }
 
-/// Text without anything that would move a terminal's cursor, colour it or turn its direction.
-pub(super) fn printable(text: &str) -> String {
-    let is_unsafe = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_unsafe(character) { safe.extend(character.escape_default()) } else { safe.push(character) }
-    }
-    safe
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_terminal_obeys_is_printed() {
-        let text = "\u{1b}[31mred\r\n\u{9b}0m\u{202e}é\u{7f}\t\\n";
-        assert_eq!(printable(text), "\\u{1b}[31mred\\r\\n\\u{9b}0m\\u{202e}é\\u{7f}\\t\\n");
+    fn a_record_is_cut_between_characters() {
         assert_eq!(first(&"é".repeat(150)).len(), FIRST_BYTES);
     }
 }

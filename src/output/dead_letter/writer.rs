@@ -2,7 +2,8 @@
 
 use crate::output::staging::{PendingFile, PendingStore, PendingWriter};
 use crate::storage::disk::disk_error;
-use chrono::{DateTime, SecondsFormat, Utc};
+use crate::text::instant_millis;
+use chrono::{DateTime, Utc};
 use etl_sdk::{EpochMillis, Error, ErrorKind, Reject, Result, Run};
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
@@ -76,7 +77,7 @@ impl DeadLetterWriter {
     ///
     /// Fails when the run's instants are outside the calendar.
     pub fn new(store: Arc<dyn PendingStore>, spec: DeadLetterSpec) -> Result<Self> {
-        let first_seen = instant(spec.run.now)?.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let first_seen = instant_millis(instant(spec.run.now)?);
         let day = instant(spec.run.window_start)?.format("%Y-%m-%d");
         let path = format!("job={}/dt={day}/run={}/part-{:05}.json.gz", spec.job, spec.name, spec.task);
         Ok(Self { store, path, spec, first_seen, encoder: None, line: Vec::new(), written: 0 })

@@ -121,7 +121,7 @@ pub(super) fn time_part(part: PartitionPart, hours: i64) -> Result<String, Refus
 pub(super) fn instant(micros: i64) -> Option<String> {
     let instant = chrono::DateTime::UNIX_EPOCH.checked_add_signed(TimeDelta::microseconds(micros))?;
     let readable = (0..=9999).contains(&instant.year());
-    readable.then(|| instant.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+    readable.then(|| crate::text::instant_exact(instant))
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 use super::*;
 use crate::limits::LimitsConfig;
-use crate::output::staging::WrittenFile;
 use crate::output::staging::memory::MemoryStore;
-use crate::output::staging::pending_store;
+use crate::output::staging::{WrittenFile, pending_store};
 use crate::process::stop::Stop;
 use crate::rows::sort::Sorter;
 use crate::storage::{S3Config, Storage};

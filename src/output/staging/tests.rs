@@ -1,8 +1,7 @@
 use super::bucket::{BucketStore, PART_BYTES};
 use super::{PendingFile, PendingStore, Staged, folder, pending_store};
 use crate::process::stop::Stop;
-use crate::storage::S3Config;
-use crate::storage::Storage;
+use crate::storage::{S3Config, Storage, StorageKind};
 use etl_sdk::{ErrorKind, Retry};
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
@@ -126,7 +125,7 @@ fn what_is_staged_in_a_folder_is_found_with_its_run_and_can_be_given_up() {
     let run = found[1].run.as_ref().unwrap();
     assert_eq!(format!("{}-{}", run.job, run.window.id()), RUN);
     assert_eq!(found[1].staged, table.staged);
-    assert!(found.iter().all(|found| (chrono::Utc::now() - found.modified).num_minutes() < 60));
+    assert!(found.iter().all(|found| (Clock::system().now() - found.modified).num_minutes() < 60));
 
     let longer = PendingFile { bytes: 6, ..table.clone() };
     let asked = [&table, &published, &dead, &longer];

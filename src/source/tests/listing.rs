@@ -3,8 +3,7 @@
 use super::*;
 use crate::process::stop::Stop;
 use crate::source::open::Opened;
-use crate::source::{Listing, skip};
-use crate::source::{list, open};
+use crate::source::{Listing, list, open, skip};
 use crate::storage::Storage;
 use crate::window::Window;
 use chrono::{DateTime, TimeDelta, Utc};

@@ -1,6 +1,5 @@
-//! The place of `job-latest.json`.
+//! The file `job-latest.json`, in a folder or a bucket.
 
-use super::windows::text;
 use crate::commit::JobState;
 use crate::job::Job;
 use crate::process::stop::{SETTLING, Stop};
@@ -13,16 +12,16 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path as ObjectPath;
 use tokio::runtime::Handle;
 
-/// Where `state.job_latest` says that the file is.
-pub(super) struct Mirror {
+/// The file that `state.job_latest` names.
+pub struct JobLatestFile {
     storage: Storage,
     path: ObjectPath,
     runtime: Handle,
     stop: Stop,
 }
 
-impl Mirror {
-    /// Opens the place that the job names, if it does; nothing is read.
+impl JobLatestFile {
+    /// The file of a job, if the job has one; nothing is read.
     pub fn open(job: &Job, runtime: &Handle, stop: &Stop) -> Result<Option<Self>> {
         let config = &job.config;
         let Some(url) = config.state.job_latest.as_deref() else { return Ok(None) };
@@ -45,7 +44,7 @@ impl Mirror {
         Ok(Some(Self { storage, path, runtime: runtime.clone(), stop: stop.clone() }))
     }
 
-    /// What a person would paste to find it.
+    /// Where it is, for people.
     pub fn uri(&self) -> String {
         self.storage.uri_of(&self.path)
     }
@@ -68,9 +67,9 @@ impl Mirror {
 
     /// Writes that everything before `watermark` is done.
     pub fn write(&self, state: &JobState, watermark: DateTime<Utc>, run: DateTime<Utc>, job: &str) -> Result<()> {
-        // What cannot be read is written anew: only `event` and `config` are taken from it.
+        // What cannot be read is replaced: only `event` and `config` are taken from it.
         let before = self.read().ok().flatten();
-        let latest = latest(before, state, watermark, run, job);
+        let latest = job_latest(before, state, watermark, run, job);
         let bytes = latest.to_json()?;
         let put = async {
             let put = self.storage.store().put(&self.path, bytes.into()).await;
@@ -81,7 +80,7 @@ impl Mirror {
 }
 
 /// The content for a watermark.
-pub(super) fn latest(
+pub fn job_latest(
     before: Option<JobLatest>,
     state: &JobState,
     watermark: DateTime<Utc>,
@@ -93,9 +92,4 @@ pub(super) fn latest(
         state.windows.range(..until).rev().find(|(window, known)| known.is_committed() && window.end == watermark);
     let last = done.map_or(until, |(window, _)| *window);
     JobLatest::after(before, watermark, &last, run.timestamp_millis(), job)
-}
-
-/// Says where a watermark comes from.
-pub(super) fn origin(uri: &str, latest: &JobLatest) -> String {
-    format!("taken over from {uri}, {}: starts at {}", latest.describe(), text(latest.watermark()))
 }

@@ -1,0 +1,126 @@
+//! The arguments of `run` and `plan`, for clap. Their comments are the help.
+
+use super::options::{JobArgs, NowArgs, ScreenArgs, SetArgs, WaitArgs};
+use crate::commands::{JobRequest, PlanRequest, RunOptions, RunRequest};
+use crate::text::Span;
+use crate::trigger::WindowArgument;
+use crate::window::Window;
+use clap::Args;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+pub const RUN_EXAMPLES: &str = "\
+Examples:
+  etl-runner run job.yaml --window 2026-11-20T05/PT1H
+  etl-runner run job.yaml --last 1h --output json
+  etl-runner run job.yaml                   # continue where the job's `schedule` left off
+  etl-runner run job.yaml --window 2026-11-20 --set sink.url=/tmp/out --dry-run
+
+";
+
+pub const PLAN_EXAMPLES: &str = "\
+Examples:
+  etl-runner plan job.yaml --window 2026-11-20T05/PT1H
+  etl-runner plan job.yaml --last 1h --output json
+  etl-runner plan job.yaml                  # which windows the schedule would run, and why
+
+";
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Path to the job file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub options: RunOptionArgs,
+}
+
+/// All of `run` but the job file, which may be named in two ways.
+#[derive(Debug, Args)]
+pub struct RunOptionArgs {
+    #[command(flatten)]
+    window: WindowArgs,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    now: NowArgs,
+    #[command(flatten)]
+    threads: ThreadsArgs,
+    /// Do everything except publish.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    wait: WaitArgs,
+    /// Remove the window's rows if its input is gone.
+    #[arg(long)]
+    allow_empty: bool,
+    /// Also replace the rows of committed windows within this one.
+    #[arg(long)]
+    supersede: bool,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    job: JobArgs,
+    #[command(flatten)]
+    window: WindowArgs,
+    #[command(flatten)]
+    now: NowArgs,
+    #[command(flatten)]
+    threads: ThreadsArgs,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+#[derive(Debug, Args)]
+struct WindowArgs {
+    /// Window to run, [start, end) in UTC: START/END, a day, or START/LENGTH such as 2026-11-20T05/PT1H.
+    #[arg(long, value_name = "WINDOW", conflicts_with = "last")]
+    window: Option<Window>,
+    /// Run the last whole span before now: 1h is the last full hour, in UTC.
+    #[arg(long, value_name = "SPAN")]
+    last: Option<Span>,
+}
+
+#[derive(Debug, Args)]
+struct ThreadsArgs {
+    /// Number of worker threads; overrides limits.threads.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+impl WindowArgs {
+    fn argument(&self) -> Option<WindowArgument> {
+        self.window.map(WindowArgument::Window).or(self.last.map(WindowArgument::Last))
+    }
+}
+
+impl RunArgs {
+    pub fn into_request(self) -> RunRequest {
+        let args = self.options;
+        RunRequest {
+            job: JobRequest { job_file: self.file, overrides: args.set.overrides, now: args.now.now },
+            window: args.window.argument(),
+            options: RunOptions {
+                dry_run: args.dry_run,
+                wait: args.wait.duration(),
+                allow_empty: args.allow_empty,
+                supersede: args.supersede,
+                threads: args.threads.threads,
+            },
+        }
+    }
+}
+
+impl PlanArgs {
+    pub fn into_request(self) -> PlanRequest {
+        PlanRequest {
+            job: JobRequest { now: self.now.now, ..self.job.into_request() },
+            window: self.window.argument(),
+            threads: self.threads.threads,
+        }
+    }
+}
