@@ -87,6 +87,7 @@ fn ask(state: &JobState) {
         let _ = (known.next_revision(), known.next_amendment(), known.rows());
         let _ = (state.is_done(window), state.overlapping(window), state.window_at(window.start));
     }
+    assert_eq!(state.is_settled(), state.unpublished.is_empty() && state.owing().count() == 0);
     if let Some(watermark) = state.watermark {
         let _ = state.window_at(watermark);
     }

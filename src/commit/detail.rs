@@ -3,7 +3,7 @@
 use super::form_1::FormOne;
 use super::objects::{Objects, hash, to_json};
 use super::record::TargetRecord;
-use crate::output::staging::{DeadLetterFile, WrittenFile};
+use crate::output::staging::{DeadLetterFile, PartitionValue, WrittenFile};
 use crate::window::Window;
 use etl_sdk::{EpochMillis, Error, Ledger, Result};
 use serde::{Deserialize, Serialize};
@@ -44,9 +44,9 @@ pub struct CommitDetail {
     /// Dead letters of the window that a replay took out of their files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replayed: Vec<Replayed>,
-    /// Objects with error records that a replay took, as `uri` and `ETag`: they are not taken again.
+    /// Objects with error records that a replay took: they are not taken again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub replayed_objects: Vec<(String, Option<String>)>,
+    pub replayed_objects: Vec<ReplayedObject>,
     /// Rows per step.
     pub ledger: Ledger,
 }
@@ -65,8 +65,8 @@ pub struct Replaced {
 pub struct ReplacedFile {
     /// Name of its table.
     pub table: String,
-    /// Names and values of its partition columns.
-    pub partition: Vec<(String, Option<String>)>,
+    /// Its partition columns, outermost first.
+    pub partition: Vec<PartitionValue>,
     /// Path under the sink's url.
     pub path: String,
 }
@@ -81,6 +81,28 @@ pub struct Replayed {
     /// How many, by reason code.
     #[serde(default)]
     pub reasons: BTreeMap<String, u64>,
+}
+
+/// An object with error records that a replay took. In JSON it is a pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(String, Option<String>)", into = "(String, Option<String>)")]
+pub struct ReplayedObject {
+    /// Its uri.
+    pub uri: String,
+    /// Its ETag, where the store has one.
+    pub etag: Option<String>,
+}
+
+impl From<(String, Option<String>)> for ReplayedObject {
+    fn from((uri, etag): (String, Option<String>)) -> Self {
+        Self { uri, etag }
+    }
+}
+
+impl From<ReplayedObject> for (String, Option<String>) {
+    fn from(object: ReplayedObject) -> Self {
+        (object.uri, object.etag)
+    }
 }
 
 impl CommitDetail {

@@ -17,6 +17,7 @@ mod resume;
 mod stores;
 pub mod work;
 
+pub use crate::commit::detail::ReplayedObject;
 pub use self::detail::{CommitDetail, Replaced, ReplacedFile, Replayed};
 pub use self::entry::{Commit, Counts, Entry, Event, Failure, FailureStatus, Late, Marked, Runner, token};
 pub use self::history::{CommitState, FailureState, JobState, LateState, Unpublished, WindowState};

@@ -368,9 +368,7 @@ impl Attempt {
 
     fn publisher<T>(&self, work: impl FnOnce(&Publisher<'_>) -> T) -> T {
         work(&Publisher {
-            log: &self.stores.log,
-            tables: &self.files,
-            dead_letters: &self.files,
+            stores: &self.stores,
             urls: Urls { sink: "sink", dead_letters: "dead" },
             announcer: Announcer { targets: &self.targets, retry: &RetryConfig::once(), stop: &Stop::default() },
         })

@@ -2,6 +2,7 @@
 
 use crate::compare::request::Side;
 use crate::output::sink::partition_values;
+use crate::output::staging::PartitionValue;
 use crate::storage::{Storage, store_error};
 use etl_sdk::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
@@ -39,8 +40,8 @@ impl FileForm {
 pub(super) struct DataFile {
     pub(super) meta: ObjectMeta,
     pub(super) form: FileForm,
-    /// Names and values of the folders `name=value` on the way to it; `None` for null.
-    pub(super) partition: Vec<(String, Option<String>)>,
+    /// The folders `name=value` on the way to it.
+    pub(super) partition: Vec<PartitionValue>,
 }
 
 /// Lists the files of a side, sorted by path.
@@ -110,7 +111,7 @@ fn nothing(storage: &Storage, side: Side, passed: u64) -> Error {
     let error = Error::new(ErrorKind::Usage, "find the files of a side")
         .with("side", side.name())
         .with("nothing in", storage.url());
-    let is_there = storage.folder().is_none_or(|path| path.exists());
+    let is_there = storage.folder().is_none_or(std::path::Path::exists);
     match (is_there, passed) {
         (false, _) => error.hint("there is no such file or folder"),
         (true, 0) => error.hint("check the path: a file, a folder or a prefix with Parquet or JSON lines"),

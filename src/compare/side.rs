@@ -7,6 +7,7 @@ use super::plan::{AlignedColumn, ComparePlan};
 use super::request::Side;
 use super::resources::CompareResources;
 use super::{convert, files, parquet};
+use crate::output::staging::PartitionValue;
 use crate::rows::sort::{RowCollector, Sorter, engine_error};
 use crate::storage::Storage;
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array, new_null_array};
@@ -84,7 +85,7 @@ impl SideReader {
 
     /// Adds the columns that only the names of folders have.
     fn add_folders(&mut self) -> Result<()> {
-        let folders = self.files.iter().flat_map(|file| &file.partition).map(|(name, _)| name);
+        let folders = self.files.iter().flat_map(|file| &file.partition).map(|part| &part.name);
         let folders: BTreeSet<&String> = folders.filter(|name| !self.columns.contains_key(*name)).collect();
         for name in folders {
             let column = SideColumn {
@@ -177,8 +178,8 @@ impl SideReader {
     ) -> Result<()> {
         self.lines(resources).read(file, &plan.columns, |mut arrays, rows| {
             for (array, column) in arrays.iter_mut().zip(&plan.columns) {
-                if let Some((_, value)) = self.folder(file, &column.name) {
-                    *array = convert::constant(column, value.as_deref(), rows)?;
+                if let Some(part) = self.folder(file, &column.name) {
+                    *array = convert::constant(column, part.value.as_deref(), rows)?;
                 }
             }
             resources.progress.add_rows(rows as u64);
@@ -187,11 +188,11 @@ impl SideReader {
     }
 
     /// The value that a folder on the way to a file gives a column; a column of the files' own goes before it.
-    fn folder<'a>(&self, file: &'a DataFile, name: &str) -> Option<&'a (String, Option<String>)> {
+    fn folder<'a>(&self, file: &'a DataFile, name: &str) -> Option<&'a PartitionValue> {
         if self.columns.get(name).is_some_and(|column| column.type_name != "folder") {
             return None;
         }
-        file.partition.iter().rev().find(|(folder, _)| folder == name)
+        file.partition.iter().rev().find(|part| part.name == name)
     }
 
     /// The plan's columns of a batch of a Parquet file.
@@ -202,8 +203,8 @@ impl SideReader {
                 return convert::array(column, array)
                     .map_err(|error| error.with("uri", files::uri(&self.storage, &file.meta.location)));
             }
-            if let Some((_, value)) = self.folder(file, &column.name) {
-                return convert::constant(column, value.as_deref(), rows);
+            if let Some(part) = self.folder(file, &column.name) {
+                return convert::constant(column, part.value.as_deref(), rows);
             }
             Ok(new_null_array(&column.physical.data_type(), rows))
         };

@@ -9,3 +9,6 @@ pub(crate) mod task;
 pub mod usage;
 pub mod wait;
 pub(crate) mod workers;
+
+#[cfg(feature = "failpoints")]
+pub(crate) use self::failpoint::reach;

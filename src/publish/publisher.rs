@@ -2,8 +2,8 @@
 
 use super::announce::{Announcements, Announcer};
 use super::recovered::{CommitId, Owed, Recovered, Unpublishable};
-use crate::commit::{CommitDetail, CommitLog, Event, JobState, Unpublished};
-use crate::output::staging::{PendingFile, PendingStore};
+use crate::commit::{CommitDetail, Event, JobState, Stores, Unpublished};
+use crate::output::staging::PendingFile;
 use crate::process::workers;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
@@ -14,12 +14,8 @@ const AT_ONCE: usize = 8;
 
 /// Publishes the commits of one job.
 pub struct Publisher<'a> {
-    /// The job's log.
-    pub log: &'a CommitLog,
-    /// The tables' files.
-    pub tables: &'a dyn PendingStore,
-    /// The dead letters' files.
-    pub dead_letters: &'a dyn PendingStore,
+    /// The job's log and pending files.
+    pub stores: &'a Stores,
     /// Where tables and dead letters go, as the job says now.
     pub urls: Urls<'a>,
     /// Tells the job's targets.
@@ -39,7 +35,7 @@ impl Publisher<'_> {
     /// Publishes what is committed and not published, oldest first, and announces what published commits owe, except in
     /// the windows that `busy` names: those have a runner at work that does it itself.
     pub fn recover(&self, busy: &dyn Fn(&Window) -> bool) -> Result<Recovered> {
-        let state = self.log.refresh()?;
+        let state = self.stores.log.refresh()?;
         let mut recovered = Recovered::default();
         for (&version, &Unpublished { window, .. }) in state.unpublished.iter().filter(|(_, c)| !busy(&c.window)) {
             let commit = CommitId { version, window };
@@ -67,7 +63,7 @@ impl Publisher<'_> {
     /// Publishes a commit, and before it the earlier ones of its window. Repeatable, also by several at once: one that
     /// turns out to be published is left alone. Gives the announcements that are owed.
     pub fn publish(&self, version: u64) -> Result<Vec<Owed>> {
-        let state = self.log.refresh()?;
+        let state = self.stores.log.refresh()?;
         let Some(commit) = state.unpublished.get(&version) else { return Ok(Vec::new()) };
         let mut owed = Vec::new();
         for (earlier, other) in state.unpublished.range(..version) {
@@ -87,26 +83,26 @@ impl Publisher<'_> {
             Ok(owed) => owed,
             Err(error) => {
                 // Another runner may have done it in the meantime, and a later one may even have replaced it since.
-                let still_open = self.log.refresh()?.unpublished.contains_key(&version);
+                let still_open = self.stores.log.refresh()?.unpublished.contains_key(&version);
                 return if still_open { Err(explained(error, &commit.window)) } else { Ok(Vec::new()) };
             }
         };
         failpoint!("publish.before_entry");
         let names = owed.iter().map(|owed| owed.target.clone()).collect();
-        self.log.append(Event::Published { commit: version, window: commit.window, owed: names })?;
+        self.stores.log.append(Event::Published { commit: version, window: commit.window, owed: names })?;
         failpoint!("publish.after_entry");
         Ok(owed)
     }
 
     /// Announces a published commit to the targets that it owes it.
     fn announce_owed(&self, commit: CommitId) -> Result<Announcements> {
-        let state = self.log.refresh()?;
+        let state = self.stores.log.refresh()?;
         let Some((_, known)) = state.owing().find(|(_, known)| known.version == commit.version) else {
             return Ok(Announcements::default());
         };
         let detail = self.read(commit.window, &known.detail, &known.detail_hash)?;
         let done = detail.targets.keys().filter(|target| !known.owed.contains(*target)).cloned().collect();
-        self.announcer.announce(self.log, commit, &detail, &done)
+        self.announcer.announce(&self.stores.log, commit, &detail, &done)
     }
 
     /// Makes the files of a commit visible, announces it, and removes what it replaces. Gives the announcements that are
@@ -117,13 +113,13 @@ impl Publisher<'_> {
         let dead_letters: Vec<&PendingFile> = detail.dead_letters.iter().map(|file| &file.pending).collect();
         each(&dead_letters, &|file| {
             failpoint!("publish.dead_letters");
-            self.dead_letters.publish(file)
+            self.stores.dead_letters.publish(file)
         })?;
         each(&detail.files, &|file| {
             failpoint!("publish.file");
-            self.tables.publish(&file.pending)
+            self.stores.tables.publish(&file.pending)
         })?;
-        let announcements = self.announcer.announce(self.log, id, &detail, &commit.announced)?;
+        let announcements = self.announcer.announce(&self.stores.log, id, &detail, &commit.announced)?;
         // Before the files: what was announced never leads to a file that is gone.
         self.announcer.retract(&detail)?;
         failpoint!("publish.before_removal");
@@ -137,23 +133,23 @@ impl Publisher<'_> {
         let detail = self.read(commit.window, &commit.detail, &commit.detail_hash)?;
         // First what is pending, so that no runner that lags behind can make it visible after it was removed.
         let dead_letters: Vec<&PendingFile> = detail.dead_letters.iter().map(|file| &file.pending).collect();
-        each(&dead_letters, &|file| self.dead_letters.abandon(file))?;
-        each(&detail.files, &|file| self.tables.abandon(&file.pending))?;
-        each(&dead_letters, &|file| self.dead_letters.remove(&file.path))?;
-        each(&detail.files, &|file| self.tables.remove(&file.pending.path))
+        each(&dead_letters, &|file| self.stores.dead_letters.abandon(file))?;
+        each(&detail.files, &|file| self.stores.tables.abandon(&file.pending))?;
+        each(&dead_letters, &|file| self.stores.dead_letters.remove(&file.path))?;
+        each(&detail.files, &|file| self.stores.tables.remove(&file.pending.path))
     }
 
     fn remove_replaced(&self, detail: &CommitDetail) -> Result<()> {
         let replaced = &detail.replaces;
         each(&replaced.files, &|file| {
             failpoint!("publish.remove");
-            self.tables.remove(&file.path)
+            self.stores.tables.remove(&file.path)
         })?;
-        each(&replaced.dead_letters, &|path| self.dead_letters.remove(path))
+        each(&replaced.dead_letters, &|path| self.stores.dead_letters.remove(path))
     }
 
     fn read(&self, window: Window, path: &str, hash: &str) -> Result<CommitDetail> {
-        let detail = CommitDetail::read(self.log.objects(), path, hash)?;
+        let detail = CommitDetail::read(self.stores.objects(), path, hash)?;
         let Urls { sink, dead_letters } = self.urls;
         for (setting, committed, now) in
             [("sink.url", &detail.sink, sink), ("dead_letter.url", &detail.dead_letter_url, dead_letters)]

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 /// One target of a job's commits. [`crate::publish`] says in which order its methods are called.
 ///
 /// A call may come from another process than the one that made the commit, with another job file, and more than once: what
-/// it does follows from the detail and the record alone, and doing it again changes nothing. A failure of kind
-/// `Unavailable` is tried again within `limits.retry`; a call that waits by itself asks the run's stop.
+/// it does follows from the detail and the record alone, and doing it again changes nothing. A failure that is worth
+/// another try, by its `Retry`, is tried again within `limits.retry`; a call that waits by itself asks the run's stop.
 pub trait Target: Send + Sync {
     /// Its name in the log and in details. It never changes, and no other target has it.
     fn name(&self) -> &'static str;

@@ -85,12 +85,12 @@ impl OutputTable {
         let values = partition_values(folders);
         let fits = values.len() == self.partitions.len()
             && folders.split('/').filter(|part| !part.is_empty()).count() == values.len()
-            && values.iter().zip(&self.partitions).all(|((name, _), expected)| name == expected);
+            && values.iter().zip(&self.partitions).all(|(part, expected)| part.name == *expected);
         if !fits {
             self.skipped.add("files are in other partitions than the job's", &self.sink.uri_of(&meta.location));
             return None;
         }
-        Some(TableFile { meta, partition: values.into_iter().map(|(_, value)| value).collect() })
+        Some(TableFile { meta, partition: values.into_iter().map(|part| part.value).collect() })
     }
 
     fn ending(&self) -> &'static str {

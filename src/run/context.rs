@@ -27,7 +27,7 @@ pub struct JobContext<'a> {
     pub places: Places,
     /// Its log and pending files.
     pub stores: Stores,
-    /// What is told of its commits.
+    /// What its commits are announced to.
     pub targets: Vec<Box<dyn Target>>,
     /// A runtime with threads of its own.
     pub runtime: Handle,
@@ -91,9 +91,7 @@ impl<'a> JobContext<'a> {
     /// Does `work` with what publishes the job's commits.
     pub fn publisher<T>(&self, work: impl FnOnce(&Publisher<'_>) -> T) -> T {
         work(&Publisher {
-            log: &self.stores.log,
-            tables: self.stores.tables.as_ref(),
-            dead_letters: self.stores.dead_letters.as_ref(),
+            stores: &self.stores,
             urls: Urls { sink: self.places.sink.url(), dead_letters: self.places.dead_letters.url() },
             announcer: Announcer { targets: &self.targets, retry: &self.job.config.limits.retry, stop: &self.stop },
         })

@@ -33,7 +33,7 @@ const DEFAULT_REGION: &str = "us-east-1";
 const MAX_LOADING: Duration = Duration::from_secs(20);
 
 /// Credentials are replaced this long before they expire.
-const FRESH: Duration = Duration::from_secs(300);
+const FRESH: Duration = Duration::from_mins(5);
 
 /// Time between two attempts to replace credentials that are still good.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(30);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     fn kept(good: u64, expires: Option<SystemTime>) -> (Kept, Arc<Counted>) {
-        let counted = Arc::new(Counted { good, expires, ..Counted::default() });
+        let counted = Arc::new(Counted { expires, good, ..Counted::default() });
         (Kept::new(SharedCredentialsProvider::new(Chain(Arc::clone(&counted)))), counted)
     }
 

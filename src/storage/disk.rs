@@ -34,13 +34,11 @@ pub(crate) fn meaning_of(kind: io::ErrorKind) -> (ErrorKind, Option<&'static str
 /// A failure of the file system in our words. When the [`io::Error`] was made from an error of ours, kind and hint are
 /// those: they decide whether the work is done again.
 pub(crate) fn disk_error(operation: &str, path: &str, error: io::Error) -> Error {
-    let (kind, hint) = match Error::find(&error) {
-        Some(ours) => (ours.kind(), ours.hint_text().map(str::to_owned)),
-        None => {
-            let (kind, hint) = meaning_of(error.kind());
-            (kind, hint.map(str::to_owned))
-        }
-    };
+    let ours = Error::find(&error).map(|ours| (ours.kind(), ours.hint_text().map(str::to_owned)));
+    let (kind, hint) = ours.unwrap_or_else(|| {
+        let (kind, hint) = meaning_of(error.kind());
+        (kind, hint.map(str::to_owned))
+    });
     let failure = Error::new(kind, operation).with("path", path).source(error);
     match hint {
         Some(hint) => failure.hint(hint),

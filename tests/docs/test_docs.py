@@ -31,14 +31,23 @@ from pages import PageError, broken_links, commands
 PROJECT = Path(__file__).resolve().parents[2]
 COPIED = ["fixtures", "jobs", "schemas", "sql"]
 TIMEOUT_SECONDS = 300
+# `cargo run -- …` of the project is the program that was built.
+CARGO = """#!/bin/sh
+[ "$1 $2" = "run --" ] || { echo "only cargo run -- …" >&2; exit 2; }
+shift 2
+exec etl-runner "$@"
+"""
 DUCKDB = "import duckdb, sys; print(duckdb.sql(sys.stdin.read()))"
+
+PROGRESS = re.compile(r"^(\d+ of \d+ windows\b.*;|\w+: [\d,]+ of [\d,]+ objects,) .*\n", re.MULTILINE)
+WRITTEN = re.compile(r"\b\d+\.\d KiB( written)?$", re.MULTILINE)
 
 # What is not compared, on both sides.
 RULES = [
-    ("progress, printed every ten seconds", re.compile(r"^(\d+ of \d+ windows\b.*;|\w+: [\d,]+ of [\d,]+ objects,) .*\n", re.MULTILINE), ""),
+    ("progress, printed every ten seconds", PROGRESS, ""),
     ("seconds", re.compile(r"\b\d+\.\d+ s\b"), "N s"),
     ("memory", re.compile(r"\b\d+\.\d MiB\b"), "N MiB"),
-    ("bytes of Parquet files, which hold the run's instant", re.compile(r"\b\d+\.\d KiB( written)?$", re.MULTILINE), "N KiB"),
+    ("bytes of Parquet files, which hold the run's instant", WRITTEN, "N KiB"),
     ("ETags of a folder, which are made of the time of a file", re.compile(r'("etag": ?)"[^"]*"'), r'\1"…"'),
     ("version", re.compile(r"\bversion \d+\.\d+\.\d+"), "version N"),
     ("alignment and rules, which follow from the lengths of the values", re.compile(r"(?<=\S) +|─+"), " "),
@@ -96,9 +105,8 @@ class Copy:
         programs = folder / "bin"
         programs.mkdir()
         (programs / "etl-runner").symlink_to(binary)
-        # `cargo run -- …` of the project is the program that was built.
         cargo = programs / "cargo"
-        cargo.write_text('#!/bin/sh\n[ "$1 $2" = "run --" ] || { echo "only cargo run -- …" >&2; exit 2; }\nshift 2\nexec etl-runner "$@"\n')
+        cargo.write_text(CARGO)
         cargo.chmod(0o755)
         self.environment = {
             "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8",
@@ -130,7 +138,7 @@ def unavailable(command):
 
 
 def check_page(page, binary):
-    """Runs a page. Gives the number of commands that passed, the faults, and the reasons of commands that were not run."""
+    """Runs a page: the number of commands that passed, the faults, and the reasons of commands that were not run."""
     name = page.relative_to(PROJECT)
     passed, faults, skipped = 0, [f"{name}: {fault}" for fault in broken_links(page)], []
     try:

@@ -50,7 +50,7 @@ fn a_profile_signs_the_requests_of_both_clients() {
     assert_eq!(gc.code, 0, "{}", gc.stderr);
 
     assert!(!calls.exists());
-    run_as(&scene, "process", &["--window", "2026-11-20T05"]).done();
+    run_as(&scene, "process", &["--window", WINDOW]).done();
     assert_eq!(fs::read_to_string(&calls).unwrap(), "called\n", "source, sink, state and dead letters ask once");
 
     let refused = run_as(&scene, "wrong", &["--window", WINDOW]);
@@ -207,7 +207,7 @@ impl StandIn {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let seen = Arc::clone(&seen);
-                thread::spawn(move || serve(stream, metadata, &seen));
+                thread::spawn(move || serve(&stream, metadata, &seen));
             }
         });
         let s3 = json!({"endpoint": endpoint, "path_style": true});
@@ -245,13 +245,13 @@ impl StandIn {
     }
 }
 
-fn serve(stream: TcpStream, metadata: u16, seen: &Mutex<Vec<Request>>) {
-    let Some(request) = read(&stream) else { return };
+fn serve(mut stream: &TcpStream, metadata: u16, seen: &Mutex<Vec<Request>>) {
+    let Some(request) = read(stream) else { return };
     let (status, more, body) = answer(&request, metadata);
     seen.lock().unwrap().push(request);
     let length = body.len();
     let head = format!("HTTP/1.1 {status} Whatever\r\nConnection: close\r\nContent-Length: {length}\r\n{more}\r\n");
-    let _ = (&stream).write_all((head + &body).as_bytes());
+    let _ = stream.write_all((head + &body).as_bytes());
 }
 
 fn read(stream: &TcpStream) -> Option<Request> {

@@ -1,5 +1,6 @@
 //! Partition folders as Hive names them.
 
+use crate::output::staging::PartitionValue;
 use crate::storage::MAX_PART_BYTES;
 use chrono::{Datelike, NaiveDate, TimeDelta};
 use etl_sdk::PartitionPart;
@@ -89,11 +90,14 @@ pub(crate) fn push_part(path: &mut String, name: &str, value: Option<&str>) -> R
 }
 
 /// Names and values of a partition's path; `None` for null.
-pub(crate) fn values(path: &str) -> Vec<(String, Option<String>)> {
+pub(crate) fn values(path: &str) -> Vec<PartitionValue> {
     let parts = path.split('/').filter(|part| !part.is_empty());
     parts
         .filter_map(|part| part.split_once('='))
-        .map(|(name, value)| (unescape(name), (value != NULL_VALUE).then(|| unescape(value))))
+        .map(|(name, value)| PartitionValue {
+            name: unescape(name),
+            value: (value != NULL_VALUE).then(|| unescape(value)),
+        })
         .collect()
 }
 
@@ -145,7 +149,7 @@ mod tests {
             push_part(&mut path, "a", Some(value)).unwrap();
             assert_eq!(path, part);
             let back = (!value.is_empty()).then(|| value.to_owned());
-            assert_eq!(values(&path), [("a".to_owned(), back)]);
+            assert_eq!(values(&path), [PartitionValue { name: "a".to_owned(), value: back }]);
         }
         let mut path = "x=1".to_owned();
         push_part(&mut path, "o=o", None).unwrap();

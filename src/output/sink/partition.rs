@@ -2,7 +2,7 @@
 
 use super::file::{FileFormat, OpenFile};
 use super::hive;
-use crate::output::staging::{Closing, PendingStore};
+use crate::output::staging::{Closing, PartitionValue, PendingStore};
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use etl_sdk::Result;
@@ -33,7 +33,7 @@ impl FileTarget {
 
 /// A file that is written and may still be on its way.
 pub(super) struct ClosedFile {
-    pub(super) partition: Vec<(String, Option<String>)>,
+    pub(super) partition: Vec<PartitionValue>,
     pub(super) rows: u64,
     pub(super) closing: Closing,
 }

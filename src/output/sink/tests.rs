@@ -1,7 +1,7 @@
 use super::*;
 use crate::limits::LimitsConfig;
 use crate::output::staging::memory::MemoryStore;
-use crate::output::staging::{WrittenFile, pending_store};
+use crate::output::staging::{PartitionValue, WrittenFile, pending_store};
 use crate::process::stop::Stop;
 use crate::rows::sort::Sorter;
 use crate::storage::{S3Config, Storage};
@@ -122,7 +122,7 @@ fn rows_come_back_per_partition_in_their_order() {
         files[0].pending.path,
         "event/partition_app=blog/partition_year=2026/partition_month=11/partition_day=20/run-00001-0.snappy.parquet"
     );
-    let value = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
+    let value = |name: &str, value: &str| PartitionValue { name: name.to_owned(), value: Some(value.to_owned()) };
     assert_eq!(
         files[0].partition,
         [
@@ -133,7 +133,7 @@ fn rows_come_back_per_partition_in_their_order() {
         ]
     );
     for file in &files {
-        let (app, day) = (file.partition[0].1.as_deref(), file.partition[3].1.as_deref());
+        let (app, day) = (file.partition[0].value.as_deref(), file.partition[3].value.as_deref());
         let expected: Vec<Row> = rows
             .iter()
             .filter(|row| {
@@ -169,7 +169,7 @@ fn ten_thousand_partitions_need_eight_writers() {
     let mut seen = Vec::new();
     for file in &files {
         let ids = bench.ids(file);
-        let app = file.partition[0].1.as_deref().unwrap();
+        let app = file.partition[0].value.as_deref().unwrap();
         assert_eq!(ids.len(), 2, "{app}");
         assert!(ids[0] < ids[1], "{app}");
         assert!(ids.iter().all(|id| format!("app-{}", id * 7 % 10_000) == app));
@@ -222,7 +222,7 @@ fn poisoned_names_stay_in_their_folder_and_long_ones_are_dead_letters() {
         assert!(files.iter().any(|file| folder(file) == format!("partition_app={app}{day}")));
     }
     let none = "__HIVE_DEFAULT_PARTITION__";
-    let without_app: Vec<_> = files.iter().filter(|file| file.partition[0].1.is_none()).collect();
+    let without_app: Vec<_> = files.iter().filter(|file| file.partition[0].value.is_none()).collect();
     assert_eq!(without_app.len(), 2);
     assert_eq!(bench.ids(without_app[0]), [8, 13], "an empty value is no value");
     assert_eq!(bench.ids(without_app[1]), [99]);
@@ -230,7 +230,7 @@ fn poisoned_names_stay_in_their_folder_and_long_ones_are_dead_letters() {
         folder(without_app[1]),
         format!("partition_app={none}/partition_year={none}/partition_month={none}/partition_day={none}")
     );
-    assert_eq!(files.iter().find(|file| bench.ids(file) == [4]).unwrap().partition[0].1.as_deref(), Some("a\nb"));
+    assert_eq!(files.iter().find(|file| bench.ids(file) == [4]).unwrap().partition[0].value.as_deref(), Some("a\nb"));
 
     assert_eq!(out.rejects.len(), 1);
     assert_eq!(out.rejects[0].reason, "partition_value_too_long");

@@ -15,5 +15,5 @@ mod uploads;
 
 pub use self::found::{PendingFound, StagedRun, run_of};
 pub use self::pending::{Closing, PendingStore, PendingWriter};
-pub use self::staged::{DeadLetterFile, PendingFile, Staged, WrittenFile};
+pub use self::staged::{DeadLetterFile, PartitionValue, PendingFile, Staged, WrittenFile};
 pub use self::store::pending_store;

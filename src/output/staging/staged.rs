@@ -7,12 +7,34 @@ use serde::{Deserialize, Serialize};
 pub struct WrittenFile {
     /// Name of the table.
     pub table: String,
-    /// Names and values of the partition columns, outermost first; `None` for a null or empty value.
-    pub partition: Vec<(String, Option<String>)>,
+    /// The partition columns, outermost first.
+    pub partition: Vec<PartitionValue>,
     /// Where it is and will be, and its length.
     pub pending: PendingFile,
     /// Number of rows.
     pub rows: u64,
+}
+
+/// A partition column and its value. In JSON it is a pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(String, Option<String>)", into = "(String, Option<String>)")]
+pub struct PartitionValue {
+    /// Name of the column.
+    pub name: String,
+    /// Its value as text; `None` for a null or empty one.
+    pub value: Option<String>,
+}
+
+impl From<(String, Option<String>)> for PartitionValue {
+    fn from((name, value): (String, Option<String>)) -> Self {
+        Self { name, value }
+    }
+}
+
+impl From<PartitionValue> for (String, Option<String>) {
+    fn from(partition: PartitionValue) -> Self {
+        (partition.name, partition.value)
+    }
 }
 
 /// A file of dead letters.

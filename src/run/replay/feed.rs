@@ -3,8 +3,8 @@
 
 use super::left::Left;
 use super::pass::{Pass, Verdict, Wanted, What};
-use crate::commit::Replayed;
 use crate::commit::inputs::Input;
+use crate::commit::{Replayed, ReplayedObject};
 use crate::engine::context::RunContext;
 use crate::engine::worker::{TaskFiles, TaskOutcome, Worker};
 use crate::output::dead_letter::Letter;
@@ -45,7 +45,7 @@ pub struct Tally {
     /// The lines that are done with.
     pub replayed: Vec<Replayed>,
     /// Objects with error records that are done with.
-    pub replayed_objects: Vec<(String, Option<String>)>,
+    pub replayed_objects: Vec<ReplayedObject>,
 }
 
 /// The object at which the feed is.
@@ -176,7 +176,8 @@ impl<'f, 's> Feed<'f, 's> {
             })?;
             self.count(&stats);
             self.tally.taken += taken;
-            self.tally.replayed_objects.push((object.uri.clone(), object.etag.clone()));
+            let (uri, etag) = (object.uri.clone(), object.etag.clone());
+            self.tally.replayed_objects.push(ReplayedObject { uri, etag });
         }
         Ok(())
     }

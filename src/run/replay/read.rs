@@ -33,7 +33,7 @@ pub fn read(
 ) -> Result<ReadAgain> {
     let inputs = inputs::read(context.objects(), &planned.inputs)?.unwrap_or_default();
     let errors = planned.letters.commits.iter().flat_map(|commit| &commit.detail.replayed_objects);
-    let errors = errors.map(|(uri, _)| uri.as_str()).collect();
+    let errors = errors.map(|object| object.uri.as_str()).collect();
     let mut worker = Worker::new(run)?;
     let mut tally = Tally::default();
     let outcome = worker.task(TASK, |worker, files, outcome| {

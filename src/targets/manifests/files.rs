@@ -2,7 +2,7 @@
 
 use crate::commit::CommitDetail;
 use crate::output::sink::hive;
-use crate::output::staging::WrittenFile;
+use crate::output::staging::{PartitionValue, WrittenFile};
 
 /// Folder of the manifests and partition lists under the sink's url. Readers of tables skip it: it begins with `_`.
 pub const FOLDER: &str = "_manifests";
@@ -25,8 +25,8 @@ pub struct ManifestInput<'a> {
 pub struct CommitFile<'a> {
     /// Name of the table.
     pub table: &'a str,
-    /// Names and values of the partition columns, outermost first; `None` for a null or empty value.
-    pub partition: &'a [(String, Option<String>)],
+    /// The partition columns, outermost first.
+    pub partition: &'a [PartitionValue],
     /// Path under the sink's url: `<table>/<partition>/<name>`.
     pub path: &'a str,
     /// Length in bytes.

@@ -14,6 +14,6 @@ mod write;
 
 pub use self::config::{ManifestConfig, rules};
 pub use self::files::{CommitFile, FOLDER, ManifestInput, ManifestObject, location_of};
-pub use self::partitions::{Change, PartitionEntry, PartitionList, PartitionValue, TablePartitions};
+pub use self::partitions::{Change, ListedValue, PartitionEntry, PartitionList, TablePartitions};
 pub use self::record::{ManifestRecord, ManifestRules};
 pub use self::target::Manifests;

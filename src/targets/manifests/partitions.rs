@@ -1,6 +1,7 @@
 //! The partitions that a commit touched, for a catalog.
 
 use super::files::{CommitFile, FOLDER, ManifestInput, ManifestObject};
+use crate::output::staging::PartitionValue;
 use etl_sdk::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,7 @@ pub struct TablePartitions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionEntry {
     /// Names and values of the partition columns, outermost first.
-    pub values: Vec<PartitionValue>,
+    pub values: Vec<ListedValue>,
     /// Where it is, with a slash at its end.
     pub location: String,
     /// What became of it.
@@ -54,9 +55,9 @@ pub struct PartitionEntry {
     pub removed_files: u64,
 }
 
-/// A partition column's value.
+/// A partition column and its value, as the list has them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartitionValue {
+pub struct ListedValue {
     /// The column's name.
     pub name: String,
     /// Its value as text; `null` for a null or empty one.
@@ -97,7 +98,7 @@ fn entry(location: &str, files: &[(CommitFile<'_>, bool)]) -> PartitionEntry {
     let added = || files.iter().filter(|(_, added)| *added).map(|(file, _)| file);
     let count = added().count() as u64;
     let removed_files = files.len() as u64 - count;
-    let value = |(name, value): &(String, Option<String>)| PartitionValue { name: name.clone(), value: value.clone() };
+    let value = |part: &PartitionValue| ListedValue { name: part.name.clone(), value: part.value.clone() };
     PartitionEntry {
         values: first.partition.iter().map(value).collect(),
         location: format!("{location}/{}/", first.folder()),

@@ -62,7 +62,7 @@ impl Sorted<'_> {
 fn group_of<'a>(rules: &ManifestRules, file: &CommitFile<'a>) -> Vec<Option<&'a str>> {
     let columns = rules.per.get(file.table).map_or(&[][..], Vec::as_slice);
     let value = |column: &String| {
-        file.partition.iter().find(|(name, _)| name == column).and_then(|(_, value)| value.as_deref())
+        file.partition.iter().find(|part| part.name == *column).and_then(|part| part.value.as_deref())
     };
     columns.iter().map(value).collect()
 }

@@ -2,8 +2,8 @@ use super::write::{paths, write_objects};
 use super::*;
 use crate::commit::{CommitDetail, TargetRecord};
 use crate::output::sink::{TableSinkSpec, hive};
-use crate::output::staging::PendingStore;
 use crate::output::staging::memory::MemoryStore;
+use crate::output::staging::{PartitionValue, PendingStore};
 use crate::publish::{Replacing, Target};
 use crate::storage::{S3Config, Storage};
 use crate::text::ByteSize;
@@ -11,21 +11,20 @@ use etl_sdk::{PartitionBy, PartitionPart, TableSchema};
 use std::path::Path;
 use std::sync::Arc;
 
-type Partition = Vec<(String, Option<String>)>;
-
 const SCHEMA: &str = r#"{"table":"TABLE","description":"","columns":[{"name":"app","type":"string"},
     {"name":"date","type":"date"},{"name":"time","type":"timestamp"},{"name":"id","type":"bigint"}]}"#;
 
 const NAME: &str = "shop-20261120T000000Z-20261120T010000Z";
 
-fn partition(app: Option<&str>, day: &str) -> Partition {
-    vec![("partition_app".to_owned(), app.map(str::to_owned)), ("partition_day".to_owned(), Some(day.to_owned()))]
+fn partition(app: Option<&str>, day: &str) -> Vec<PartitionValue> {
+    let part = |name: &str, value: Option<&str>| PartitionValue::from((name.to_owned(), value.map(str::to_owned)));
+    vec![part("partition_app", app), part("partition_day", Some(day))]
 }
 
 /// A file as the sink would name it.
 struct Owned {
     table: &'static str,
-    partition: Partition,
+    partition: Vec<PartitionValue>,
     path: String,
     bytes: u64,
 }
@@ -325,7 +324,7 @@ const FORM_1: &str = r#"{"format":1,"name":"shop-20261120T000000Z-20261120T01000
         "dead_letters":[],"manifests":["_manifests/event_v2/shop/old-00000.manifest"]},
     "manifests":{"copy":true,"partitions":false,"per":{"event_v2":["partition_app"]},"files":50,"bytes":4294967296},
     "replayed_objects":[["s3://raw/errors/a",null],["s3://raw/errors/b","\"etag\""]],
-    "ledger":{}}"#;
+    "ledger":{"steps":[]}}"#;
 
 fn record_of(detail: &CommitDetail) -> ManifestRecord {
     detail.targets["manifests"].read().unwrap()
@@ -338,8 +337,10 @@ fn a_detail_of_the_form_before_has_the_record_of_its_manifests() {
     let record = record_of(&detail);
     assert_eq!(record.replaced, ["_manifests/event_v2/shop/old-00000.manifest"]);
     assert_eq!(record.rules, ManifestRules { partitions: false, ..rules(50, 1 << 32) });
-    let again = serde_json::to_vec(&detail).unwrap();
-    assert_eq!(CommitDetail::parse(&again).unwrap(), detail);
+    let again = serde_json::to_string(&detail).unwrap();
+    assert_eq!(CommitDetail::parse(again.as_bytes()).unwrap(), detail);
+    let pairs = r#""replayed_objects":[["s3://raw/errors/a",null],["s3://raw/errors/b","\"etag\""]]"#;
+    assert!(again.contains(pairs), "{again}");
 
     let mut older: serde_json::Value = serde_json::from_str(FORM_1).unwrap();
     older.as_object_mut().unwrap().remove("manifests");
