@@ -89,7 +89,7 @@ pub struct Replayed {
 pub struct ReplayedObject {
     /// Its uri.
     pub uri: String,
-    /// Its ETag, where the store has one.
+    /// Its `ETag`, where the store has one.
     pub etag: Option<String>,
 }
 

@@ -17,7 +17,6 @@ mod resume;
 mod stores;
 pub mod work;
 
-pub use crate::commit::detail::ReplayedObject;
 pub use self::detail::{CommitDetail, Replaced, ReplacedFile, Replayed};
 pub use self::entry::{Commit, Counts, Entry, Event, Failure, FailureStatus, Late, Marked, Runner, token};
 pub use self::history::{CommitState, FailureState, JobState, LateState, Unpublished, WindowState};
@@ -26,3 +25,4 @@ pub use self::objects::{Listed, Objects, StateObject};
 pub use self::record::TargetRecord;
 pub use self::stores::Stores;
 pub use self::work::{KeptRows, PlanRecord, TaskResult, Work};
+pub use crate::commit::detail::ReplayedObject;

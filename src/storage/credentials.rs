@@ -5,6 +5,7 @@
 
 use super::answer::text_of;
 use super::class::causes_of;
+use crate::process::clock::Clock;
 use crate::process::task::run_apart;
 use async_trait::async_trait;
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -130,7 +131,7 @@ impl ProvideCredentials for Kept {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(self.credentials(SystemTime::now()))
+        future::ProvideCredentials::new(self.credentials(Clock::system().now().into()))
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "nearly all of it is what the program prints")]
 fn help_shows_examples_and_exit_codes() {
     insta::assert_snapshot!(call(&["--help"], JOB), @r#"
     exit code 0

@@ -79,6 +79,7 @@ fn sections_and_keys_are_explained() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "nearly all of it is what the program prints")]
 fn a_component_is_explained() {
     insta::assert_snapshot!(call(&["explain", "clickstream"], JOB), @r#"
     exit code 0

@@ -153,7 +153,7 @@ fn read(source: &Path) -> Modules {
     while let Some((path, file, folder)) = open.pop() {
         let text = fs::read_to_string(&file).unwrap();
         let mut module = parse(&text);
-        module.file = file.strip_prefix(source).unwrap().to_str().unwrap().to_owned();
+        file.strip_prefix(source).unwrap().to_str().unwrap().clone_into(&mut module.file);
         for child in &module.children {
             let files = [folder.join(format!("{child}.rs")), folder.join(child).join("mod.rs")];
             if let Some(file) = files.into_iter().find(|file| file.is_file()) {

@@ -1,5 +1,6 @@
 use super::bucket::{BucketStore, PART_BYTES};
 use super::{PendingFile, PendingStore, Staged, folder, pending_store};
+use crate::process::clock::Clock;
 use crate::process::stop::Stop;
 use crate::storage::{S3Config, Storage, StorageKind};
 use etl_sdk::{ErrorKind, Retry};
