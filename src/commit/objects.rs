@@ -63,7 +63,7 @@ impl Objects {
     /// and leases are written.
     pub fn new(state: &Storage, job: &str, runtime: Handle, stop: &Stop, clock: Clock) -> Self {
         let prefix = state.prefix().clone().join(job);
-        let root = state.folder().map(|folder| folder.join(job));
+        let root = state.folder().map(|_| PathBuf::from(format!("/{prefix}")));
         Self {
             store: Arc::clone(state.store()),
             uri: state.uri_of(&prefix),

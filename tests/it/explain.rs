@@ -35,10 +35,10 @@ fn sections_and_keys_are_explained() {
           How to reach an `s3://` url.
 
       s3.endpoint  text
-          Another server than AWS. Example: `http://127.0.0.1:8333`
+          Another server than AWS. Default: `AWS_ENDPOINT_URL`. Example: `http://127.0.0.1:8333`
 
       s3.region  text
-          Default: `AWS_REGION`, else `us-east-1`.
+          Default: `AWS_REGION`, else that of the profile, else `us-east-1`.
 
       s3.path_style  true or false, default false
           `true` puts the bucket in the path instead of the host name; local servers need it.
