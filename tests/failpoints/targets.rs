@@ -129,7 +129,7 @@ fn a_run_that_is_killed_between_targets_is_announced_to_each_by_the_next_command
     for (begin, name) in [(World::new as fn() -> World, RUN.to_owned()), (World::after_a_run, format!("{RUN}.r1"))] {
         let undisturbed = begin();
         let points = points(&undisturbed);
-        assert_eq!(undisturbed.marked(), [name.clone()]);
+        assert_eq!(undisturbed.marked(), std::slice::from_ref(&name));
         for (point, hit) in points {
             let world = begin();
             let killed = world.run(&[("ETL_FAILPOINT", &format!("{point}:{hit}"))]);
