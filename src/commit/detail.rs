@@ -1,7 +1,7 @@
 //! What a commit decided, in full: from it alone any process can publish.
 
 use super::form_1::FormOne;
-use super::objects::{Objects, hash, to_json};
+use super::objects::{ContentHash, Objects, to_json};
 use super::record::TargetRecord;
 use crate::output::staging::{DeadLetterFile, PartitionValue, WrittenFile};
 use crate::window::Window;
@@ -110,9 +110,9 @@ impl CommitDetail {
     pub const FORMAT: u32 = FORMAT;
 
     /// Writes the detail to a path of its own. Gives the path below the job's state, and the hash of its bytes.
-    pub fn keep(&self, objects: &Objects, token: &str) -> Result<(String, String)> {
+    pub fn keep(&self, objects: &Objects, token: &str) -> Result<(String, ContentHash)> {
         let bytes = to_json(self)?;
-        let hash = hash(&bytes);
+        let hash = ContentHash::of(&bytes);
         let path = format!("commits/{}-{token}.json", self.name);
         objects.put(&path, bytes)?;
         Ok((path, hash))
@@ -142,11 +142,11 @@ impl CommitDetail {
     /// Reads the detail of a commit.
     ///
     /// Fails when it is missing or its bytes are not those that were committed.
-    pub fn read(objects: &Objects, path: &str, expected: &str) -> Result<Self> {
+    pub fn read(objects: &Objects, path: &str, expected: &ContentHash) -> Result<Self> {
         let wrong = || Error::config("read the detail of a commit").with("uri", objects.uri_of(path));
         let bytes =
             objects.get(path)?.ok_or_else(|| wrong().hint("it is gone; the commit cannot be published without it"))?;
-        if hash(&bytes) != expected {
+        if ContentHash::of(&bytes) != *expected {
             return Err(wrong().hint("its bytes are not those that were committed; restore the object"));
         }
         Self::parse(&bytes).map_err(|error| error.with("uri", objects.uri_of(path)))

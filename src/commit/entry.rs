@@ -1,6 +1,6 @@
 //! What the commit log says: one entry per event, in one order that everybody agrees on.
 
-use super::objects::StateObject;
+use super::objects::{ContentHash, StateObject};
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,7 @@ pub struct Commit {
     /// Path of the [`super::CommitDetail`] below the job's state.
     pub detail: String,
     /// Hash of the detail's bytes, so that nobody publishes from another.
-    pub detail_hash: String,
+    pub detail_hash: ContentHash,
     /// Committed windows that this one covers and replaces as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub supersedes: Vec<Window>,

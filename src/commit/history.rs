@@ -1,7 +1,7 @@
 //! The log folded: what is known of each window, and up to where everything is done.
 
 use super::entry::{Commit, Counts, Entry, Event, FailureStatus, Late};
-use super::objects::StateObject;
+use super::objects::{ContentHash, StateObject};
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, Result};
@@ -38,7 +38,7 @@ pub struct Unpublished {
     /// See [`Commit::detail`].
     pub detail: String,
     /// See [`Commit::detail_hash`].
-    pub detail_hash: String,
+    pub detail_hash: ContentHash,
     /// Names of the targets to which it is announced already.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub announced: BTreeSet<String>,
@@ -76,7 +76,7 @@ pub struct CommitState {
     /// See [`Commit::detail`].
     pub detail: String,
     /// See [`Commit::detail_hash`].
-    pub detail_hash: String,
+    pub detail_hash: ContentHash,
     /// See [`Commit::counts`].
     pub counts: Counts,
     /// Dead letters of it that were dropped, by reason; the empty reason stands for all.
@@ -360,7 +360,7 @@ mod tests {
             amendment: u32::MAX,
             name: text(),
             detail: text(),
-            detail_hash: text(),
+            detail_hash: ContentHash::default(),
             counts,
             dropped: BTreeMap::new(),
             owed: BTreeSet::new(),

@@ -228,7 +228,7 @@ fn lost(window: &Window, winner: &Entry) -> Error {
 mod tests {
     use super::*;
     use crate::commit::entry::{Failure, FailureStatus};
-    use crate::commit::objects::StateObject;
+    use crate::commit::objects::{ContentHash, StateObject};
     use object_store::memory::InMemory;
     use tokio::runtime::Runtime;
 
@@ -270,7 +270,7 @@ mod tests {
         let (one, two) =
             (CommitLog::new(objects.clone(), Runner::this()), CommitLog::new(objects.clone(), Runner::this()));
         let rebuilt = |path: &str| {
-            let carried = StateObject { path: path.to_owned(), hash: String::new() };
+            let carried = StateObject { path: path.to_owned(), hash: ContentHash::default() };
             Event::Rebuilt { carried, reason: String::new() }
         };
         let on = |carried| Condition { window: None, carried: Some(carried) };

@@ -21,7 +21,7 @@ pub use self::detail::{CommitDetail, Replaced, ReplacedFile, Replayed};
 pub use self::entry::{Commit, Counts, Entry, Event, Failure, FailureStatus, Late, Marked, Runner, token};
 pub use self::history::{CommitState, FailureState, JobState, LateState, Unpublished, WindowState};
 pub use self::log::{CommitLog, Condition};
-pub use self::objects::{Listed, Objects, StateObject};
+pub use self::objects::{ContentHash, Listed, Objects, StateObject};
 pub use self::record::TargetRecord;
 pub use self::stores::Stores;
 pub use self::work::{KeptRows, PlanRecord, TaskResult, Work};

@@ -5,7 +5,7 @@
 use super::detail::{CommitDetail, Replaced, ReplacedFile};
 use super::entry::{Commit, Counts, Event, Runner, token};
 use super::log::{CommitLog, Condition};
-use super::objects::Objects;
+use super::objects::{ContentHash, Objects};
 use super::stores::Stores;
 use super::work::{PlanRecord, TaskResult, Work};
 use crate::commit::record::TargetRecord;
@@ -409,7 +409,7 @@ impl Attempt {
     }
 
     fn replacing(&self, state: &super::JobState) -> Result<Replacing> {
-        let read = |path: &str, hash: &str| CommitDetail::read(self.stores.log.objects(), path, hash);
+        let read = |path: &str, hash: &ContentHash| CommitDetail::read(self.stores.log.objects(), path, hash);
         let known = state.window(&self.job.window).commits;
         let unpublished = state.unpublished.values().filter(|commit| commit.window == self.job.window);
         Ok(Replacing {

@@ -55,7 +55,19 @@ pub struct StateObject {
     /// Path below the job's state.
     pub path: String,
     /// Hash of its bytes.
-    pub hash: String,
+    pub hash: ContentHash,
+}
+
+/// What tells the bytes of an object from others under its name: 128 bits of their BLAKE3 hash, in hexadecimal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContentHash(String);
+
+impl ContentHash {
+    /// The hash of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(blake3::hash(bytes).to_hex()[..32].to_owned())
+    }
 }
 
 impl Objects {
@@ -293,11 +305,6 @@ fn find_unfinished(root: &Path, folder: &Path, found: &mut Vec<Listed>) -> io::R
         }
     }
     Ok(())
-}
-
-/// What tells the bytes of an object from others under its name.
-pub fn hash(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex()[..32].to_owned()
 }
 
 /// A value as JSON.

@@ -4,7 +4,7 @@
 //! registered is given up only behind a fence in the log: a runner that sleeps may still count on it.
 
 use super::entry::token;
-use super::objects::{Objects, hash, to_json};
+use super::objects::{ContentHash, Objects, to_json};
 use crate::output::staging::{DeadLetterFile, PendingFile, WrittenFile};
 use crate::rows::quality::QualityCounts;
 use crate::window::Window;
@@ -62,7 +62,7 @@ pub struct KeptRows {
     /// Path below the job's state.
     pub path: String,
     /// Hash of the bytes.
-    pub hash: String,
+    pub hash: ContentHash,
     /// Lengths of the streams of batches that the object is made of.
     pub stretches: Vec<u64>,
     /// Number of rows.
@@ -141,16 +141,16 @@ impl Work {
     }
 
     /// Keeps partial rows of a task.
-    pub fn keep_rows(&self, task: u64, table: &str, bytes: Vec<u8>) -> Result<(String, String)> {
+    pub fn keep_rows(&self, task: u64, table: &str, bytes: Vec<u8>) -> Result<(String, ContentHash)> {
         let path = format!("{}/rows-{task:05}-{}-{table}.arrow", self.folder, token());
-        let hash = hash(&bytes);
+        let hash = ContentHash::of(&bytes);
         self.objects.put(&path, bytes)?;
         Ok((path, hash))
     }
 
     /// Partial rows of a task; `None` when they are gone or not what was kept.
     pub fn rows(&self, kept: &KeptRows) -> Result<Option<Bytes>> {
-        Ok(self.objects.get(&kept.path)?.filter(|bytes| hash(bytes) == kept.hash))
+        Ok(self.objects.get(&kept.path)?.filter(|bytes| ContentHash::of(bytes) == kept.hash))
     }
 
     /// Whether all partial rows of a result are what was kept.

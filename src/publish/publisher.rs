@@ -2,7 +2,7 @@
 
 use super::announce::{Announcements, Announcer};
 use super::recovered::{CommitId, Owed, Recovered, Unpublishable};
-use crate::commit::{CommitDetail, Event, JobState, Stores, Unpublished};
+use crate::commit::{CommitDetail, ContentHash, Event, JobState, Stores, Unpublished};
 use crate::output::staging::PendingFile;
 use crate::process::workers;
 use crate::window::Window;
@@ -148,7 +148,7 @@ impl Publisher<'_> {
         each(&replaced.dead_letters, &|path| self.stores.dead_letters.remove(path))
     }
 
-    fn read(&self, window: Window, path: &str, hash: &str) -> Result<CommitDetail> {
+    fn read(&self, window: Window, path: &str, hash: &ContentHash) -> Result<CommitDetail> {
         let detail = CommitDetail::read(self.stores.objects(), path, hash)?;
         let Urls { sink, dead_letters } = self.urls;
         for (setting, committed, now) in

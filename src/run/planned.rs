@@ -5,7 +5,8 @@ use super::fingerprint;
 use super::listed::Listed;
 use super::plan::{RunPlan, run_of};
 use crate::commit::{
-    CommitDetail, JobState, Late, PlanRecord, Replaced, ReplacedFile, TargetRecord, TaskResult, Work, inputs,
+    CommitDetail, ContentHash, JobState, Late, PlanRecord, Replaced, ReplacedFile, TargetRecord, TaskResult, Work,
+    inputs,
 };
 use crate::publish::{Replacing, records};
 use crate::window::Window;
@@ -85,7 +86,7 @@ pub fn plan(
 
 /// The commits that one of the window, resting on `state`, replaces.
 fn replacing(context: &JobContext<'_>, state: &JobState, window: &Window, covered: &[Window]) -> Result<Replacing> {
-    let read = |path: &str, hash: &str| CommitDetail::read(context.objects(), path, hash);
+    let read = |path: &str, hash: &ContentHash| CommitDetail::read(context.objects(), path, hash);
     let replaced = inputs::replaced(state, window, covered);
     let unpublished = state.unpublished.values().filter(|commit| commit.window.overlaps(window));
     Ok(Replacing {

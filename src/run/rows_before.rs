@@ -33,7 +33,7 @@ mod tests {
             amendment: 0,
             name: String::new(),
             detail: String::new(),
-            detail_hash: String::new(),
+            detail_hash: crate::commit::ContentHash::default(),
             counts,
             dropped: [].into(),
             owed: [].into(),

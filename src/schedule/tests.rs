@@ -33,7 +33,7 @@ fn commit(of: Window) -> Event {
         amendment: 0,
         name: String::new(),
         detail: String::new(),
-        detail_hash: String::new(),
+        detail_hash: crate::commit::ContentHash::default(),
         supersedes: Vec::new(),
         counts: Counts::default(),
         late: Vec::new(),

@@ -31,7 +31,7 @@ impl Log {
             amendment: 0,
             name: String::new(),
             detail: String::new(),
-            detail_hash: String::new(),
+            detail_hash: crate::commit::ContentHash::default(),
             supersedes: Vec::new(),
             counts: Counts { objects, rows, dead_letters: 1, ..Counts::default() },
             late,

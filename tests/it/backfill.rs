@@ -5,7 +5,7 @@ use crate::support::events::good;
 use crate::support::servers::{CREDENTIALS, Server, venv};
 use crate::support::{Run, Scene, TABLES, command, files, send, visible_files};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use etl_runner::commit::{Commit, Counts, Entry, Event, JobState, Runner};
+use etl_runner::commit::{Commit, ContentHash, Counts, Entry, Event, JobState, Runner};
 use etl_runner::window::{Every, Window};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -524,7 +524,7 @@ fn commit_of(window: Window) -> Commit {
         amendment: 0,
         name: format!("test-{}", window.id()),
         detail: format!("commits/test-{}-0123456789abcdef.json", window.id()),
-        detail_hash: "0".repeat(32),
+        detail_hash: ContentHash::default(),
         supersedes: Vec::new(),
         counts: Counts {
             objects: 12,

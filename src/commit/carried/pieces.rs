@@ -1,6 +1,6 @@
 //! Pieces of carried rows and the list of them.
 
-use crate::commit::objects::{Objects, StateObject, hash, to_json};
+use crate::commit::objects::{ContentHash, Objects, StateObject, to_json};
 use crate::window::Window;
 use etl_sdk::{Error, Result};
 use serde::de::DeserializeOwned;
@@ -174,7 +174,7 @@ pub fn paths(objects: &Objects, state: &CarriedState) -> Result<BTreeSet<String>
 
 fn write(objects: &Objects, path: String, value: &impl Serialize) -> Result<StateObject> {
     let bytes = to_json(value)?;
-    let hash = hash(&bytes);
+    let hash = ContentHash::of(&bytes);
     objects.put(&path, bytes)?;
     Ok(StateObject { path, hash })
 }
@@ -187,7 +187,7 @@ fn read<T: DeserializeOwned>(objects: &Objects, kept: &StateObject) -> Result<T>
 pub(super) fn fetch(objects: &Objects, kept: &StateObject) -> Result<bytes::Bytes> {
     let bytes =
         objects.get(&kept.path)?.ok_or_else(|| damaged(objects, kept).hint(format!("it is gone; {REBUILD}")))?;
-    if hash(&bytes) == kept.hash {
+    if ContentHash::of(&bytes) == kept.hash {
         return Ok(bytes);
     }
     Err(damaged(objects, kept).hint(format!("its bytes are not those that were committed; {REBUILD}")))

@@ -1,7 +1,7 @@
 //! The rows of pieces: written by hash of their keys, read by key.
 
 use super::pieces::{CARRIED, MAX_BITS, Part, REBUILD, damaged, fetch};
-use crate::commit::objects::{Objects, StateObject, hash};
+use crate::commit::objects::{ContentHash, Objects, StateObject};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
@@ -140,7 +140,7 @@ impl<'a> PieceWriter<'a> {
         let Some(part) = self.open[range as usize].take() else { return Ok(()) };
         let file = part.writer.into_inner().map_err(|error| Error::internal("write carried rows").source(error))?;
         let path = format!("{}-{:05}.parquet", self.stem, self.done.len());
-        let (hash, bytes) = (hash(&file), file.len() as u64);
+        let (hash, bytes) = (ContentHash::of(&file), file.len() as u64);
         self.objects.put(&path, file)?;
         self.done.push(Part { kept: StateObject { path, hash }, bits: self.bits, range, rows: part.rows, bytes });
         Ok(())
