@@ -1,8 +1,8 @@
 //! What the fuzz targets share: an object read into memory, with every frame of it.
 
 use etl_runner::limits::LimitsConfig;
-use etl_runner::text::{ByteSize, Span};
 use etl_runner::source::{Frame, Framing, Layout, ObjectStats, Select, SourceConfig, read_in_blocks};
+use etl_runner::text::{ByteSize, Span};
 use etl_sdk::{ObjectRef, Reject};
 use std::io::{self, Read};
 use std::sync::Arc;

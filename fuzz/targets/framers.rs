@@ -40,7 +40,8 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!(&again.records[0].2, record);
         }
         if let Some(values) = values(text, framing) {
-            let bounded = seen.rejects.iter().any(|reject| matches!(reject.reason.as_str(), "record_too_long" | "too_deep"));
+            let bounded =
+                seen.rejects.iter().any(|reject| matches!(reject.reason.as_str(), "record_too_long" | "too_deep"));
             let found: Vec<&[u8]> = seen.records.iter().map(|(_, _, bytes)| bytes.as_slice()).collect();
             assert!(bounded || (found == values && seen.rejects.is_empty()), "{values:?}\n{seen:?}");
         }
