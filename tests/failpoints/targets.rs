@@ -107,13 +107,14 @@ impl World {
     }
 }
 
-/// The points that publishing passes, each with its hit: one is met for each target.
+/// The points that publishing passes before its last entry, each with its hit: one is met for each target.
 fn points(world: &World) -> Vec<(String, u32)> {
     let list = world.scene.path("points");
     world.run(&[("ETL_FAILPOINT_LIST", list.to_str().unwrap())]).done();
     let mut hits: BTreeMap<String, u32> = BTreeMap::new();
     let mut points = Vec::new();
-    for name in fs::read_to_string(list).unwrap().lines().filter(|name| name.starts_with("publish.")) {
+    let is_one = |name: &&str| name.starts_with("publish.") && *name != "publish.after_entry";
+    for name in fs::read_to_string(list).unwrap().lines().filter(is_one) {
         let hit = hits.entry(name.to_owned()).or_insert(0);
         *hit += 1;
         points.push((name.to_owned(), *hit));
@@ -167,7 +168,7 @@ fn one_target_that_fails_keeps_neither_the_other_nor_the_rows() {
 
     // What decides which windows run takes it as done; each command tries the announcement again and says so.
     let entries = world.events().len();
-    let day = ["--from", WINDOW, "--to", "2026-11-21", "--every", "1d", "--now", NOW];
+    let day = ["--from", WINDOW, "--to", "2026-11-21", "--every", "1d", "--now", "2026-11-22T00:00:00Z"];
     let backfill = world.call(&[&["backfill", "job.yaml"], &day[..]].concat(), &[]);
     assert_eq!((backfill.code, &backfill.report["counts"]["skipped"]), (0, &json!(1)), "{}", backfill.stderr);
     assert!(backfill.stderr.contains("still to be announced to target markers"), "{}", backfill.stderr);
