@@ -4,29 +4,29 @@
 #[macro_use]
 pub mod process;
 
-pub mod batch;
+mod batch;
 pub mod cli;
-pub mod commands;
+mod commands;
 pub mod commit;
-pub mod compare;
-pub mod engine;
+mod compare;
+mod engine;
 pub mod job;
 pub mod limits;
 pub mod output;
-pub mod publish;
-pub mod query;
-pub mod registry;
-pub mod report;
-pub mod rows;
-pub mod run;
-pub mod schedule;
-pub mod screen;
+mod publish;
+mod query;
+mod registry;
+mod report;
+mod rows;
+mod run;
+mod schedule;
+mod screen;
 pub mod source;
-pub mod status;
+mod status;
 pub mod storage;
-pub mod targets;
+mod targets;
 pub mod text;
-pub mod trigger;
+mod trigger;
 pub mod window;
 
 pub use etl_sdk::{Error, ErrorKind, Result};

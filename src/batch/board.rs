@@ -95,7 +95,8 @@ impl BoardCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{Item, ResultStatus};
+    use crate::batch::Item;
+    use crate::batch::result::ResultStatus;
 
     #[test]
     fn the_line_says_how_far_it_is() {

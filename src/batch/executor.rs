@@ -38,7 +38,8 @@ impl Executor<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{Board, ResultStatus};
+    use crate::batch::Board;
+    use crate::batch::result::ResultStatus;
     use crate::process::stop::Stop;
     use crate::window::Window;
     use etl_sdk::Error;

@@ -12,13 +12,11 @@ mod report;
 mod result;
 mod windows;
 
-pub use self::board::{Board, BoardCounts};
-pub use self::executor::Executor;
+pub use self::board::Board;
 pub use self::item::Item;
 pub use self::listener::BatchListener;
 pub use self::memory::divide_memory;
 pub use self::pending::{PendingWindows, pending};
-pub use self::queue::Queue;
 pub use self::report::BatchReport;
-pub use self::result::{ResultStatus, WindowResult};
+pub use self::result::WindowResult;
 pub use self::windows::{Batch, RunSettings};

@@ -25,6 +25,19 @@ pub fn invalid_value(error: &clap::Error) -> Option<Error> {
     Some(Error::new(ErrorKind::Usage, format!("invalid value `{value}` for `{option}`")).hint(hint))
 }
 
+/// Any other mistake as an error of the program, for those who read JSON. The text is clap's, its tip is the hint.
+pub fn mistake(error: &clap::Error) -> Error {
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Error::new(ErrorKind::Usage, "an argument is missing").hint("`--help` lists what there is");
+    }
+    let text = error.render().to_string();
+    let mut paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let first = paragraphs.next().unwrap_or_default();
+    let tip = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: ").map(str::to_owned));
+    let message = first.strip_prefix("error: ").unwrap_or(&first);
+    Error::new(ErrorKind::Usage, message).hint(tip.unwrap_or_else(|| "`--help` lists what there is".to_owned()))
+}
+
 /// What prints, as far as arguments that could not all be read tell.
 pub fn printer(arguments: &[OsString]) -> Printer {
     let output = last(arguments, "--output").unwrap_or_default();

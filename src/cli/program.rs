@@ -3,7 +3,7 @@
 use super::args::{Cli, Command};
 use super::dead_letters::DeadLettersCommand;
 use super::exit::{code_of, code_of_outcome};
-use super::invalid::{invalid_value, printer};
+use super::invalid::{invalid_value, mistake, printer};
 use crate::commands;
 use crate::registry::builtin;
 use crate::report::Outcome;
@@ -32,8 +32,12 @@ pub fn main() -> ExitCode {
 }
 
 fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let printer = printer(arguments);
     if let Some(error) = invalid_value(error) {
-        return fail(&printer(arguments), &error);
+        return fail(&printer, &error);
+    }
+    if error.use_stderr() && printer.is_json() {
+        return fail(&printer, &mistake(error));
     }
     // A closed stdout is no failure: the reader has seen enough of the help.
     let _ = error.print();

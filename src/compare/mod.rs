@@ -27,11 +27,7 @@ mod side;
 mod text;
 mod value;
 
-pub use self::cause::Cause;
-pub use self::report::{
-    CauseCount, ColumnDifference, ColumnName, Comparison, ComparisonStatus, DifferenceExample, DuplicateFinding, Key,
-    KeyFinding, MatchedRows, MemberCount, SCHEMA_VERSION, SideReport, TypeDifference,
-};
+pub use self::report::{ComparisonStatus, Key};
 pub use self::request::{CompareRequest, CompareSetting};
 pub use self::resources::CompareResources;
 pub use self::run::compare;

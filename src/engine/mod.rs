@@ -14,6 +14,6 @@ mod tasks;
 mod threads;
 pub(crate) mod worker;
 
-pub use self::pipeline::{Pipeline, Step, TablePlan, is_merged};
+pub use self::pipeline::{Pipeline, TablePlan};
 pub use self::tasks::{Task, estimated_bytes, pack};
 pub use self::threads::Threads;

@@ -18,10 +18,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub use self::columns::{ReportColumn, ReportTableKind};
 pub use self::format::{RowFormat, RowWriter};
-pub use self::output::OutputTable;
-pub use self::reports::{ReportFolder, ReportName, ReportObject, Skipped};
-pub use self::runs::ReportTable;
-pub use self::session::{Answer, ColumnInfo, Query, TableInfo};
+pub use self::reports::{ReportFolder, ReportObject, Skipped};
+pub use self::session::{Answer, Query, TableInfo};
 pub use crate::query::kept::KeptReport;

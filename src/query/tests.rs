@@ -1,5 +1,6 @@
 //! The tables over a made-up folder of reports and files.
 
+use super::columns::{ReportColumn, ReportTableKind};
 use super::*;
 use crate::engine::Pipeline;
 use crate::job::{Places, load};

@@ -7,7 +7,7 @@ mod text;
 
 pub use self::model::{
     BytesReport, CacheReport, DeadLetterReport, EnrichmentReport, ErrorReport, FileReport, ObjectsReport, PhaseReport,
-    RuleResult, RunReport, SCHEMA_VERSION, Status, StepReport, TableReport, WindowReport,
+    RuleResult, RunReport, Status, StepReport, TableReport, WindowReport,
 };
 pub use self::outcome::Outcome;
-pub use self::progress::{Progress, ProgressCounts};
+pub use self::progress::Progress;

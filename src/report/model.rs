@@ -421,9 +421,4 @@ impl RunReport {
         self.bytes.written = files.iter().map(|file| file.bytes).sum();
         self.files = files;
     }
-
-    /// Names of the steps whose rows do not add up.
-    pub fn unbalanced(&self) -> Vec<&str> {
-        self.steps.iter().filter(|step| !step.balances).map(|step| step.name.as_str()).collect()
-    }
 }

@@ -31,6 +31,5 @@ mod tests;
 pub use self::context::JobContext;
 pub use self::execute::execute;
 pub use self::plan::RunPlan;
-pub use self::rebuild::{RebuildPlan, RebuildReport, rebuild};
+pub use self::rebuild::{RebuildPlan, rebuild};
 pub use self::replay::{ReplayPlan, ReplayReport, Take, drop_letters, replay};
-pub use self::rows_before::rows_before;

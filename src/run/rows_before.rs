@@ -21,7 +21,7 @@ pub fn rows_before(state: &JobState, window: &Window, table: &str, runs: u32) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::{CommitState, Counts, WindowState};
+    use crate::commit::{CommitState, ContentHash, Counts, WindowState};
     use chrono::DateTime;
 
     fn commit(rows: u64) -> CommitState {
@@ -33,7 +33,7 @@ mod tests {
             amendment: 0,
             name: String::new(),
             detail: String::new(),
-            detail_hash: crate::commit::ContentHash::default(),
+            detail_hash: ContentHash::default(),
             counts,
             dropped: [].into(),
             owed: [].into(),

@@ -3,6 +3,7 @@
 use super::config::ScheduleConfig;
 use crate::commit::{FailureStatus, JobState, WindowState};
 use crate::source::Select;
+use crate::text::{bytes, count, instant};
 use crate::window::{Every, Window};
 use chrono::{DateTime, TimeDelta, Utc};
 use etl_sdk::{Error, Result};
@@ -87,9 +88,9 @@ impl DueReason {
             Self::Missed => "missed".to_owned(),
             Self::Failed { attempts: 1, status } => format!("{status} before"),
             Self::Failed { attempts, status } => format!("{status} before, {attempts} attempts"),
-            Self::LateData { objects: 1, bytes } => format!("late data: 1 object, {}", crate::text::bytes(*bytes)),
-            Self::LateData { objects, bytes } => {
-                format!("late data: {} objects, {}", crate::text::count(*objects), crate::text::bytes(*bytes))
+            Self::LateData { objects: 1, bytes: size } => format!("late data: 1 object, {}", bytes(*size)),
+            Self::LateData { objects, bytes: size } => {
+                format!("late data: {} objects, {}", count(*objects), bytes(*size))
             }
         }
     }
@@ -122,7 +123,7 @@ pub fn due(
     };
     if select == Select::Path && begin.timestamp() % 3_600 != 0 {
         return Err(Error::config("find the windows that are due")
-            .with("watermark", crate::text::instant(begin))
+            .with("watermark", instant(begin))
             .with("source.select", "path")
             .hint("hours are run as a whole: set the watermark to a whole hour with `etl-runner state set`"));
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::commit::{Commit, Counts, Entry, Event, Failure, FailureStatus, JobState, Runner};
+use crate::commit::{Commit, ContentHash, Counts, Entry, Event, Failure, FailureStatus, JobState, Runner};
 use crate::source::Select;
 use crate::window::{Every, Instant, Window};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -33,7 +33,7 @@ fn commit(of: Window) -> Event {
         amendment: 0,
         name: String::new(),
         detail: String::new(),
-        detail_hash: crate::commit::ContentHash::default(),
+        detail_hash: ContentHash::default(),
         supersedes: Vec::new(),
         counts: Counts::default(),
         late: Vec::new(),

@@ -88,6 +88,7 @@ const GREEN: Style = AnsiColor::Green.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 
+#[allow(clippy::unused_self, reason = "where results go is for the printer to decide")]
 impl Printer {
     /// Asks the terminal and the environment what `auto` means.
     pub fn new(output: OutputFormat, color: Color, progress: ProgressStyle, quiet: bool) -> Self {

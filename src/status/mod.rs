@@ -9,6 +9,4 @@ mod tests;
 
 pub use self::grid::grid;
 pub use self::list::{failures, list, summary};
-pub use self::model::{
-    FailureReport, LateReport, RunningReport, Scope, StatusReport, WindowReport, WindowStatus, build,
-};
+pub use self::model::{Scope, StatusReport, WindowStatus, build};

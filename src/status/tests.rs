@@ -1,6 +1,6 @@
 use super::*;
 use crate::commit::lease::Holder;
-use crate::commit::{Commit, Counts, Entry, Event, Failure, FailureStatus, JobState, Late, Runner};
+use crate::commit::{Commit, ContentHash, Counts, Entry, Event, Failure, FailureStatus, JobState, Late, Runner};
 use crate::window::{Every, Instant, Window};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -31,7 +31,7 @@ impl Log {
             amendment: 0,
             name: String::new(),
             detail: String::new(),
-            detail_hash: crate::commit::ContentHash::default(),
+            detail_hash: ContentHash::default(),
             supersedes: Vec::new(),
             counts: Counts { objects, rows, dead_letters: 1, ..Counts::default() },
             late,

@@ -11,6 +11,12 @@ use std::time::Duration;
 /// Longer than the lease of the job, which is two seconds.
 const PAST_THE_LEASE: Duration = Duration::from_millis(2_500);
 
+/// A lease that nobody loses, however busy the machine is: a holder that is late to renew one of two seconds gives way.
+const LASTING: [&str; 2] = ["--set", "state.lease=2m"];
+
+/// The same for a run that waits for its turn.
+const IN_TURN: [&str; 4] = ["--set", "state.lease=2m", "--wait", "110s"];
+
 /// Windows with input, side by side.
 const HOURS: [&str; 3] = ["2026-11-20T05/PT1H", "2026-11-20T06/PT1H", "2026-11-20T07/PT1H"];
 
@@ -61,7 +67,7 @@ fn sleeping_gc(stage: &Scene, place: Place<'_>, point: &str, expected: &Output) 
     let mut gc = world.start_gc(&[("ETL_FAILPOINT", &format!("{point}=stop"))]);
     assert!(gc.sleeps(), "it does not come to {point}: {:?}", gc.wait());
     sleep(PAST_THE_LEASE);
-    world.start_window(WINDOW, &["--wait", "60s"], &[]).wait().done();
+    world.start_window(WINDOW, &IN_TURN, &[]).wait().done();
     gc.wake();
     gc.wait().done_or_held();
     world.settle().assert_is(expected);
@@ -80,7 +86,7 @@ fn chosen(names: Vec<String>) -> Vec<String> {
 /// Runners that start at once. Those that do not wait give way; those that wait do the window again.
 fn one_window(stage: &Scene, place: Place<'_>, round: usize, runners: usize, waits: bool, expected: &Output) {
     let world = World::new(stage, place, &format!("one window {round}"));
-    let more: &[&str] = if waits { &["--wait", "60s"] } else { &[] };
+    let more: &[&str] = if waits { &IN_TURN } else { &LASTING };
     let started: Vec<Process> = (0..runners).map(|_| world.start_window(WINDOW, more, &[])).collect();
     let ended: Vec<_> = started.into_iter().map(Process::wait).collect();
     let done = ended.iter().filter(|run| run.code == Some(0)).count();
@@ -99,7 +105,7 @@ fn neighbours(stage: &Scene, place: Place<'_>, round: usize, runners: usize, exp
     let world = World::new(stage, place, &format!("neighbours {round}"));
     let runners = runners.max(HOURS.len());
     let started: Vec<Process> =
-        (0..runners).map(|runner| world.start_window(HOURS[runner % HOURS.len()], &[], &[])).collect();
+        (0..runners).map(|runner| world.start_window(HOURS[runner % HOURS.len()], &LASTING, &[])).collect();
     let ended: Vec<_> = started.into_iter().map(Process::wait).collect();
     for (hour, _) in HOURS.iter().enumerate() {
         let of_hour = || ended.iter().skip(hour).step_by(HOURS.len());
@@ -119,7 +125,7 @@ fn sleeper(stage: &Scene, place: Place<'_>, point: &str, gives_up: bool, expecte
     let mut sleeper = world.start_run(&[("ETL_FAILPOINT", &format!("{point}=stop"))]);
     assert!(sleeper.sleeps(), "it does not come to {point}: {:?}", sleeper.wait());
     sleep(PAST_THE_LEASE);
-    world.start_window(WINDOW, &["--wait", "60s"], &[]).wait().done();
+    world.start_window(WINDOW, &IN_TURN, &[]).wait().done();
     if gives_up {
         world.settle().assert_is(expected);
     }

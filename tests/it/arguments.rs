@@ -89,3 +89,23 @@ fn people_read_the_value_the_option_and_what_to_write() {
       hint: known: done, empty, late, running, unannounced, unpublished, stopped, missing, refused, failed
     ");
 }
+
+#[test]
+fn those_who_read_json_get_every_mistake_as_json() {
+    let scene = Scene::new();
+    for (arguments, message, hint) in [
+        (&["run", "job.yaml", "--allow-opn"][..], "unexpected argument '--allow-opn' found", "--allow"),
+        (&["run", "job.yaml", "--outptu", "json"], "unexpected argument '--outptu' found", "--output"),
+        (&["runn", "job.yaml"], "unrecognized subcommand 'runn'", "'run'"),
+        (&["compare", "a"], "the following required arguments were not provided: <RIGHT>", "--help"),
+        (&["state"], "an argument is missing", "--help"),
+    ] {
+        let run = scene.call(&[arguments, &["--output", "json"]].concat());
+        let error = &run.report["error"];
+        assert_eq!((run.code, &error["kind"]), (2, &Value::from("usage")), "{arguments:?}: {}", run.stderr);
+        assert!(error["message"].as_str().unwrap().starts_with(message), "{arguments:?}: {error}");
+        assert!(error["hint"].as_str().unwrap().contains(hint), "{arguments:?}: {error}");
+    }
+    let help = scene.call(&["run", "--help", "--output", "json"]);
+    assert_eq!((help.code, help.report.is_null()), (0, true), "help is asked for, and is no mistake");
+}

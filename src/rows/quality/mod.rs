@@ -16,12 +16,10 @@ mod rule;
 mod tests;
 mod values;
 
-pub use self::check::{Findings, QualityCounts, RuleCounts, TableChecker};
-pub use self::config::{Action, QualityConfig, RangeConfig, RowsConfig};
-pub use self::judge::{Verdict, conclude, judge};
+pub use self::check::{Findings, QualityCounts, TableChecker};
+pub use self::config::QualityConfig;
+pub use self::judge::{Verdict, conclude};
 pub use self::keys::{KEYS, key_schema};
 pub use self::limits::check_dead_letters;
-pub use self::rule::{Rule, TableRules, Target, Test, build};
-pub use self::values::{Allowed, Bounds, Scalar};
+pub use self::rule::{Rule, TableRules, Target, build};
 pub(crate) use crate::rows::quality::config::QualityFields;
-pub use crate::rows::quality::config::{Asks, WrongRule};

@@ -1,3 +1,6 @@
+use super::check::RuleCounts;
+use super::judge::judge;
+use super::values::Scalar;
 use super::*;
 use crate::job::{Job, load};
 use crate::limits::LimitsConfig;

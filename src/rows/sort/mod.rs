@@ -6,4 +6,4 @@ mod sorter;
 mod spill;
 
 pub(crate) use self::session::{engine_error, query_environment};
-pub use self::sorter::{RowCollector, SortedRows, Sorter};
+pub use self::sorter::{RowCollector, Sorter};

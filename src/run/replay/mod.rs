@@ -13,9 +13,8 @@ mod read;
 mod report;
 mod stages;
 
-pub use self::dropped::{Dropped, drop_letters};
+pub use self::dropped::drop_letters;
 pub use self::execute::replay;
-pub use self::left::Left;
 pub use self::letters::{CommitLetters, LetterFiles, LetterHistory, LetterState, ReasonCounts};
 pub use self::plan::{ReplayPlan, Take};
 pub use self::report::ReplayReport;

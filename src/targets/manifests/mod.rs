@@ -13,7 +13,5 @@ mod tests;
 mod write;
 
 pub use self::config::{ManifestConfig, rules};
-pub use self::files::{CommitFile, FOLDER, ManifestInput, ManifestObject, location_of};
-pub use self::partitions::{Change, ListedValue, PartitionEntry, PartitionList, TablePartitions};
-pub use self::record::{ManifestRecord, ManifestRules};
+pub use self::record::ManifestRules;
 pub use self::target::Manifests;

@@ -1,3 +1,6 @@
+use super::files::{CommitFile, FOLDER, ManifestInput, ManifestObject, location_of};
+use super::partitions::{Change, PartitionList};
+use super::record::ManifestRecord;
 use super::write::{paths, write_objects};
 use super::*;
 use crate::commit::{CommitDetail, TargetRecord};
