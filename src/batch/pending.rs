@@ -16,7 +16,7 @@ pub struct PendingWindows {
     pub skipped: Vec<WindowResult>,
 }
 
-/// The windows that are left to run: not those that are done, unless `again`.
+/// The windows that are left to run: not those that are done, unless `again`. What is provisional is not done.
 ///
 /// Fails with kind `Usage` when one of them would replace a part of a committed window, or, without `supersede`, a whole one.
 pub fn pending(
@@ -36,6 +36,13 @@ pub fn pending(
         };
         match coverage(state, &window) {
             Coverage::Nothing => pending.items.push(item),
+            Coverage::Itself if state.is_provisional(&window) => pending.items.push(item),
+            Coverage::Whole if !supersede && let Some(other) = provisional_in(state, &window) => {
+                return Err(Error::new(ErrorKind::Usage, "a window lies in one that was run before it closed")
+                    .with("window", window)
+                    .with("provisional", other)
+                    .hint("`etl-runner retry JOB` runs the provisional windows again; then go on"));
+            }
             Coverage::Itself if again => pending.items.push(item),
             Coverage::Itself => pending.skipped.push(WindowResult::of(&item, ResultStatus::Skipped)),
             Coverage::Whole if !again => pending.skipped.push(WindowResult::of(&item, ResultStatus::Skipped)),
@@ -50,4 +57,17 @@ pub fn pending(
         }
     }
     Ok(pending)
+}
+
+/// A provisional window that has an instant of a window that others have all of.
+fn provisional_in(state: &JobState, window: &Window) -> Option<Window> {
+    let mut cursor = window.start;
+    while cursor < window.end {
+        let committed = state.window_at(cursor)?;
+        if state.is_provisional(&committed) {
+            return Some(committed);
+        }
+        cursor = committed.end;
+    }
+    None
 }

@@ -32,6 +32,8 @@ pub struct RunSettings {
     pub allow_empty: bool,
     /// Replace the rows of covered windows.
     pub supersede: bool,
+    /// Run a window that is open, and keep its rows as provisional.
+    pub allow_open: bool,
     /// What was lowered to fit into the memory there is.
     pub warnings: Vec<String>,
 }
@@ -64,6 +66,7 @@ impl RunSettings {
             wait: self.wait,
             allow_empty: self.allow_empty,
             supersede: self.supersede,
+            allow_open: self.allow_open,
             progress,
             warnings: self.warnings.clone(),
         }
@@ -108,7 +111,8 @@ impl Batch<'_> {
     fn is_done_meanwhile(&self, item: &Item, begun: Instant) -> Result<bool> {
         let wait = self.settings.wait;
         let look = || {
-            if !item.again && self.context.stores.log.refresh()?.is_done(&item.window) {
+            let state = self.context.stores.log.refresh()?;
+            if !item.again && state.is_done(&item.window) && !state.is_provisional(&item.window) {
                 return Ok(Some(true));
             }
             let waits = !self.settings.dry_run && !wait.is_zero() && self.is_held(item)?;

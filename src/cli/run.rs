@@ -51,14 +51,24 @@ pub struct RunOptionArgs {
     dry_run: bool,
     #[command(flatten)]
     wait: WaitArgs,
+    #[command(flatten)]
+    allowed: AllowedArgs,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+/// What a run may do when it is told to.
+#[derive(Debug, Args)]
+struct AllowedArgs {
     /// Remove the window's rows if its input is gone.
     #[arg(long)]
     allow_empty: bool,
     /// Also replace the rows of committed windows within this one.
     #[arg(long)]
     supersede: bool,
-    #[command(flatten)]
-    pub screen: ScreenArgs,
+    /// Also run a window that is not closed; it is run again once it is.
+    #[arg(long)]
+    allow_open: bool,
 }
 
 #[derive(Debug, Args)]
@@ -107,8 +117,9 @@ impl RunArgs {
             options: RunOptions {
                 dry_run: args.dry_run,
                 wait: args.wait.duration(),
-                allow_empty: args.allow_empty,
-                supersede: args.supersede,
+                allow_empty: args.allowed.allow_empty,
+                supersede: args.allowed.supersede,
+                allow_open: args.allowed.allow_open,
                 threads: args.threads.threads,
             },
         }

@@ -124,8 +124,8 @@ pub struct StatusArgs {
     /// Length of missing windows. Default: schedule.every, else the most common length.
     #[arg(long, value_name = "LENGTH")]
     every: Option<Every>,
-    /// Only show windows with these statuses: done, empty, late, running, unannounced, unpublished, stopped, missing,
-    /// refused, failed.
+    /// Only show windows with these statuses: done, empty, late, provisional, running, unannounced, unpublished,
+    /// stopped, missing, refused, failed.
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]
     only: Vec<WindowStatus>,
     /// Print one line per window instead of the calendar.
@@ -142,6 +142,7 @@ impl ManyRunsArgs {
             wait: self.wait.duration(),
             allow_empty: self.allow_empty,
             supersede,
+            allow_open: false,
             threads: self.threads,
         }
     }

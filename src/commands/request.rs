@@ -24,6 +24,7 @@ pub struct JobRequest {
 
 /// What all runs of a command have in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own on the command line")]
 pub struct RunOptions {
     /// Do everything except publish.
     pub dry_run: bool,
@@ -33,6 +34,8 @@ pub struct RunOptions {
     pub allow_empty: bool,
     /// Also replace the rows of committed windows that the window covers.
     pub supersede: bool,
+    /// Run a window that is open, and keep its rows as provisional.
+    pub allow_open: bool,
     /// Worker threads of all windows together; overrides `limits.threads`.
     pub threads: Option<NonZeroUsize>,
 }

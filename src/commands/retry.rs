@@ -6,10 +6,10 @@ use super::windows::{print, run_watched, settings};
 use crate::batch::{Batch, Item};
 use crate::commit::lease;
 use crate::report::Outcome;
-use crate::schedule::DueReason;
+use crate::schedule::{Closing, DueReason};
 use crate::screen::Printer;
-use crate::text::count;
-use crate::trigger::{JobLatestFile, failed};
+use crate::text::{count, instant};
+use crate::trigger::{FailedWindows, JobLatestFile, failed};
 use etl_sdk::{Error, ErrorKind, Result};
 
 /// Runs the failed windows again, oldest first, each with the window that is recorded.
@@ -26,13 +26,21 @@ pub fn run(request: &RetryRequest, printer: &Printer) -> Result<Outcome> {
     if !settings.dry_run {
         recover_first(context, printer)?;
     }
-    let mut items = failed(context.stores.log.refresh()?.as_ref());
+    let closing = Closing::of(context.job.config.schedule.as_ref(), settings.now);
+    let FailedWindows { mut items, open } = failed(context.stores.log.refresh()?.as_ref(), &closing);
     if let Some(window) = request.window {
+        closing
+            .refuse_open(&window, "retry it once it is closed; `etl-runner run --allow-open` runs it as it is now")?;
         items.retain(|item| item.window == window);
         if items.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "the window has not failed")
                 .with("window", window)
                 .hint("`etl-runner status` shows which have; `etl-runner run` runs any window"));
+        }
+    } else {
+        for window in &open {
+            let closes = instant(closing.closes_at(window));
+            printer.warning(&format!("window {window} is left out: it is not closed before {closes}"));
         }
     }
     let live = lease::live(context.objects(), context.stores.log.runner())?;

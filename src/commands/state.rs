@@ -180,6 +180,12 @@ fn set(
     printer: &Printer,
 ) -> Result<Outcome> {
     let job = &session.job;
+    if let Some(at) = at.filter(|at| *at > session.now) {
+        return Err(Error::new(ErrorKind::Usage, "set the watermark: it lies in the future")
+            .with("watermark", instant(at))
+            .with("now", instant(session.now))
+            .hint("nothing after now can be done"));
+    }
     let before = log.refresh()?;
     log.append(Event::Watermark { at, reason })?;
     let after = log.refresh()?;

@@ -49,6 +49,13 @@ fn screen(report: &StatusReport, request: &StatusRequest, printer: &Printer) -> 
         None if report.total > 0 => text.push_str("no watermark: no scheduled run yet\n"),
         None => {}
     }
+    if let Some(number) = report.counts.get(WindowStatus::Provisional.name()).filter(|number| **number > 0) {
+        let number = crate::text::count(*number);
+        text.extend([
+            &number,
+            " of them ran before they closed; once closed, the schedule, a backfill or retry runs them again\n",
+        ]);
+    }
     if report.late_objects > 0 {
         let late = crate::text::count(report.late_objects);
         text.extend([&late, " objects arrived after their window; --list says where they went\n"]);
@@ -71,6 +78,7 @@ fn tone(status: WindowStatus) -> Tone {
     match status {
         WindowStatus::Done | WindowStatus::Empty => Tone::Good,
         WindowStatus::Late
+        | WindowStatus::Provisional
         | WindowStatus::Running
         | WindowStatus::Unannounced
         | WindowStatus::Unpublished

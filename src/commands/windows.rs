@@ -33,6 +33,7 @@ pub fn settings(session: &Session, options: &RunOptions, warnings: Vec<String>) 
         wait: options.wait,
         allow_empty: options.allow_empty,
         supersede: options.supersede,
+        allow_open: options.allow_open,
         warnings,
     }
 }

@@ -112,6 +112,9 @@ pub struct Commit {
     /// The list of what merged tables carry, with this run's rows; `None` when none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried: Option<StateObject>,
+    /// Whether the window was open when it was run: objects may have arrived since, so it is not done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
 }
 
 /// What a commit did, in numbers.

@@ -86,6 +86,9 @@ pub struct CommitState {
     /// announcements are part of what is left to do.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub owed: BTreeSet<String>,
+    /// See [`Commit::provisional`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
 }
 
 /// A run that ended without a commit.
@@ -196,6 +199,7 @@ impl JobState {
             counts: commit.counts.clone(),
             dropped: BTreeMap::new(),
             owed: BTreeSet::new(),
+            provisional: commit.provisional,
         };
         let window = self.windows.entry(commit.window).or_default();
         if commit.amendment == 0 {
@@ -254,12 +258,14 @@ impl JobState {
         committed.next().map(|(window, _)| *window).filter(|window| window.contains(instant))
     }
 
-    /// Moves the watermark over windows that are done.
+    /// Moves the watermark over windows that are done. It stops at one that is provisional, and so never passes the clock.
     fn advance(&mut self) {
         let waiting: BTreeSet<Window> = self.unpublished.values().map(|commit| commit.window).collect();
         while let Some(watermark) = self.watermark {
             match self.window_at(watermark) {
-                Some(window) if !waiting.contains(&window) => self.watermark = Some(window.end),
+                Some(window) if !waiting.contains(&window) && !self.is_provisional(&window) => {
+                    self.watermark = Some(window.end);
+                }
                 _ => return,
             }
         }
@@ -302,12 +308,22 @@ impl JobState {
             |state: &WindowState| state.commits.iter().all(|commit| !self.unpublished.contains_key(&commit.version));
         self.windows.get(window).is_some_and(|state| state.is_committed() && published(state))
     }
+
+    /// Whether the window was open when its last run began: it is to be run again once it is closed.
+    pub fn is_provisional(&self, window: &Window) -> bool {
+        self.windows.get(window).is_some_and(WindowState::is_provisional)
+    }
 }
 
 impl WindowState {
     /// Whether a run of the window is decided.
     pub fn is_committed(&self) -> bool {
         !self.commits.is_empty()
+    }
+
+    /// Whether it was open when its last run began.
+    pub fn is_provisional(&self) -> bool {
+        self.commits.first().is_some_and(|commit| commit.provisional)
     }
 
     /// The revision that the next run of the window gets.
@@ -364,6 +380,7 @@ mod tests {
             counts,
             dropped: BTreeMap::new(),
             owed: BTreeSet::new(),
+            provisional: false,
         };
         let state = WindowState { commits: vec![commit.clone(), commit], ..WindowState::default() };
         assert_eq!((state.next_revision(), state.next_amendment()), (u32::MAX, u32::MAX));

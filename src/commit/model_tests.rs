@@ -464,6 +464,7 @@ impl Attempt {
             counts: Counts::default(),
             late: Vec::new(),
             carried: None,
+            provisional: false,
         };
         let condition = Condition { window: Some((window, base)), carried: None };
         self.stores.log.commit(Event::Commit(Box::new(commit)), &condition).map(Option::unwrap)

@@ -39,6 +39,9 @@ pub struct RunReport {
     /// 0 for a run; `k` for the `k`th replay of dead letters that adds to it.
     #[serde(default)]
     pub amendment: u32,
+    /// Whether the window was open: it is to be run again once it is closed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
     /// Tasks that an earlier run had finished and this one took as they were.
     #[serde(default)]
     pub resumed_tasks: u64,

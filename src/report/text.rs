@@ -45,6 +45,8 @@ impl RunReport {
             (true, Status::Empty | Status::Failed | Status::Refused | Status::Stopped | Status::Held) => ", dry run",
         };
         let what = match self.status {
+            Status::Done if self.provisional => "done, provisional: the window is open".to_owned(),
+            Status::Empty if self.provisional => "empty so far, provisional: the window is open".to_owned(),
             Status::Done => "done".to_owned(),
             Status::Empty => "empty: no object in this window".to_owned(),
             Status::Failed => "FAILED: nothing published".to_owned(),

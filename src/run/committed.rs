@@ -29,6 +29,8 @@ pub struct Decision {
     pub input_bytes: u64,
     /// See [`Commit::late`].
     pub late: Vec<Late>,
+    /// See [`Commit::provisional`].
+    pub provisional: bool,
 }
 
 /// What became of a decision.
@@ -59,6 +61,7 @@ impl Decision {
             objects: listed.count(),
             input_bytes: listed.bytes(),
             late: planned.late.clone(),
+            provisional: planned.is_provisional,
         }
     }
 
@@ -90,6 +93,7 @@ impl Decision {
             counts: counts(&detail, self.objects, self.input_bytes, output.records()),
             late: self.late,
             carried,
+            provisional: self.provisional,
         };
         let condition = Condition {
             window: Some((detail.window, self.base)),

@@ -1,5 +1,6 @@
 //! One run, from the lease of its window to the report.
 
+use super::admitted::admit;
 use super::announced::announce;
 use super::committed::{Decided, Decision};
 use super::compared::{compare, covered, refuse_to_empty};
@@ -24,7 +25,7 @@ use crate::engine::output::RunOutput;
 use crate::engine::read::Tasks;
 use crate::process::stop::Stop;
 use crate::report::{ErrorReport, RunReport, Status};
-use etl_sdk::{ErrorKind, Result};
+use etl_sdk::{Error, ErrorKind, Result};
 
 /// Runs the job over a window. The report is complete as far as the run came, whether it failed or not.
 pub fn execute(context: &JobContext<'_>, plan: &RunPlan) -> (RunReport, Result<()>) {
@@ -40,7 +41,7 @@ pub(super) fn execute_on(context: &JobContext<'_>, plan: &RunPlan, dispatch: &dy
         if plan.dry_run { attempt.rehearse(&mut phases, &mut stages) } else { attempt.run(&mut phases, &mut stages) };
     let result = result.map_err(|error| attempt.stop.explain(error));
     let report = report::of_run(context, plan, &stages, result.as_ref().err(), phases.finish());
-    if plan.dry_run {
+    if plan.dry_run || result.as_ref().is_err_and(|error| is_refused_as_asked(error, &stages)) {
         return (report, result);
     }
     note_failure(context, plan, &report);
@@ -63,6 +64,7 @@ impl Attempt<'_> {
     /// Does all that a run does.
     fn run(&self, phases: &mut Phases, stages: &mut Stages) -> Result<()> {
         let Self { context, plan: asked, stop, .. } = *self;
+        stages.admitted = Some(admit(context, asked)?);
         let _lease = claim(context, asked.window, asked.wait, stop, || phases.begin("wait"))?;
         failpoint!("run.leased");
         phases.begin("recover");
@@ -90,6 +92,7 @@ impl Attempt<'_> {
     /// Does all that a run does but what others can see: it takes no lease, keeps no result and leaves nothing behind.
     fn rehearse(&self, phases: &mut Phases, stages: &mut Stages) -> Result<()> {
         let Self { context, plan: asked, stop, .. } = *self;
+        stages.admitted = Some(admit(context, asked)?);
         phases.begin("list");
         let listed = stages.listed.insert(list(context, &asked.window, &asked.progress, stop)?);
         phases.begin("read");
@@ -171,6 +174,15 @@ impl Attempt<'_> {
         output.give_up(run);
         stages.shown = shown?;
         Err(error)
+    }
+}
+
+/// Whether the command line or the job file is wrong, so that the window was not run at all: no failure of the window.
+fn is_refused_as_asked(error: &Error, stages: &Stages) -> bool {
+    match error.kind() {
+        ErrorKind::Usage => true,
+        ErrorKind::Config => stages.listed.is_none(),
+        _ => false,
     }
 }
 

@@ -1,9 +1,10 @@
 //! The life of a run: one job over one window, from the listing to the report.
 //!
-//! Each stage is a function of a file of its own that returns what it found: [`listed`], [`compared`], [`planned`],
+//! Each stage is a function of a file of its own that returns what it found: [`admitted`], [`listed`], [`compared`], [`planned`],
 //! [`read`], [`merged`], [`judged`], [`committed`], [`announced`]. Runs, dry runs, replays and rebuilds are lists of
 //! stages, and each puts its report together at its end from those that it reached.
 
+mod admitted;
 mod announced;
 mod committed;
 mod compared;

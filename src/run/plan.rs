@@ -24,6 +24,8 @@ pub struct RunPlan {
     pub allow_empty: bool,
     /// Also replace the rows of committed windows that this one covers.
     pub supersede: bool,
+    /// Run a window that is open, and keep its rows as provisional.
+    pub allow_open: bool,
     /// Counts what is done.
     pub progress: Progress,
     /// What its report is to say beforehand.

@@ -1,5 +1,6 @@
 //! Planned: how the run is called, what of it is done already, and what its commit rests on and replaces.
 
+use super::admitted::closing;
 use super::context::JobContext;
 use super::fingerprint;
 use super::listed::Listed;
@@ -26,6 +27,8 @@ pub struct Planned {
     pub inputs: String,
     /// Input that came too late for its own window.
     pub late: Vec<Late>,
+    /// Whether the window is open: it is to be run again once it is closed.
+    pub is_provisional: bool,
     /// Version of the log that the run rests on: whatever conflicts with it and comes later wins. The state itself is not
     /// kept: the log would have to copy it for each entry.
     pub base: u64,
@@ -74,6 +77,7 @@ pub fn plan(
         revision,
         inputs,
         late,
+        is_provisional: closing(context, plan.now_msec).is_open(window),
         base: state.version,
         covered,
         replaces: replaced(&replacing),

@@ -1,5 +1,6 @@
 //! The run report, put together once, at the end, from the stages that were reached.
 
+use super::admitted::provisional;
 use super::context::JobContext;
 use super::listed::Listed;
 use super::phases::Times;
@@ -29,6 +30,7 @@ pub fn of_run(
         dry_run: plan.dry_run,
         status: status(stages, error),
         revision: stages.planned.as_ref().map_or(0, |planned| planned.revision),
+        provisional: stages.admitted.as_ref().is_some_and(|admitted| admitted.open_until.is_some()),
         resumed_tasks: stages.output.resumed.unwrap_or(0),
         phases: times.phases,
         elapsed_seconds: times.elapsed_seconds,
@@ -82,6 +84,8 @@ pub fn status_of(error: &Error) -> Status {
 /// What a person should know of, in the order in which it was found.
 fn warnings(plan: &RunPlan, stages: &Stages) -> Vec<String> {
     let mut warnings = plan.warnings.clone();
+    let open_until = stages.admitted.as_ref().and_then(|admitted| admitted.open_until);
+    warnings.extend(open_until.map(|closes| provisional(&plan.window, closes)));
     warnings.extend(stages.recovery.iter().flat_map(|recovery| recovery.warnings.clone()));
     if let Some(earlier) = &stages.earlier {
         let version = earlier.state.version;

@@ -37,6 +37,7 @@ mod tests {
             counts,
             dropped: [].into(),
             owed: [].into(),
+            provisional: false,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a run found, stage by stage.
 
+use super::admitted::Admitted;
 use super::announced::Announced;
 use super::compared::Compared;
 use super::listed::Listed;
@@ -12,6 +13,8 @@ use crate::rows::quality::Verdict;
 /// What a run found, as far as it came: a stage that failed or was not reached has nothing.
 #[derive(Default)]
 pub struct Stages {
+    /// The window may be run.
+    pub admitted: Option<Admitted>,
     /// Commits of earlier runs.
     pub recovery: Option<Recovery>,
     /// The commit that there already was, of a run that had nothing left to do.

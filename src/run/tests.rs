@@ -95,6 +95,7 @@ fn outcome(dispatch: &dyn Dispatch, dry_run: bool) -> (RunReport, BTreeMap<PathB
         wait: Duration::ZERO,
         allow_empty: false,
         supersede: false,
+        allow_open: false,
         progress: Progress::default(),
         warnings: Vec::new(),
     };

@@ -61,6 +61,8 @@ pub enum DueReason {
         /// How the last one ended.
         status: FailureStatus,
     },
+    /// It was run while it was open.
+    Provisional,
     /// It is done, and objects arrived after that.
     LateData {
         /// How many.
@@ -77,6 +79,7 @@ impl DueReason {
             Self::Next => "next",
             Self::Missed => "missed",
             Self::Failed { .. } => "failed",
+            Self::Provisional => "provisional",
             Self::LateData { .. } => "late_data",
         }
     }
@@ -86,6 +89,7 @@ impl DueReason {
         match self {
             Self::Next => "has just closed".to_owned(),
             Self::Missed => "missed".to_owned(),
+            Self::Provisional => "was run before it closed".to_owned(),
             Self::Failed { attempts: 1, status } => format!("{status} before"),
             Self::Failed { attempts, status } => format!("{status} before, {attempts} attempts"),
             Self::LateData { objects: 1, bytes: size } => format!("late data: 1 object, {}", bytes(*size)),
@@ -103,8 +107,8 @@ pub fn closed_until(every: Every, buffer: TimeDelta, now: DateTime<Utc>) -> Date
 
 /// The windows that are due, without late data. `first` is the watermark that a first run takes over, if there is one.
 ///
-/// Committed windows are never touched: what is between them is filled with parts of windows. Fails when `select: path`
-/// would have to do with a part of an hour.
+/// Committed windows are never touched, but provisional ones, which are run again as they are: what is between them is filled
+/// with parts of windows. Fails when `select: path` would have to do with a part of an hour.
 pub fn due(
     state: &JobState,
     schedule: &ScheduleConfig,
@@ -148,12 +152,13 @@ pub fn due(
 fn reason(state: &JobState, window: &Window, closed: DateTime<Utc>) -> DueReason {
     match state.windows.get(window).and_then(|known| Some((known.failures, known.last_failure.as_ref()?))) {
         Some((attempts, failure)) => DueReason::Failed { attempts, status: failure.status },
+        None if state.is_provisional(window) => DueReason::Provisional,
         None if window.end == closed => DueReason::Next,
         None => DueReason::Missed,
     }
 }
 
-/// The windows of the grid between committed ones, oldest first.
+/// The windows of the grid between committed ones, and those that are provisional, oldest first.
 struct Gaps<'a> {
     state: &'a JobState,
     every: Every,
@@ -169,6 +174,9 @@ impl Iterator for Gaps<'_> {
             let start = self.next;
             if let Some(committed) = self.state.window_at(start) {
                 self.next = committed.end;
+                if committed.end <= self.end && self.state.is_provisional(&committed) {
+                    return Some(committed);
+                }
                 continue;
             }
             let mut end = self.every.after(start).min(self.end);

@@ -38,6 +38,7 @@ fn commit(of: Window) -> Event {
         counts: Counts::default(),
         late: Vec::new(),
         carried: None,
+        provisional: false,
     }))
 }
 

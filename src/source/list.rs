@@ -29,7 +29,7 @@ const CONCURRENT_LISTINGS: usize = 8;
 /// Fails with `Limit` beyond `limits.objects`, with `NotFound` when the folder or bucket does not exist (a prefix
 /// below it may be missing), and with what the store says.
 pub async fn list(storage: &Storage, config: &SourceConfig, window: &Window, limits: &LimitsConfig) -> Result<Listing> {
-    check(config, window)?;
+    check_window(config, window)?;
     let hours = hours(window, config.select, config.look_back);
     let prefixes = prefixes(config.layout, &hours);
     let count = prefixes.len() as u64;
@@ -45,7 +45,8 @@ pub async fn list(storage: &Storage, config: &SourceConfig, window: &Window, lim
     Ok(listing)
 }
 
-fn check(config: &SourceConfig, window: &Window) -> Result<()> {
+/// Checks that the objects of a window can be told: with `select: path`, windows are of whole hours.
+pub fn check_window(config: &SourceConfig, window: &Window) -> Result<()> {
     if config.select == Select::Modified {
         return Ok(());
     }

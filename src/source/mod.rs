@@ -30,7 +30,7 @@ pub use self::config::*;
 pub use self::emit::{Frame, STEP};
 pub use self::find::{find, list_all, locate};
 pub use self::firehose::{ErrorPart, read_errors};
-pub use self::list::{hour_of_object, list};
+pub use self::list::{check_window, hour_of_object, list};
 pub use self::open::{Opened, Opening, open};
 pub use self::read::{ObjectStats, read_in_blocks, read_object};
 pub use self::select::{InputObject, Listing, skip};

@@ -67,6 +67,9 @@ fn remark(window: &WindowReport) -> String {
     if let Some(failure) = &window.failure {
         remarks.push(format!("{} {}: {}", failure.status, failure.at, failure.message));
     }
+    if window.status == WindowStatus::Provisional {
+        remarks.push("run before it closed, to be run again".to_owned());
+    }
     for late in &window.late {
         let objects = if late.objects == 1 { "object" } else { "objects" };
         remarks.push(format!("{} late {objects} in {}", count(late.objects), late.taken_by));

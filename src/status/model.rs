@@ -27,6 +27,9 @@ pub enum WindowStatus {
     Empty,
     /// Its rows are published; objects whose path names its hours arrived later and are in the output of other windows.
     Late,
+    /// It was run while it was open: it is to be run again once it is closed, which the next scheduled run, `retry` and a
+    /// backfill do.
+    Provisional,
     /// Somebody runs it now.
     Running,
     /// Its rows are published, and a target is still to be told of them; the next command that writes does that.
@@ -55,6 +58,7 @@ impl WindowStatus {
             Self::Done => '.',
             Self::Empty => 'o',
             Self::Late => 'l',
+            Self::Provisional => 'p',
             Self::Running => '>',
             Self::Unannounced => 'a',
             Self::Unpublished => 'u',
@@ -316,6 +320,7 @@ fn describe(state: &JobState, window: Window, lease: Option<&Holder>) -> WindowR
             WindowStatus::Unpublished
         }
         (commits, _) if commits.iter().any(|commit| !commit.owed.is_empty()) => WindowStatus::Unannounced,
+        _ if known.is_provisional() => WindowStatus::Provisional,
         _ if !known.late.is_empty() => WindowStatus::Late,
         (commits, _) if commits.iter().all(|commit| commit.counts.objects == 0) => WindowStatus::Empty,
         _ => WindowStatus::Done,

@@ -36,6 +36,7 @@ impl Log {
             counts: Counts { objects, rows, dead_letters: 1, ..Counts::default() },
             late,
             carried: None,
+            provisional: false,
         })))
     }
 

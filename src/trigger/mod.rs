@@ -9,7 +9,7 @@ mod scheduled;
 mod span;
 
 pub use self::argument::WindowArgument;
-pub use self::failed::failed;
+pub use self::failed::{FailedWindows, failed};
 pub use self::follow::Follower;
 pub use self::job_latest::{JobLatestFile, job_latest};
 pub use self::scheduled::{DueFinder, ScheduledWindows, schedule_of};

@@ -86,7 +86,7 @@ fn people_read_the_value_the_option_and_what_to_write() {
     let run = scene.call(&["status", "job.yaml", "--only", "x"]);
     insta::assert_snapshot!(run.stderr, @r"
     error: invalid value `x` for `--only`
-      hint: known: done, empty, late, running, unannounced, unpublished, stopped, missing, refused, failed
+      hint: known: done, empty, late, provisional, running, unannounced, unpublished, stopped, missing, refused, failed
     ");
 }
 

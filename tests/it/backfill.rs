@@ -534,5 +534,6 @@ fn commit_of(window: Window) -> Commit {
         },
         late: Vec::new(),
         carried: None,
+        provisional: false,
     }
 }

@@ -28,6 +28,7 @@ mod gc;
 mod hostile;
 mod invariance;
 mod manifests;
+mod open_windows;
 mod pending;
 mod process;
 mod quality;

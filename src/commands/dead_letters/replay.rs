@@ -13,7 +13,7 @@ use crate::screen::{Printer, ProgressDisplay};
 use crate::text::columns::{Align, Columns};
 use crate::text::count;
 use crate::window::Window;
-use etl_sdk::{ErrorKind, Result};
+use etl_sdk::{EpochMillis, ErrorKind, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,7 +25,8 @@ pub fn run(request: &ReplayRequest, printer: &Printer) -> Result<Outcome> {
     let session = session.build()?;
     let progress = Progress::default();
     let display = ProgressDisplay::start(printer, progress.clone());
-    let replayed = Replays { context: &session.context()?, request, threads, progress }.all();
+    let now = EpochMillis(session.now().timestamp_millis());
+    let replayed = Replays { context: &session.context()?, request, now, threads, progress }.all();
     drop(display);
     let Replayed { reports, unclaimed, failure } = replayed?;
     let name = &session.job().config.job;
@@ -56,6 +57,7 @@ pub fn run(request: &ReplayRequest, printer: &Printer) -> Result<Outcome> {
 struct Replays<'a> {
     context: &'a JobContext<'a>,
     request: &'a ReplayRequest,
+    now: EpochMillis,
     threads: usize,
     progress: Progress,
 }
@@ -102,6 +104,7 @@ impl Replays<'_> {
         let plan = ReplayPlan {
             window,
             take,
+            now: self.now,
             threads: self.threads,
             dry_run: self.request.dry_run,
             wait: self.request.wait,

@@ -15,6 +15,7 @@ use crate::process::stop::Stop;
 use crate::publish::{Replacing, records};
 use crate::report::{RunReport, Status};
 use crate::rows::quality::{Findings, Verdict};
+use crate::run::admitted::closing;
 use crate::run::announced::announce;
 use crate::run::committed::{Decided, Decision};
 use crate::run::context::JobContext;
@@ -51,6 +52,10 @@ impl Replay<'_> {
     /// Does all that a replay does. Gives the plan of one that added something to its window.
     fn run(&self, phases: &mut Phases, stages: &mut Stages) -> Result<Option<Planned>> {
         let Self { context, plan, stop } = *self;
+        closing(context, plan.now).refuse_open(
+            &plan.window,
+            "replay it once it is closed and was run again, which reads all of its input anew",
+        )?;
         let _lease = if plan.dry_run {
             None
         } else {
@@ -112,6 +117,7 @@ impl Replay<'_> {
             objects: output.objects,
             input_bytes: output.compressed_bytes,
             late: Vec::new(),
+            provisional: false,
         };
         match decision.commit(self.context, run, output)? {
             Decided::Committed(version) => Ok(version),

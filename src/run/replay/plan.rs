@@ -4,6 +4,7 @@ use crate::report::Progress;
 use crate::source::InputObject;
 use crate::storage::Storage;
 use crate::window::Window;
+use etl_sdk::EpochMillis;
 use std::time::Duration;
 
 /// What is read again.
@@ -21,6 +22,8 @@ pub struct ReplayPlan<'a> {
     pub window: Window,
     /// What is read again.
     pub take: Take<'a>,
+    /// The command's instant: a window that is open then is not replayed.
+    pub now: EpochMillis,
     /// Worker threads of the merges.
     pub threads: usize,
     /// Do all but publish.
