@@ -34,7 +34,7 @@ pub use folder::{FolderBudget, FolderFile, ReadFolder, RemoteFolders, read_local
 pub use ledger::{Ledger, StepCounts};
 pub use look_up::{Found, LookUps};
 pub use name::{ReasonCode, StepName};
-pub use output::{Output, Reject};
+pub use output::{Drain, Output, Reject};
 pub use record::{Address, ObjectRef, RawRecord};
 pub use run::{EpochMillis, Run};
 pub use table::{Carry, Column, ColumnType, Keep, Merge, MergeRule, PartitionBy, PartitionPart, Table, TableSchema};

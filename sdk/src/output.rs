@@ -1,7 +1,8 @@
 //! Where a step puts its rows, rejects and counts.
 
-use crate::{Address, Ledger, ReasonCode, StepName};
+use crate::{Address, Error, Ledger, ReasonCode, Result, StepName};
 use arrow::array::RecordBatch;
+use std::fmt;
 
 /// A record, or an element of one, that a step could not use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +21,14 @@ pub struct Reject {
     pub truncated: bool,
 }
 
-/// What the runner collects from a worker: it drains batches and rejects after every record chunk.
+/// Takes what a worker hands over at once, also in the middle of a record: one record can become many more rows than fit in
+/// memory.
+pub trait Drain: fmt::Debug + Send {
+    /// Takes all batches of `out`.
+    fn drain(&mut self, out: &mut Output) -> Result<()>;
+}
+
+/// What the runner collects from a worker.
 #[derive(Debug, Default)]
 pub struct Output {
     /// Finished batches with the index of their table in [`crate::Transformer::tables`].
@@ -29,14 +37,32 @@ pub struct Output {
     pub rejects: Vec<Reject>,
     /// Counts per step.
     pub ledger: Ledger,
+    drain: Option<Box<dyn Drain>>,
+    failed: Option<Error>,
 }
 
 impl Output {
+    /// An output that holds no batch: `drain` takes each as it is handed over.
+    pub fn drained(drain: Box<dyn Drain>) -> Self {
+        Self { drain: Some(drain), ..Self::default() }
+    }
+
     /// Hands over a batch of rows of a table.
     pub fn batch(&mut self, table: usize, batch: RecordBatch) {
-        if batch.num_rows() > 0 {
-            self.batches.push((table, batch));
+        // Behind a failure nothing counts any more.
+        if batch.num_rows() == 0 || self.failed.is_some() {
+            return;
         }
+        self.batches.push((table, batch));
+        if let Some(mut drain) = self.drain.take() {
+            self.failed = drain.drain(self).err();
+            self.drain = Some(drain);
+        }
+    }
+
+    /// Fails with what kept a batch from being taken, once.
+    pub fn check(&mut self) -> Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
     }
 
     /// Counts one dead row of `step` and keeps it for the dead letters.

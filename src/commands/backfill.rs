@@ -18,7 +18,7 @@ const MAX_SHOWN: usize = 100;
 pub fn run(request: &BackfillRequest, printer: &Printer) -> Result<Outcome> {
     let mut session = Session::open(&request.job, listen(printer)?)?;
     let windows = request.span.windows(&session.job, session.now)?;
-    let fitted = session.fit_and_watch(request.options.threads)?;
+    let fitted = session.fit_and_watch(request.options.threads, printer)?;
     let settings = settings(&session, &request.options, fitted.warnings);
     let mut session = session.build()?;
     let ordered = session.pipeline.transformer.ordered();

@@ -1,11 +1,12 @@
 //! `compare`: two outputs by key, column by column.
 
-use super::session::{RuntimeThreads, listen};
+use super::session::{RuntimeThreads, listen, watch};
 use crate::compare::{CompareRequest, CompareResources, CompareSetting, ComparisonStatus, compare};
 use crate::process::memory;
 use crate::report::{Outcome, Progress};
 use crate::screen::{Printer, ProgressDisplay, Tone};
 use etl_sdk::{Error, ErrorKind, Result};
+use std::time::Duration;
 
 /// Both sides are read at the same time also on one core: most of that time they wait for a store.
 const THREADS: usize = 2;
@@ -13,11 +14,18 @@ const THREADS: usize = 2;
 /// Compares and prints what was found.
 pub fn run(request: &CompareRequest, printer: &Printer) -> Result<Outcome> {
     let stop = listen(printer)?;
-    memory::watch(memory::container(), &stop)?;
+    let total = memory::bounds(None).unwrap_or(memory::USUAL_TOTAL.max(request.memory.0.saturating_mul(2)));
+    watch(total, Duration::ZERO, &stop, printer)?;
     let progress = Progress::default();
     let runtime = RuntimeThreads::start()?;
     let display = ProgressDisplay::start(printer, progress.clone());
-    let resources = CompareResources { runtime: &runtime.handle, threads: THREADS, progress: &progress, stop: &stop };
+    let resources = CompareResources {
+        runtime: &runtime.handle,
+        threads: THREADS,
+        page_bytes: usize::try_from(request.memory.0 / 4).unwrap_or(usize::MAX),
+        progress: &progress,
+        stop: &stop,
+    };
     let result = compare(request, &resources);
     drop(display);
     drop(runtime);
@@ -43,6 +51,9 @@ fn with_option(error: Error) -> Error {
         (Some(Ok(CompareSetting::Latest)), _) => "--latest",
         (Some(Ok(CompareSetting::Memory)), _) => "--memory",
         (Some(Ok(CompareSetting::NumberTolerance)), _) => "--number-tolerance",
+        _ if error.facts().iter().any(|(_, value)| value == "limits.memory_total") => {
+            return error.hint("lower --memory, or raise what the container may take");
+        }
         // Sorting names the settings of a job file.
         (Some(Err(_)), ErrorKind::Limit) => {
             return Error::new(ErrorKind::Limit, "sort the rows")

@@ -82,7 +82,7 @@ pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
     let Some(window) = request.window.map(|argument| argument.window(session.now)).transpose()? else {
         return scheduled(&session, printer);
     };
-    let fitted = session.fit(request.threads)?;
+    let fitted = session.fit_and_watch(request.threads, printer)?;
     let pipeline = Pipeline::build(&session.job, &builtin())?;
     let places = Places::open(&session.job)?;
     let config = &session.job.config;

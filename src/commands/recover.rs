@@ -56,7 +56,7 @@ struct OwedTo {
 
 /// Publishes and announces, and prints what was done.
 pub fn run(request: &JobRequest, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(request, listen(printer)?)?.build()?;
+    let session = Session::open(request, listen(printer)?)?.watched(printer)?.build()?;
     let context = session.context()?;
     let live = lease::live(context.objects(), context.stores.log.runner())?;
     let recovered = context.recover(None)?;

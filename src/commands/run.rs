@@ -19,7 +19,7 @@ pub fn run(request: &RunRequest, printer: &Printer) -> Result<Outcome> {
     if window.is_none() {
         schedule_of(&session.job)?;
     }
-    let fitted = session.fit_and_watch(request.options.threads)?;
+    let fitted = session.fit_and_watch(request.options.threads, printer)?;
     let settings = settings(&session, &request.options, fitted.warnings);
     let session = session.build()?;
     match window {

@@ -13,10 +13,15 @@ use crate::registry::builtin;
 use crate::run::JobContext;
 use crate::run::fit::{Fitted, fit};
 use crate::screen::Printer;
+use crate::text::ByteSize;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, Result};
 use std::num::NonZeroUsize;
+use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
+
+/// Time for a run that is stopped for its memory to end with a report.
+const RUN_GRACE: Duration = Duration::from_millis(500);
 
 /// A job that is loaded, and what its commands need to reach its stores.
 pub struct Session {
@@ -85,10 +90,20 @@ impl Session {
     }
 
     /// Does [`Self::fit`], and stops the command when the process takes more all the same.
-    pub fn fit_and_watch(&mut self, threads: Option<NonZeroUsize>) -> Result<Fitted> {
+    pub fn fit_and_watch(&mut self, threads: Option<NonZeroUsize>, printer: &Printer) -> Result<Fitted> {
         let fitted = self.fit(threads)?;
-        memory::watch(fitted.total, &self.stop)?;
+        watch(fitted.total, RUN_GRACE, &self.stop, printer)?;
         Ok(fitted)
+    }
+
+    /// Stops a command that runs no window when the process takes more than it may. What it sorts or asks has a quarter of
+    /// that at most.
+    pub fn watched(mut self, printer: &Printer) -> Result<Self> {
+        let limits = &mut self.job.config.limits;
+        let total = memory::total(limits.memory_total.map(|total| total.0));
+        limits.memory = limits.memory.min(ByteSize(total / 4));
+        watch(total, Duration::ZERO, &self.stop, printer)?;
+        Ok(self)
     }
 
     /// Builds the job's pipeline.
@@ -147,6 +162,12 @@ impl Drop for RuntimeThreads {
 /// Loads a job file with the variables of the process.
 pub fn load_job(request: &JobRequest) -> Result<Job> {
     load(&request.job_file, &request.overrides, &|name| std::env::var(name).ok())
+}
+
+/// Watches the memory of the process; a failure that cannot wait is printed as any.
+pub fn watch(total: u64, grace: Duration, stop: &Stop, printer: &Printer) -> Result<()> {
+    let told = printer.clone();
+    memory::watch(total, grace, stop, move |error| told.error(error))
 }
 
 /// A token that signals set. To be called once in a process.

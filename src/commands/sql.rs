@@ -19,12 +19,15 @@ use std::io::Read;
 /// Rows that are printed as text unless another number is asked for.
 const MAX_TEXT_ROWS: usize = 1_000;
 
+/// Rows that become text at once.
+const ROWS_AT_ONCE: usize = 256;
+
 /// Longest query. A longer text is some other file.
 const MAX_SQL_BYTES: u64 = 1 << 20;
 
 /// Prints the rows of the answer, or the tables.
 pub fn run(request: &SqlRequest, registry: &Registry, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(&request.job, Stop::default())?;
+    let session = Session::open(&request.job, Stop::default())?.watched(printer)?;
     let job = &session.job;
     let places = Places::open(job)?;
     // The runs can be queried although a database or a rule file is missing on this machine.
@@ -46,7 +49,7 @@ pub fn run(request: &SqlRequest, registry: &Registry, printer: &Printer) -> Resu
         (None, RowFormat::Text { .. }) => Some(MAX_TEXT_ROWS),
         (None, _) => None,
     };
-    session.runtime.block_on(async {
+    session.runtime.block_on(session.stop.unless(async {
         // One more than are printed shows whether there are more.
         let mut answer = query.ask(&sql, limit.map(|rows| rows + 1)).await.map_err(with_option)?;
         // What fails before the first row is printed fails like any command.
@@ -63,7 +66,7 @@ pub fn run(request: &SqlRequest, registry: &Registry, printer: &Printer) -> Resu
                 Ok(Outcome::Stopped(error.kind()))
             }
         }
-    })
+    }))
 }
 
 /// Adds the option that raises the limit which a query met.
@@ -92,11 +95,14 @@ async fn print(
     while let Some(batch) = next {
         let room = limit.map_or(usize::MAX, |limit| limit.saturating_sub(writer.rows() as usize));
         cut = batch.num_rows() > room;
-        text.push_str(&writer.write(&batch.slice(0, batch.num_rows().min(room)))?);
-        if !text.is_empty() && !printer.piece(&text)? {
-            return Ok(());
+        let rows = batch.num_rows().min(room);
+        for start in (0..rows).step_by(ROWS_AT_ONCE) {
+            text.push_str(&writer.write(&batch.slice(start, ROWS_AT_ONCE.min(rows - start)))?);
+            if !text.is_empty() && !printer.piece(&text)? {
+                return Ok(());
+            }
+            text.clear();
         }
-        text.clear();
         if cut {
             break;
         }

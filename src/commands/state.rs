@@ -43,6 +43,9 @@ struct Exported {
 /// Does what is asked.
 pub fn run(request: &StateRequest, printer: &Printer) -> Result<Outcome> {
     let session = Session::open(&request.job, Stop::default())?;
+    // A rebuild reads windows, and is fitted into its memory as a run is.
+    let is_rebuild = matches!(request.action, StateAction::Rebuild { .. });
+    let session = if is_rebuild { session } else { session.watched(printer)? };
     let log = session.log(&Places::open(&session.job)?);
     match &request.action {
         StateAction::Show => show(&session.job, &log, printer),
@@ -92,7 +95,7 @@ fn rebuild(
     printer: &Printer,
 ) -> Result<Outcome> {
     session.stop = listen(printer)?;
-    let threads = session.fit_and_watch(threads)?.threads;
+    let threads = session.fit_and_watch(threads, printer)?.threads;
     let session = session.build()?;
     let context = session.context()?;
     let each = |window: &Window, number: usize, of: usize| {

@@ -17,6 +17,7 @@ mod join;
 mod json;
 mod latest;
 mod lines;
+mod paged;
 mod parquet;
 mod plan;
 mod report;

@@ -2,6 +2,7 @@
 
 use super::column::{ColumnKind, SideColumn, type_name};
 use super::files::{DataFile, uri};
+use super::paged::PagedFile;
 use crate::process::stop::Stop;
 use crate::storage::{Storage, store_error};
 use arrow::array::RecordBatch;
@@ -13,18 +14,25 @@ use futures::{FutureExt, StreamExt, TryFutureExt};
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::ops::Range;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
-/// Rows of a batch.
+/// Most rows of a batch.
 const BATCH_ROWS: usize = 1_024;
+
+/// Bytes that the rows of a batch have, about, after the average of their row group.
+const BATCH_BYTES: u64 = 1 << 20;
+
+/// A row group with more bytes, as stored, is read a page at a time.
+const WHOLE_BYTES: u64 = 32 << 20;
 
 /// Bytes at the end of a file that are fetched with the footer's length.
 const FOOTER_GUESS: usize = 64 << 10;
@@ -92,29 +100,67 @@ pub(super) async fn columns(storage: &Storage, file: &DataFile) -> Result<(Vec<S
     Ok((columns, u64::try_from(rows).unwrap_or(0)))
 }
 
+/// What the reading of a file may take, and what ends it.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) runtime: &'a Handle,
+    pub(super) stop: &'a Stop,
+    /// Most bytes of a page.
+    pub(super) page_bytes: usize,
+}
+
 /// Reads the columns that `wanted` names, batch by batch.
-pub(super) async fn read(
+pub(super) fn read(
     storage: &Storage,
     file: &DataFile,
     wanted: &dyn Fn(&str) -> bool,
-    stop: &Stop,
+    reading: Reading<'_>,
     mut take: impl FnMut(RecordBatch) -> Result<()>,
 ) -> Result<()> {
-    let (metadata, _) = open(storage, file).await?;
+    let Reading { runtime, stop, page_bytes } = reading;
+    let (metadata, _) = runtime.block_on(stop.unless(open(storage, file)))?;
     let fields = metadata.schema().fields();
     let indexes = fields.iter().enumerate().filter(|(_, field)| wanted(field.name())).map(|(index, _)| index);
-    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(remote(storage, file), metadata.clone());
-    let mask = ProjectionMask::roots(builder.parquet_schema(), indexes);
-    let stream = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
-    let mut stream = stream.map_err(|error| failed(storage, file, error))?;
+    let mask = ProjectionMask::roots(metadata.metadata().file_metadata().schema_descr(), indexes);
     let mut rows = 0;
-    while let Some(batch) = stream.next().await {
+    let mut each = |batch: ParquetResult<RecordBatch>| {
         stop.check()?;
         let batch = batch.map_err(|error| failed(storage, file, error).with("after_rows", rows))?;
         rows += batch.num_rows();
-        take(batch)?;
+        take(batch)
+    };
+    for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
+        let (stored, batch_rows) = size_of(group, &mask);
+        if stored > WHOLE_BYTES {
+            let Remote { store, path, size } = remote(storage, file);
+            let paged = PagedFile { store, path, size, runtime: runtime.clone(), most: page_bytes };
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(paged, metadata.clone());
+            let builder = builder.with_projection(mask.clone()).with_batch_size(batch_rows);
+            let reader = builder.with_row_groups(vec![index]).build().map_err(|error| failed(storage, file, error))?;
+            for batch in reader {
+                each(batch.map_err(ParquetError::from))?;
+            }
+            continue;
+        }
+        let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(remote(storage, file), metadata.clone());
+        let builder = builder.with_projection(mask.clone()).with_batch_size(batch_rows);
+        let stream = builder.with_row_groups(vec![index]).build();
+        let mut stream = stream.map_err(|error| failed(storage, file, error))?;
+        while let Some(batch) = runtime.block_on(stream.next()) {
+            each(batch)?;
+        }
     }
     Ok(())
+}
+
+/// Bytes of the wanted columns of a row group, as stored, and the rows of a batch.
+fn size_of(group: &RowGroupMetaData, mask: &ProjectionMask) -> (u64, usize) {
+    let wanted = group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
+    let sizes = wanted.map(|(_, column)| (column.compressed_size(), column.uncompressed_size()));
+    let (stored, plain) = sizes.fold((0, 0), |(stored, plain), size| (stored + size.0, plain + size.1));
+    let rows = u64::try_from(group.num_rows()).unwrap_or(0).max(1);
+    let row_bytes = (u64::try_from(plain).unwrap_or(0) / rows).max(1);
+    (u64::try_from(stored).unwrap_or(0), ((BATCH_BYTES / row_bytes) as usize).clamp(1, BATCH_ROWS))
 }
 
 /// Reads the footer. Instants that are kept as INT96 are taken in microseconds, which is what Spark has: nanoseconds end
@@ -160,7 +206,10 @@ fn failed(storage: &Storage, file: &DataFile, error: ParquetError) -> Error {
     if let ParquetError::External(inner) = error {
         return match inner.downcast::<object_store::Error>() {
             Ok(error) => store_error("read a Parquet file", &uri(storage, &file.meta.location), *error),
-            Err(inner) => damaged(storage, file).source(inner as Box<dyn StdError + Send + Sync>),
+            Err(inner) => match inner.downcast::<Error>() {
+                Ok(error) => error.with("uri", uri(storage, &file.meta.location)),
+                Err(inner) => damaged(storage, file).source(inner as Box<dyn StdError + Send + Sync>),
+            },
         };
     }
     damaged(storage, file).source(error)

@@ -11,6 +11,8 @@ pub struct CompareResources<'a> {
     pub runtime: &'a Handle,
     /// Threads that read the sides: with two, both are read at the same time.
     pub threads: usize,
+    /// Most bytes of a page of a Parquet file, which is read whole.
+    pub page_bytes: usize,
     /// What is counted while it works.
     pub progress: &'a Progress,
     /// Ends the comparison early when it is set.

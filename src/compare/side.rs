@@ -163,10 +163,12 @@ impl SideReader {
         collector: &mut RowCollector,
     ) -> Result<()> {
         let wanted = |name: &str| plan.columns.iter().any(|column| column.name == name);
-        resources.runtime.block_on(parquet::read(&self.storage, file, &wanted, resources.stop, |batch| {
+        let reading =
+            parquet::Reading { runtime: resources.runtime, stop: resources.stop, page_bytes: resources.page_bytes };
+        parquet::read(&self.storage, file, &wanted, reading, |batch| {
             resources.progress.add_rows(batch.num_rows() as u64);
             collector.push(self.aligned(plan, file, &batch)?)
-        }))
+        })
     }
 
     fn collect_lines(

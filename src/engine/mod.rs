@@ -6,6 +6,7 @@ pub(crate) mod carry;
 mod chain;
 pub(crate) mod context;
 pub(crate) mod dispatch;
+pub(crate) mod downstream;
 pub(crate) mod merged;
 pub(crate) mod output;
 mod pipeline;

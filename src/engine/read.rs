@@ -3,9 +3,10 @@
 
 use super::context::RunContext;
 use super::dispatch::{Dispatch, UnitWork, UnitWorker, WorkUnit, unexpected};
+use super::downstream::TaskOutcome;
 use super::pipeline::TablePlan;
 use super::tasks::Task;
-use super::worker::{TaskOutcome, Worker};
+use super::worker::Worker;
 use crate::commit::{KeptRows, TaskResult, Work};
 use crate::rows::quality::{Findings, KEYS, key_schema};
 use crate::rows::sort::RowCollector;
@@ -211,30 +212,37 @@ fn keep_rows<'a>(
     collectors: impl Iterator<Item = (&'a str, &'a mut RowCollector)>,
 ) -> Result<()> {
     for (table, collector) in collectors.filter(|(_, collector)| collector.rows() > 0) {
-        let (bytes, stretches) = collector.keep()?;
-        let (path, hash) = work.keep_rows(result.task, table, bytes)?;
-        let (rows, bytes) = (collector.rows(), collector.bytes());
-        result.rows.push(KeptRows { table: table.to_owned(), path, hash, stretches, rows, bytes });
+        // Those of all pieces stand with the first.
+        let (mut rows, mut bytes) = (collector.rows(), collector.bytes());
+        collector.keep(|kept, stretches| {
+            let (path, hash) = work.keep_rows(result.task, table, kept)?;
+            let (rows, bytes) = (std::mem::take(&mut rows), std::mem::take(&mut bytes));
+            result.rows.push(KeptRows { table: table.to_owned(), path, hash, stretches, rows, bytes });
+            Ok(())
+        })?;
     }
     Ok(())
 }
 
 /// Takes a result that is kept.
 fn resume(context: &RunContext<'_>, work: Option<&Work>, result: TaskResult) -> Result<FinishedTask> {
-    let restore = |kept: &KeptRows, schema: &SchemaRef| {
+    let restore = |collector: Option<RowCollector>, kept: &KeptRows, schema: &SchemaRef| {
         let bytes = work.map(|work| work.rows(kept)).transpose()?.flatten().ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "read partial rows that were kept")
                 .with("path", &kept.path)
                 .hint("they are gone or damaged: run the window again")
         })?;
-        context.sorter.restore(schema, &bytes, &kept.stretches, (kept.rows, kept.bytes))
+        let mut collector = collector.unwrap_or_else(|| context.sorter.collector(schema));
+        collector.restore(&bytes, &kept.stretches, (kept.rows, kept.bytes))?;
+        Ok::<_, Error>(collector)
     };
     let of_table = |plan: &TablePlan| {
-        let kept = result.rows.iter().find(|kept| kept.table == plan.table.schema.table);
-        kept.map(|kept| restore(kept, &plan.table.schema.working_schema())).transpose()
+        let mut pieces = result.rows.iter().filter(|kept| kept.table == plan.table.schema.table);
+        let schema = plan.table.schema.working_schema();
+        pieces.try_fold(None, |collector, kept| restore(collector, kept, &schema).map(Some))
     };
     let collectors = context.pipeline.tables.iter().map(of_table).collect::<Result<_>>()?;
-    let keys = result.rows.iter().filter(|kept| kept.table == KEYS).map(|kept| restore(kept, &key_schema()));
+    let keys = result.rows.iter().filter(|kept| kept.table == KEYS).map(|kept| restore(None, kept, &key_schema()));
     let keys = keys.collect::<Result<_>>()?;
     Ok(FinishedTask { result, collectors, keys })
 }

@@ -18,8 +18,9 @@ pub struct LimitsConfig {
     /// Memory for sorting and merging; beyond it, rows spill to disk. Default: `128MiB`, and an eighth of
     /// what the process may take where that is less.
     pub memory: ByteSize,
-    /// What the process may take in all. Threads and `memory` are lowered to fit, and a run that comes near it all the
-    /// same is stopped with an error. Default: the container's limit (cgroup), else none. Example: `2GiB`
+    /// What the process may take in all, whatever the command. Threads and `memory` are lowered to fit, and what comes near
+    /// it all the same is stopped with an error. Default: the container's limit (cgroup); without one `1GiB`, or what
+    /// `threads` and `memory` need when that is more. Example: `2GiB`
     pub memory_total: Option<ByteSize>,
     /// Worker threads. Default: one per core.
     pub threads: Option<usize>,

@@ -1,48 +1,110 @@
 //! Keeps a run within the memory of its container: settings are lowered before it begins, and what still grows too far
 //! is stopped with an error before the system ends it without one.
 
-use super::stop::{Stop, StopReason};
+use super::stop::{LAST_MOMENT, Stop, StopReason};
 use etl_sdk::{Error, Result};
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
-/// Percent of all memory at which a run is stopped.
+/// What a process may take that nothing else bounds, unless its settings need more.
+pub const USUAL_TOTAL: u64 = 1 << 30;
+
+/// Percent of all memory at which work is stopped.
 const STOPPED: u64 = 92;
 
+/// Percent at which the process ends at once: what does not look at its token in time is about to use up the rest.
+const ENDED: u64 = 97;
+
+/// The exit code of a process that ends so.
+const ENDED_CODE: i32 = 1;
+
+/// Time for telling why, to a reader who may not read.
+const TELLING: Duration = Duration::from_secs(1);
+
 /// How often the watchdog looks.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(25);
+
+/// Most bytes of mapped files that count.
+const MAPPED: u64 = 96 << 20;
 
 /// Numbers of a cgroup from here on mean that there is no limit.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// Stops the process's runs before its memory is used up; see [`StopReason::Memory`]. Does nothing where the system does
-/// not tell how much is used.
-pub fn watch(total: Option<u64>, stop: &Stop) -> Result<()> {
-    let Some(limit) = total else { return Ok(()) };
+/// What the process may take: the least of its container and of what was asked for, and [`USUAL_TOTAL`] without either.
+pub fn total(asked: Option<u64>) -> u64 {
+    bounds(asked).unwrap_or(USUAL_TOTAL)
+}
+
+/// The least of the container's limit and of what was asked for.
+pub fn bounds(asked: Option<u64>) -> Option<u64> {
+    [container(), asked].into_iter().flatten().min()
+}
+
+/// Stops the process's work before its memory is used up; see [`StopReason::Memory`]. Where that does not help in time,
+/// `tell` says why and the process ends: what it does can be killed at any instant. Work that looks at its token often has
+/// `grace` to end by itself. Does nothing where the system does not
+/// tell how much is used.
+pub fn watch(limit: u64, grace: Duration, stop: &Stop, tell: impl FnOnce(&Error) + Send + 'static) -> Result<()> {
     let stop = stop.clone();
     let look = move || {
+        let mut stopped: Option<Instant> = None;
         while let Some(used) = used_memory(Path::new("/")) {
-            if used > limit / 100 * STOPPED {
+            let since = stopped.map_or(Duration::ZERO, |at| at.elapsed());
+            let verdict = judge(used, limit, since, grace);
+            if verdict != Verdict::Fine {
+                stopped.get_or_insert_with(Instant::now);
                 stop.set(StopReason::Memory { used, limit });
             }
-            if stop.sleep(LOOK).is_err() {
-                return;
+            if verdict == Verdict::End {
+                end(StopReason::Memory { used, limit }.error(), tell);
             }
+            std::thread::sleep(LOOK);
         }
     };
     let thread = std::thread::Builder::new().name("memory".to_owned()).spawn(look);
     thread.map(|_| ()).map_err(|error| Error::internal("watch the memory").source(error))
 }
 
-/// Resident memory of the process that nothing but its end gives back: pages of mapped files are not in it.
+/// What is to be done about the memory in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Fine,
+    Stop,
+    End,
+}
+
+/// `since` is how long work has been stopped for its memory.
+fn judge(used: u64, limit: u64, since: Duration, grace: Duration) -> Verdict {
+    let above = |percent: u64| used > limit / 100 * percent;
+    match (above(STOPPED), (above(ENDED) && since >= grace) || since > LAST_MOMENT) {
+        (false, _) => Verdict::Fine,
+        (true, false) => Verdict::Stop,
+        (true, true) => Verdict::End,
+    }
+}
+
+fn end(error: Error, tell: impl FnOnce(&Error) + Send + 'static) -> ! {
+    let (told, wait) = mpsc::channel();
+    std::thread::spawn(move || {
+        tell(&error);
+        told.send(())
+    });
+    let _late = wait.recv_timeout(TELLING);
+    std::process::exit(ENDED_CODE)
+}
+
+/// Resident memory of the process. Of mapped files as much as the program's own may be: the system takes back the pages of a
+/// database when others need them.
 fn used_memory(root: &Path) -> Option<u64> {
     let status = fs::read_to_string(root.join("proc/self/status")).ok()?;
     let kib = |name: &str| -> Option<u64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse().ok()
     };
-    Some((kib("RssAnon")? + kib("RssShmem").unwrap_or(0)) << 10)
+    let mapped = kib("RssFile").unwrap_or(0) << 10;
+    Some(((kib("RssAnon")? + kib("RssShmem").unwrap_or(0)) << 10) + mapped.min(MAPPED))
 }
 
 /// What the container of the process may take, if anything bounds it.
@@ -120,18 +182,23 @@ mod tests {
 
     #[test]
     fn used_memory_is_read_and_the_own_process_has_some() {
-        let status = "Name:\tx\nRssAnon:\t    1000 kB\nRssFile:\t   99 kB\nRssShmem:\t    24 kB\n";
-        assert_eq!(used_memory(root(&[("proc/self/status", status)]).path()), Some(1_024 << 10));
+        let status = "Name:\tx\nRssAnon:\t    1000 kB\nRssFile:\t   100 kB\nRssShmem:\t    24 kB\n";
+        assert_eq!(used_memory(root(&[("proc/self/status", status)]).path()), Some(1_124 << 10));
         assert_eq!(used_memory(root(&[]).path()), None);
     }
 
     #[test]
-    fn a_watchdog_stops_what_takes_too_much() {
-        let stop = Stop::default();
-        watch(None, &stop).unwrap();
-        assert!(!stop.is_set());
-        watch(Some(1 << 20), &stop).unwrap();
-        let reason = futures::executor::block_on(stop.stopped());
-        assert!(matches!(reason, StopReason::Memory { limit, used } if limit == 1 << 20 && used > limit));
+    fn work_is_stopped_and_ends_when_that_does_not_help() {
+        let judged = |used, seconds| judge(used, 1_000, Duration::from_secs(seconds), Duration::ZERO);
+        assert_eq!([900, 920].map(|used| judged(used, 60)), [Verdict::Fine; 2]);
+        assert_eq!([921, 970].map(|used| judged(used, 0)), [Verdict::Stop; 2]);
+        assert_eq!((judged(971, 0), judged(921, 10), judged(2_000, 0)), (Verdict::End, Verdict::End, Verdict::End));
+        assert_eq!(judge(2_000, 1_000, Duration::ZERO, Duration::from_secs(1)), Verdict::Stop);
+    }
+
+    #[test]
+    fn what_was_asked_for_bounds_the_process() {
+        assert!(total(Some(1 << 20)) <= 1 << 20);
+        assert!(total(None) > 0);
     }
 }

@@ -81,7 +81,8 @@ impl StopReason {
             Self::Memory { used, limit } => Error::new(ErrorKind::Limit, "stop before the memory is used up")
                 .with("used", used)
                 .with("limit", limit)
-                .hint("lower limits.threads first, then limits.memory, or give the process more memory"),
+                .with("setting", "limits.memory_total")
+                .hint("raise limits.memory_total, or what the container may take; or lower limits.threads, then limits.memory"),
             Self::LeaseLost => Error::new(ErrorKind::Held, "stopped: another run holds the window now"),
             Self::WorkerFailed => Error::new(ErrorKind::Stopped, "stopped").with("cause", "another worker"),
         }
@@ -306,6 +307,6 @@ mod tests {
         stop.set(StopReason::Memory { used: 95, limit: 100 });
         let error = stop.explain(failure());
         assert_eq!(error.kind(), ErrorKind::Limit);
-        assert!(error.to_string().contains("used=95 limit=100: wait for the bucket"), "{error}");
+        assert!(error.to_string().contains("limit=100 setting=limits.memory_total: wait for the bucket"), "{error}");
     }
 }

@@ -15,6 +15,9 @@ const BLOCK_ROWS: usize = 1_000;
 /// Width up to which a cell is shown in a table for people when there is no terminal.
 const MAX_CELL_WIDTH: usize = 200;
 
+/// Width up to which a cell is shown on a terminal: rows wait for others to be aligned with.
+const MAX_TERMINAL_CELL: usize = 4_096;
+
 /// Columns of text are not made narrower than this on a terminal; below it, rows are written one below the other.
 const MIN_CELL_WIDTH: usize = 12;
 
@@ -72,7 +75,7 @@ impl RowWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<String> {
         let text = match self.format {
             RowFormat::Text { width } => {
-                let max_width = if width.is_some() { usize::MAX } else { MAX_CELL_WIDTH };
+                let max_width = if width.is_some() { MAX_TERMINAL_CELL } else { MAX_CELL_WIDTH };
                 let plan = self.is_plan();
                 let cell = |text: String| if plan { text } else { shortened(&escaped(&text), max_width) };
                 cells(batch, "NULL", &mut |row| self.waiting.push(row.into_iter().map(cell).collect()))?;
@@ -80,7 +83,7 @@ impl RowWriter {
             }
             RowFormat::Json => {
                 let lines = json_lines(batch)?;
-                let mut text = String::with_capacity(lines.len() * 2);
+                let mut text = String::with_capacity(lines.len() + 4 * batch.num_rows());
                 for (index, line) in lines.lines().enumerate() {
                     let comma = if index == 0 && self.written == 0 { "" } else { "," };
                     // Writing to a string cannot fail.

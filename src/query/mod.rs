@@ -2,7 +2,8 @@
 //!
 //! `reports.rs` lists and reads the kept reports, `kept.rs`, `columns.rs` and `rows.rs` make rows of them, `runs.rs` and
 //! `output.rs` are the tables, `provider.rs` shows them to DataFusion and `prune.rs` leaves out files by their names,
-//! `session.rs` plans and runs a SELECT over them (`failure.rs` explains what goes wrong), and `format.rs` writes its rows.
+//! `session.rs` plans and runs a SELECT over them (`failure.rs` explains what goes wrong, `widths.rs` how many rows are
+//! a batch), and `format.rs` writes its rows.
 
 mod columns;
 mod failure;
@@ -17,6 +18,7 @@ mod runs;
 mod session;
 #[cfg(test)]
 mod tests;
+mod widths;
 
 pub use self::format::{RowFormat, RowWriter};
 pub use self::reports::{ReportFolder, ReportObject, Skipped};

@@ -6,6 +6,7 @@
 use super::provider::{FileTable, Scan, external};
 use super::prune::may_match;
 use super::reports::Skipped;
+use super::widths::{BATCH_ROWS, BatchRows, Stretch, row_groups};
 use crate::output::sink::{Format, TableSinkSpec, partition_values};
 use crate::storage::{Storage, store_error};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::{Result as EngineResult, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, JsonSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -43,6 +45,7 @@ pub struct OutputTable {
     schema: TableSchema,
     partitions: Vec<String>,
     skipped: Skipped,
+    batch_rows: BatchRows,
 }
 
 /// A file of the table, with the texts of its partition.
@@ -54,7 +57,14 @@ struct TableFile {
 impl OutputTable {
     /// The table of `spec` under `sink`, which the engine knows as `store`; nothing is read. Files that lie in other
     /// partitions than the job's are counted in `skipped`.
-    pub fn new(sink: &Storage, store: ObjectStoreUrl, format: Format, spec: &TableSinkSpec, skipped: Skipped) -> Self {
+    pub(super) fn new(
+        sink: &Storage,
+        store: ObjectStoreUrl,
+        format: Format,
+        spec: &TableSinkSpec,
+        skipped: Skipped,
+        batch_rows: BatchRows,
+    ) -> Self {
         let partitions: Vec<String> = spec.partition_names().map(str::to_owned).collect();
         let fields: Vec<FieldRef> =
             partitions.iter().map(|name| Arc::new(Field::new(name, DataType::Utf8, true))).collect();
@@ -66,6 +76,7 @@ impl OutputTable {
             schema: TableSchema::builder(Arc::clone(spec.output())).with_table_partition_cols(fields).build(),
             partitions,
             skipped,
+            batch_rows,
         }
     }
 
@@ -117,6 +128,28 @@ impl OutputTable {
         Ok(files)
     }
 
+    /// How long the rows of some files are, as far as a question reads them.
+    async fn stretches(
+        &self,
+        state: &dyn Session,
+        files: &[PartitionedFile],
+        projection: Option<&Vec<usize>>,
+    ) -> Vec<Stretch> {
+        if self.format == Format::Json {
+            // Lines tell nothing of their number; a file is a batch at most, and of a large one a batch is less.
+            let largest = files.iter().map(|file| file.object_meta.size).max().unwrap_or(0);
+            return vec![Stretch { rows: BATCH_ROWS as u64, bytes: largest }];
+        }
+        let schema = self.schema.table_schema();
+        let wanted = match projection {
+            Some(indexes) => indexes.iter().map(|index| schema.field(*index).name().as_str()).collect(),
+            None => schema.fields().iter().map(|field| field.name().as_str()).collect(),
+        };
+        let metas = files.iter().map(|file| file.object_meta.clone()).collect();
+        let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+        row_groups(self.sink.store(), &cache, metas, &wanted).await
+    }
+
     fn names(&self, chunk: &[TableFile]) -> EngineResult<RecordBatch> {
         let column = |index: usize| -> ArrayRef {
             Arc::new(chunk.iter().map(|found| found.partition.get(index).cloned().flatten()).collect::<StringArray>())
@@ -147,8 +180,15 @@ impl FileTable for OutputTable {
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
+        self.batch_rows.fit(self.stretches(state, &files, scan.projection).await);
         let source: Arc<dyn FileSource> = match self.format {
-            Format::Parquet => Arc::new(ParquetSource::new(self.schema.clone())),
+            Format::Parquet => {
+                // Footers are looked at before; they are not fetched again.
+                let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+                let readers = CachedParquetFileReaderFactory::new(Arc::clone(self.sink.store()), cache);
+                let source = ParquetSource::new(self.schema.clone());
+                Arc::new(source.with_parquet_file_reader_factory(Arc::new(readers)))
+            }
             Format::Json => Arc::new(JsonSource::new(self.schema.clone())),
         };
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());

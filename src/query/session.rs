@@ -6,6 +6,7 @@ use super::output::{OutputTable, SINK_STORE};
 use super::provider::{FileTable, FileTableProvider};
 use super::reports::{ReportFolder, Skipped};
 use super::runs::ReportTable;
+use super::widths::{BATCH_ROWS, BatchRows};
 use crate::engine::{Pipeline, TablePlan};
 use crate::job::{Job, Places};
 use crate::rows::sort::{engine_error, query_environment};
@@ -17,6 +18,7 @@ use datafusion::config::SpillCompression;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use etl_sdk::{ColumnType, Error, ErrorKind, Result};
 use futures::StreamExt;
@@ -28,6 +30,9 @@ use strum::VariantArray;
 /// The least memory of each of the parts that a query is divided into.
 const MIN_PART_MEMORY: usize = 32 << 20;
 
+/// Bytes of the longest rows of a table that a batch may have: a share of `limits.memory`, within these bounds.
+const BATCH_BYTES: std::ops::RangeInclusive<u64> = 4 << 20..=32 << 20;
+
 const READS_ONLY: &str = "sql only reads: SELECT, SHOW TABLES, DESCRIBE and EXPLAIN";
 
 /// A job's tables, ready for questions.
@@ -35,6 +40,7 @@ pub struct Query {
     context: SessionContext,
     tables: Vec<TableInfo>,
     skipped: Skipped,
+    batch_rows: BatchRows,
 }
 
 /// A table that can be asked.
@@ -69,12 +75,14 @@ impl Query {
         let config = SessionConfig::new()
             .with_information_schema(true)
             .with_target_partitions(parts)
+            .with_batch_size(BATCH_ROWS)
             .with_sort_spill_reservation_bytes(memory / parts / 8)
             .with_spill_compression(SpillCompression::Lz4Frame);
         let mut query = Self {
             context: SessionContext::new_with_config_rt(config, query_environment(limits)?),
             tables: Vec::new(),
             skipped: Skipped::default(),
+            batch_rows: BatchRows::new((limits.memory.0 / 8).clamp(*BATCH_BYTES.start(), *BATCH_BYTES.end())),
         };
         let folder = ReportFolder::new(&places.state, &job.config.job);
         for kind in ReportTableKind::VARIANTS.iter().copied() {
@@ -86,7 +94,9 @@ impl Query {
         for plan in pipeline.map_or(&[][..], |pipeline| &pipeline.tables) {
             let Some(spec) = &plan.sink else { continue };
             let skipped = query.skipped.clone();
-            let table = OutputTable::new(&places.sink, store.clone(), job.config.sink.format, spec, skipped);
+            let batch_rows = query.batch_rows.clone();
+            let table =
+                OutputTable::new(&places.sink, store.clone(), job.config.sink.format, spec, skipped, batch_rows);
             let mut info = output_info(plan, &table);
             if query.tables.iter().any(|known| known.name == info.name) {
                 info.name = format!("output_{}", info.name);
@@ -130,7 +140,12 @@ impl Query {
         if let (Some(max), false) = (max_rows, explains) {
             answer = answer.limit(0, Some(max)).map_err(run)?;
         }
-        let rows = answer.execute_stream().await.map_err(run)?;
+        let context = answer.task_ctx();
+        self.batch_rows.reset();
+        let plan = answer.create_physical_plan().await.map_err(run)?;
+        // Planning has looked at the files: all steps of the plan work on batches that fit.
+        let config = context.session_config().clone().with_batch_size(self.batch_rows.get());
+        let rows = execute_stream(plan, Arc::new(context.with_session_config(config))).map_err(run)?;
         let fields = rows.schema().fields().iter().cloned().collect::<Vec<_>>();
         let fields = if named.len() == fields.len() {
             fields.iter().zip(named).map(|(field, name)| Arc::new(field.as_ref().clone().with_name(name))).collect()

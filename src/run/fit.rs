@@ -2,7 +2,7 @@
 
 use crate::job::Job;
 use crate::limits::LimitsConfig;
-use crate::process::memory::container;
+use crate::process::memory::{USUAL_TOTAL, bounds};
 use crate::text::ByteSize;
 use etl_sdk::{Error, Result};
 
@@ -29,8 +29,8 @@ const PLANNED: u64 = 90;
 pub struct Fitted {
     /// Worker threads.
     pub threads: usize,
-    /// What the process may take, if anything bounds it.
-    pub total: Option<u64>,
+    /// What the process may take.
+    pub total: u64,
     /// What was lowered, for the report.
     pub warnings: Vec<String>,
 }
@@ -40,7 +40,7 @@ pub struct Fitted {
 /// Fails with kind `Config` when one thread does not fit, and says what is needed at least.
 pub fn fit(job: &mut Job, threads: usize) -> Result<Fitted> {
     let asked = job.config.limits.memory_total.map(|total| total.0);
-    let total = [container(), asked].into_iter().flatten().min();
+    let total = bounds(asked);
     let parts = if job.config.sink.url.starts_with("s3://") { PARTS } else { 0 };
     let row_groups = job.config.sink.row_group_bytes.0;
     fit_into(&mut job.config.limits, threads, row_groups, parts, total)
@@ -53,10 +53,14 @@ fn fit_into(
     parts: u64,
     total: Option<u64>,
 ) -> Result<Fitted> {
-    let Some(total) = total else { return Ok(Fitted { threads, ..Fitted::default() }) };
-    let planned = total / 100 * PLANNED;
     let thread = row_groups.saturating_add(CACHES + FETCHED).saturating_add(limits.record_bytes.0);
     let cost = |threads: u64, memory: u64| (thread.saturating_mul(threads)).saturating_add(BASE + parts + memory);
+    let Some(total) = total else {
+        // Nothing bounds the process but what it is known to need.
+        let needed = cost(threads as u64, limits.memory.0).saturating_mul(100) / PLANNED;
+        return Ok(Fitted { threads, total: needed.max(USUAL_TOTAL), warnings: Vec::new() });
+    };
+    let planned = total / 100 * PLANNED;
     let mut warnings = Vec::new();
     if limits.memory == LimitsConfig::default().memory {
         // The default: an eighth of a small container is enough, and needs no warning.
@@ -73,13 +77,14 @@ fn fit_into(
             return Err(Error::config("fit the run into its memory")
                 .with("may_take", mib(total))
                 .with("needs", mib(cost(1, MIN_MEMORY).div_ceil(PLANNED) * 100))
+                .with("setting", "limits.memory_total")
                 .hint("give the process more memory, or lower sink.row_group_bytes or limits.record_bytes"));
         }
         let lowered = ByteSize(memory >> 20 << 20);
         warnings.push(format!("limits.memory is lowered to {lowered}: the process may take {}", mib(total)));
         limits.memory = lowered;
     }
-    Ok(Fitted { threads: fitting, total: Some(total), warnings })
+    Ok(Fitted { threads: fitting, total, warnings })
 }
 
 fn mib(bytes: u64) -> ByteSize {
@@ -109,6 +114,16 @@ mod tests {
         assert!(memory < ByteSize::mib(128) && memory >= ByteSize::mib(16), "{memory}");
         let (unasked, memory) = fitted(512, 1, default).unwrap();
         assert_eq!((unasked.warnings.len(), memory), (0, ByteSize::mib(64)));
+    }
+
+    #[test]
+    fn without_any_bound_a_run_has_what_it_needs_and_a_gibibyte_at_least() {
+        let unbounded = |threads| {
+            let mut limits = LimitsConfig::default();
+            fit_into(&mut limits, threads, 64 << 20, 0, None).unwrap()
+        };
+        assert_eq!((unbounded(2).threads, unbounded(2).total), (2, USUAL_TOTAL));
+        assert!(unbounded(64).threads == 64 && unbounded(64).total > 8 << 30);
     }
 
     #[test]

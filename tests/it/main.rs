@@ -28,6 +28,7 @@ mod gc;
 mod hostile;
 mod invariance;
 mod manifests;
+mod memory;
 mod open_windows;
 mod pending;
 mod process;

@@ -75,7 +75,9 @@ fn memory_that_runs_out_is_an_error_with_numbers_and_not_a_kill() {
     let events: Vec<Value> = (0..60_000).map(|id| event(&format!("e{id}"), 0)).collect();
     scene.raw("a.log", line(&events));
     let run = scene.run(&[]);
-    is_limit(&run, "limits.threads");
+    // With its report where there is time for one.
+    assert_eq!((run.code, &run.report["error"]["kind"]), (1, &json!("limit")), "{}", run.stderr);
+    assert!(run.stderr.contains("limits.memory_total"), "{}", run.stderr);
     let facts = &run.report["error"]["facts"];
     assert!(facts["used"].is_string() && facts["limit"].is_string(), "{facts}");
     assert_eq!(visible_files(&scene.path("out")), [""; 0]);

@@ -12,7 +12,7 @@ use crate::run::replay::{CommitLetters, LetterFiles, LetterHistory, LetterState}
 use crate::screen::Printer;
 use crate::text::count;
 use crate::window::Window;
-use etl_sdk::Result;
+use etl_sdk::{Error, Result};
 use serde::Serialize;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -44,37 +44,71 @@ struct Shown {
 
 /// Prints dead letters of a window, in the order in which they were met.
 pub fn run(request: &ShowRequest, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(&request.job, Stop::default())?;
+    let session = Session::open(&request.job, Stop::default())?.watched(printer)?;
     let places = Places::open(&session.job)?;
     let log = session.log(&places);
     let state = log.refresh()?;
     let window = committed(&state, request.window)?;
     let kept = LetterHistory::read(log.objects(), &state.window(&window))?;
     let lines = LetterFiles { storage: &places.dead_letters, runtime: &session.runtime, stop: &session.stop };
-    let mut shown = Vec::new();
+    let mut screen = Screen { printer, shown: 0, is_gone: false };
     let mut is_cut = false;
     for commit in &kept.commits {
-        is_cut |= collect(request, &lines, &kept, commit, &mut shown)?;
+        is_cut |= print(request, &lines, &kept, commit, &mut screen)?;
     }
-    if printer.is_json() {
-        printer.json(&json!({"dead_letters": shown, "more": is_cut}))?;
-    } else {
-        printer.result(&screen(&shown, is_cut))?;
-    }
+    screen.end(is_cut)?;
     Ok(Outcome::Done)
 }
 
-/// Adds the letters of one commit; says whether there are more than are wanted.
-fn collect(
+/// Letters are printed one by one: each can be as large as a record may be.
+struct Screen<'a> {
+    printer: &'a Printer,
+    shown: usize,
+    /// Whether the reader has seen enough.
+    is_gone: bool,
+}
+
+impl Screen<'_> {
+    fn letter(&mut self, letter: &Shown) -> Result<()> {
+        let text = if self.printer.is_json() {
+            let value = serde_json::to_value(letter).and_then(|value| serde_json::to_string_pretty(&value));
+            let value = value.map_err(|error| Error::internal("write JSON").source(error))?;
+            let before = if self.shown == 0 { "{\n  \"dead_letters\": [\n    " } else { ",\n    " };
+            format!("{before}{}", value.replace('\n', "\n    "))
+        } else {
+            text_of(letter)
+        };
+        self.shown += 1;
+        self.is_gone |= !self.printer.piece(&text)?;
+        Ok(())
+    }
+
+    fn end(&self, is_cut: bool) -> Result<()> {
+        if self.printer.is_json() {
+            return match self.shown {
+                0 => self.printer.json(&json!({"dead_letters": [], "more": is_cut})),
+                _ => self.printer.result(&format!("\n  ],\n  \"more\": {is_cut}\n}}\n")),
+            };
+        }
+        match (self.shown, is_cut) {
+            (0, _) => self.printer.result("no such dead letters\n"),
+            (_, false) => Ok(()),
+            (shown, true) => self.printer.result(&format!("and more than these {shown}: --limit shows more\n")),
+        }
+    }
+}
+
+/// Prints the letters of one commit; says whether there are more than are wanted.
+fn print(
     request: &ShowRequest,
     lines: &LetterFiles<'_>,
     kept: &LetterHistory,
     commit: &CommitLetters,
-    shown: &mut Vec<Shown>,
+    screen: &mut Screen<'_>,
 ) -> Result<bool> {
     let mut is_cut = false;
     for file in &commit.detail.dead_letters {
-        if is_cut {
+        if is_cut || screen.is_gone {
             break;
         }
         let path = file.pending.path.as_str();
@@ -85,13 +119,13 @@ fn collect(
             if !is_meant {
                 return Ok(ControlFlow::Continue(()));
             }
-            if shown.len() >= request.limit.get() {
+            if screen.shown >= request.limit.get() {
                 is_cut = true;
                 return Ok(ControlFlow::Break(()));
             }
             let file = format!("{}/{path}", lines.storage.url());
-            shown.push(shown_of(letter, request.window, state, file, line, request.raw));
-            Ok(ControlFlow::Continue(()))
+            screen.letter(&shown_of(letter, request.window, state, file, line, request.raw))?;
+            Ok(if screen.is_gone { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
     }
     Ok(is_cut)
@@ -123,40 +157,34 @@ fn first(raw: &str) -> &str {
     &raw[..raw.floor_char_boundary(FIRST_BYTES)]
 }
 
-fn screen(shown: &[Shown], is_cut: bool) -> String {
+fn text_of(letter: &Shown) -> String {
     let mut text = String::new();
-    for letter in shown {
-        let state = match letter.state {
-            LetterState::Open => "",
-            LetterState::Replayed => ", replayed",
-            LetterState::Dropped => ", dropped",
-        };
-        // Writing to text does not fail.
-        let _ = writeln!(
-            text,
-            "{} in step {}{state}: {}",
-            printable(&letter.reason_code),
-            printable(&letter.step),
-            printable(&letter.reason)
-        );
-        let _ = writeln!(text, "  window  {}", letter.window);
-        if let (Some(uri), Some(offset), Some(length)) = (&letter.source_uri, letter.byte_offset, letter.length) {
-            let element = letter.record_index.map(|index| format!(", element {index}")).unwrap_or_default();
-            let (offset, length) = (count(offset), count(length));
-            let _ = writeln!(text, "  at      {}, byte {offset}, {length} bytes{element}", printable(uri));
-        }
-        let _ = writeln!(text, "  kept    {}, line {}", printable(&letter.file), letter.line);
-        if let Some(raw) = &letter.raw {
-            let name = if letter.raw_encoding.is_some() { "base64" } else { "raw" };
-            let cut = if letter.truncated { " (cut)" } else { "" };
-            let _ = writeln!(text, "  {name:<6}  {}{cut}", printable(raw));
-        }
+    let state = match letter.state {
+        LetterState::Open => "",
+        LetterState::Replayed => ", replayed",
+        LetterState::Dropped => ", dropped",
+    };
+    // Writing to text does not fail.
+    let _ = writeln!(
+        text,
+        "{} in step {}{state}: {}",
+        printable(&letter.reason_code),
+        printable(&letter.step),
+        printable(&letter.reason)
+    );
+    let _ = writeln!(text, "  window  {}", letter.window);
+    if let (Some(uri), Some(offset), Some(length)) = (&letter.source_uri, letter.byte_offset, letter.length) {
+        let element = letter.record_index.map(|index| format!(", element {index}")).unwrap_or_default();
+        let (offset, length) = (count(offset), count(length));
+        let _ = writeln!(text, "  at      {}, byte {offset}, {length} bytes{element}", printable(uri));
     }
-    match (shown.len(), is_cut) {
-        (0, _) => "no such dead letters\n".to_owned(),
-        (_, false) => text,
-        (shown, true) => format!("{text}and more than these {shown}: --limit shows more\n"),
+    let _ = writeln!(text, "  kept    {}, line {}", printable(&letter.file), letter.line);
+    if let Some(raw) = &letter.raw {
+        let name = if letter.raw_encoding.is_some() { "base64" } else { "raw" };
+        let cut = if letter.truncated { " (cut)" } else { "" };
+        let _ = writeln!(text, "  {name:<6}  {}{cut}", printable(raw));
     }
+    text
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::pieces::{CARRIED, MAX_BITS, Part, REBUILD, damaged, fetch};
 use crate::commit::objects::{ContentHash, Objects, StateObject};
+use crate::rows::sort::batch_size;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
@@ -11,6 +12,7 @@ use hashbrown::HashSet;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use std::sync::Arc;
 use twox_hash::XxHash64;
@@ -22,6 +24,15 @@ const HASH: &str = "key_hash";
 const OPEN_ROWS: u64 = 1 << 20;
 /// Rows of one part.
 const PART_ROWS: std::ops::RangeInclusive<u64> = 4_096..=65_536;
+
+/// Bytes of one part, about: it is made and read in memory.
+const PART_BYTES: usize = 16 << 20;
+
+/// Bytes of all open parts of a piece together.
+const OPEN_BYTES: usize = 64 << 20;
+
+/// Bytes of the rows of a row group, before they are encoded: no batch that is read has many times as many.
+const GROUP_BYTES: usize = 8 << 20;
 
 /// Rows of a batch that is read.
 const BATCH_ROWS: usize = 8_192;
@@ -78,11 +89,31 @@ pub struct PieceWriter<'a> {
     most_rows: u64,
     done: Vec<Part>,
     rows: u64,
+    /// Bytes of all open parts.
+    bytes: usize,
 }
 
 struct OpenPart {
     writer: ArrowWriter<Vec<u8>>,
     rows: u64,
+    /// Bytes of the rows of the row group in the making.
+    group: usize,
+    /// Bytes of what is encoded.
+    bytes: usize,
+}
+
+impl OpenPart {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        self.writer.write(batch)?;
+        self.rows += batch.num_rows() as u64;
+        self.group += batch_size(batch);
+        if self.group >= GROUP_BYTES {
+            self.group = 0;
+            self.writer.flush()?;
+        }
+        self.bytes = self.writer.bytes_written() + self.writer.memory_size();
+        Ok(())
+    }
 }
 
 impl<'a> PieceWriter<'a> {
@@ -100,6 +131,7 @@ impl<'a> PieceWriter<'a> {
             most_rows: (OPEN_ROWS / parts as u64).clamp(*PART_ROWS.start(), *PART_ROWS.end()),
             done: Vec::new(),
             rows: 0,
+            bytes: 0,
         }
     }
 
@@ -128,16 +160,28 @@ impl<'a> PieceWriter<'a> {
                 writer: ArrowWriter::try_new(Vec::new(), Arc::clone(&self.schema), Some(properties()))
                     .map_err(|error| Error::internal("write carried rows").source(error))?,
                 rows: 0,
+                group: 0,
+                bytes: 0,
             }),
         };
-        part.writer.write(batch).map_err(|error| Error::internal("write carried rows").source(error))?;
-        part.rows += batch.num_rows() as u64;
+        self.bytes -= part.bytes;
+        part.write(batch).map_err(|error| Error::internal("write carried rows").source(error))?;
+        self.bytes += part.bytes;
         self.rows += batch.num_rows() as u64;
-        if part.rows >= self.most_rows { self.close(range) } else { Ok(()) }
+        if part.rows >= self.most_rows || part.bytes >= PART_BYTES {
+            return self.close(range);
+        }
+        if self.bytes < OPEN_BYTES {
+            return Ok(());
+        }
+        let bytes = |part: &Option<OpenPart>| part.as_ref().map_or(0, |part| part.bytes);
+        let largest = (0..self.open.len()).max_by_key(|range| bytes(&self.open[*range]));
+        largest.map_or(Ok(()), |range| self.close(range as u64))
     }
 
     fn close(&mut self, range: u64) -> Result<()> {
         let Some(part) = self.open[range as usize].take() else { return Ok(()) };
+        self.bytes -= part.bytes;
         let file = part.writer.into_inner().map_err(|error| Error::internal("write carried rows").source(error))?;
         let path = format!("{}-{:05}.parquet", self.stem, self.done.len());
         let (hash, bytes) = (ContentHash::of(&file), file.len() as u64);
@@ -187,7 +231,7 @@ pub fn read_rows(
     if range >> (bits - common) != part.range >> (part.bits - common) {
         return Ok(());
     }
-    let failed = |error: parquet::errors::ParquetError| damaged(objects, &part.kept).source(error).hint(REBUILD);
+    let failed = |error: ParquetError| damaged(objects, &part.kept).source(error).hint(REBUILD);
     let builder = ParquetRecordBatchReaderBuilder::try_new(fetch(objects, &part.kept)?).map_err(failed)?;
     let wanted = wanted.map(Arc::clone);
     let is_wanted =

@@ -18,6 +18,9 @@ use std::io::Write;
 /// `app version x` is the form that other readers parse; some ignore the statistics of text columns without it.
 const CREATED_BY: &str = concat!("etl-runner version ", env!("CARGO_PKG_VERSION"));
 
+/// Rows that are JSON at once.
+const JSON_ROWS: usize = 64;
+
 /// How the files of a table are written, made once.
 pub(super) struct FileFormat {
     schema: SchemaRef,
@@ -103,15 +106,24 @@ impl OpenFile {
                 writer.write(batch).map_err(|error| encode_error("encode rows", &self.path, error))?;
             }
             Encoder::Json { pending, bytes } => {
-                let lines = json::lines(batch)?;
-                *bytes += lines.len() as u64;
-                pending
-                    .write_all(&lines)
-                    .map_err(|error| encode_error("write rows", &self.path, ParquetError::from(error)))?;
+                for start in (0..batch.num_rows()).step_by(JSON_ROWS) {
+                    let lines = json::lines(&batch.slice(start, JSON_ROWS.min(batch.num_rows() - start)))?;
+                    *bytes += lines.len() as u64;
+                    pending
+                        .write_all(&lines)
+                        .map_err(|error| encode_error("write rows", &self.path, ParquetError::from(error)))?;
+                }
             }
         }
         self.rows += batch.num_rows() as u64;
         Ok(())
+    }
+
+    /// Writes rows as a row group of their own.
+    pub(super) fn write_alone(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.flush()?;
+        self.write(batch)?;
+        self.flush()
     }
 
     /// Bytes that the row group in the making holds in memory.

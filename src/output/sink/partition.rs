@@ -12,6 +12,10 @@ use std::sync::Arc;
 /// rows came in batches; it is the size in which the Parquet writer works through a column.
 pub(super) const CHUNK_ROWS: usize = 1_024;
 
+/// A chunk whose rows have more bytes is a row group of its own: who reads a row group then knows by the average of its
+/// rows how large they are, and what encoding it takes is free again.
+const WIDE_CHUNK: usize = 8 << 20;
+
 /// Waiting batches of a partition that are made one, so that rows that come one by one do not weigh as much as batches.
 const MAX_WAITING: usize = 32;
 
@@ -140,7 +144,11 @@ impl PartitionWriter {
             self.next_file += 1;
             self.file.insert(target.format.open(target.store.as_ref(), &path)?)
         };
-        file.write(&chunk)?;
+        if row_bytes(&chunk) > WIDE_CHUNK {
+            file.write_alone(&chunk)?;
+        } else {
+            file.write(&chunk)?;
+        }
         self.encoded_bytes = file.memory();
         if file.size() >= target.target_file_size { self.close_file() } else { Ok(None) }
     }

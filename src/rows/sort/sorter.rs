@@ -1,11 +1,13 @@
 //! Sorting more rows than fit in memory: collected to disk by the tasks, sorted by DataFusion, read back as an iterator.
 
+use super::aside::Aside;
 use super::session::{batch_bytes, engine_error, task_context};
+use super::size::{batch_size, cuts};
 use super::spill::{SpillFolder, Stretch, UnnamedFile, disk_error};
 use crate::limits::LimitsConfig;
 use crate::process::stop::Stop;
 use crate::process::task::spawn;
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Array};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -38,6 +40,12 @@ const COLLECTOR_BYTES: usize = 2 << 20;
 const MIN_MEMORY: usize = 8 << 20;
 /// Most rows of a batch that leaves a sort.
 const MAX_ROWS: usize = 8_192;
+/// A row this many times as large as the rows of a full batch is sorted by its key alone.
+const LARGE: usize = 4;
+/// A row with fewer bytes of texts never is: putting it aside costs more.
+const LEAST_ASIDE: usize = 16 << 10;
+/// Bytes of partial rows that are kept as one object of the state, about.
+const KEPT_BYTES: u64 = 16 << 20;
 /// Batches that wait between a sort and its reader.
 const QUEUE: usize = 2;
 
@@ -118,15 +126,7 @@ impl Sorter {
         size: (u64, u64),
     ) -> Result<RowCollector> {
         let mut collector = self.collector(schema);
-        (collector.rows, collector.bytes) = size;
-        let mut rest = kept;
-        for length in stretches {
-            let Some((stretch, after)) = rest.split_at_checked(*length as usize) else {
-                return Err(Error::internal("restore collected rows").with("bytes", kept.len()));
-            };
-            collector.append(stretch)?;
-            rest = after;
-        }
+        collector.restore(kept, stretches, size)?;
         Ok(collector)
     }
 
@@ -148,13 +148,16 @@ impl Sorter {
 
         let source_schema = with_row_number(&schema);
         let parts = collectors.iter_mut().map(RowCollector::take_rows).collect();
-        let source = Source { schema: Arc::clone(&source_schema), parts: Mutex::new(parts), target };
         let ordering = ordering(&schema, by)?;
+        let keys = by.iter().filter_map(|name| schema.index_of(name).ok()).collect();
+        let aside = Arc::new(Aside::new(&self.folder, keys, (LARGE * target / batch_rows).max(LEAST_ASIDE)));
+        let source =
+            Source { schema: Arc::clone(&source_schema), parts: Mutex::new(parts), target, aside: Arc::clone(&aside) };
         let (context, head_room) = task_context(self.memory, batch_rows, &self.folder)?;
         let source = StreamingTableExec::try_new(source_schema, vec![Arc::new(source)], None, Vec::new(), false, None)
             .map_err(|error| engine_error("sort rows", error))?;
         let plan = SortExec::new(ordering, Arc::new(source));
-        Ok(SortedRows::start(plan, context, head_room, schema, self))
+        Ok(SortedRows::start(plan, context, head_room, Restore { schema, aside, current: None }, self))
     }
 }
 
@@ -231,20 +234,38 @@ impl RowCollector {
         self.bytes
     }
 
-    /// The rows as bytes that [`Sorter::restore`] takes, and the lengths of their stretches. What it gives is bounded by
-    /// what a task can make.
-    pub fn keep(&mut self) -> Result<(Vec<u8>, Vec<u64>)> {
+    /// Gives the rows as bytes that [`Sorter::restore`] takes, piece by piece, each with the lengths of its stretches.
+    pub fn keep(&mut self, mut each: impl FnMut(Vec<u8>, Vec<u64>) -> Result<()>) -> Result<()> {
         if !self.waiting.is_empty() {
             self.write()?;
         }
-        let mut kept = Vec::new();
-        let mut lengths = Vec::with_capacity(self.stretches.len());
         let file = self.file()?;
+        let (mut kept, mut lengths) = (Vec::new(), Vec::new());
         for stretch in &self.stretches {
+            if !lengths.is_empty() && kept.len() as u64 + stretch.length() > KEPT_BYTES {
+                each(std::mem::take(&mut kept), std::mem::take(&mut lengths))?;
+            }
             let read = file.read(*stretch).read_to_end(&mut kept);
             lengths.push(read.map_err(|error| disk_error("read collected rows", error.kind()).source(error))? as u64);
         }
-        Ok((kept, lengths))
+        if lengths.is_empty() { Ok(()) } else { each(kept, lengths) }
+    }
+
+    /// Adds rows that [`RowCollector::keep`] gave.
+    ///
+    /// Fails with kind `Limit` when the disk of `limits.spill_folder` is full.
+    pub fn restore(&mut self, kept: &[u8], stretches: &[u64], (rows, bytes): (u64, u64)) -> Result<()> {
+        self.rows += rows;
+        self.bytes += bytes;
+        let mut rest = kept;
+        for length in stretches {
+            let Some((stretch, after)) = rest.split_at_checked(*length as usize) else {
+                return Err(Error::internal("restore collected rows").with("bytes", kept.len()));
+            };
+            self.append(stretch)?;
+            rest = after;
+        }
+        Ok(())
     }
 
     fn write(&mut self) -> Result<()> {
@@ -311,59 +332,12 @@ fn encode(schema: &SchemaRef, batches: &[RecordBatch], target: usize) -> Result<
     Ok(writer.into_inner()?)
 }
 
-/// Offsets and lengths that cut a batch into pieces of at most `target` bytes, or of one row.
-fn cuts(batch: &RecordBatch, target: usize) -> Vec<(usize, usize)> {
-    let mut pieces = Vec::new();
-    let mut open = vec![(0, batch.num_rows())];
-    while let Some((offset, length)) = open.pop() {
-        if length <= 1 || batch_size(&batch.slice(offset, length)) <= target {
-            pieces.push((offset, length));
-            continue;
-        }
-        let half = length / 2;
-        open.push((offset + half, length - half));
-        open.push((offset, half));
-    }
-    pieces
-}
-
-/// Bytes the rows of a batch take, whatever larger buffers they stand in.
-fn batch_size(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(|column| array_size(column)).sum()
-}
-
-fn array_size(array: &dyn Array) -> usize {
-    let length = array.len();
-    let validity = if array.nulls().is_some() { length / 8 } else { 0 };
-    let text = |offsets: &[i32]| offsets.last().zip(offsets.first()).map_or(0, |(end, start)| (end - start) as usize);
-    let values = match array.data_type() {
-        DataType::Utf8 => 4 * length + text(array.as_string::<i32>().value_offsets()),
-        DataType::Binary => 4 * length + text(array.as_binary::<i32>().value_offsets()),
-        DataType::Map(..) => {
-            let map = array.as_map();
-            let start = map.value_offsets().first().map_or(0, |start| *start as usize);
-            4 * length + array_size(&map.entries().slice(start, text(map.value_offsets())))
-        }
-        DataType::List(_) => {
-            let list = array.as_list::<i32>();
-            let start = list.value_offsets().first().map_or(0, |start| *start as usize);
-            4 * length + array_size(&list.values().slice(start, text(list.value_offsets())))
-        }
-        DataType::Struct(_) => array.as_struct().columns().iter().map(|member| array_size(member)).sum(),
-        DataType::Boolean => length / 8,
-        other => match other.primitive_width() {
-            Some(width) => width * length,
-            None => array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size()),
-        },
-    };
-    validity + values
-}
-
 /// The collected rows as a DataFusion source: read one batch at a time, each with its rows' numbers at the end.
 struct Source {
     schema: SchemaRef,
     parts: Mutex<Vec<CollectedRows>>,
     target: usize,
+    aside: Arc<Aside>,
 }
 
 impl fmt::Debug for Source {
@@ -380,8 +354,14 @@ impl PartitionStream for Source {
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let parts = std::mem::take(&mut *self.parts.lock().unwrap_or_else(PoisonError::into_inner));
         let mut stream = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), QUEUE);
-        let numbered =
-            Numbered { schema: Arc::clone(&self.schema), target: self.target, row: 0, group: Vec::new(), size: 0 };
+        let numbered = Numbered {
+            schema: Arc::clone(&self.schema),
+            target: self.target,
+            aside: Arc::clone(&self.aside),
+            row: 0,
+            group: Vec::new(),
+            size: 0,
+        };
         let rows = stream.tx();
         stream.spawn_blocking(move || {
             // The receiver is gone when the sort was dropped: nobody is left to tell.
@@ -396,6 +376,7 @@ impl PartitionStream for Source {
 struct Numbered {
     schema: SchemaRef,
     target: usize,
+    aside: Arc<Aside>,
     row: i64,
     group: Vec<RecordBatch>,
     size: usize,
@@ -458,7 +439,7 @@ impl Numbered {
         let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(self.row..end));
         self.row = end;
         let columns = piece.columns().iter().cloned().chain([numbers]).collect();
-        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+        self.aside.put(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 }
 
@@ -468,21 +449,52 @@ impl Numbered {
 pub struct SortedRows {
     batches: mpsc::Receiver<Result<RecordBatch>>,
     task: Option<AbortOnDropHandle<()>>,
+    restore: Option<Restore>,
     runtime: Handle,
     stop: Stop,
+}
+
+/// Makes whole rows of those that leave a sort.
+#[derive(Debug)]
+struct Restore {
+    schema: SchemaRef,
+    aside: Arc<Aside>,
+    /// A batch with rows that were set aside, and how many of its rows are done with.
+    current: Option<(RecordBatch, usize)>,
+}
+
+impl Restore {
+    fn add(&mut self, batch: RecordBatch) {
+        self.current = Some((batch, 0));
+    }
+
+    /// The next rows, as the collectors took them.
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let Some((batch, done)) = self.current.take() else { return Ok(None) };
+        let (rows, count) = if self.aside.is_empty() {
+            (batch.slice(done, batch.num_rows() - done), batch.num_rows() - done)
+        } else {
+            self.aside.next_of(&batch, done)?
+        };
+        if done + count < batch.num_rows() {
+            self.current = Some((batch, done + count));
+        }
+        let columns = rows.columns()[..self.schema.fields().len()].to_vec();
+        Ok(Some(RecordBatch::try_new(Arc::clone(&self.schema), columns)?))
+    }
 }
 
 impl SortedRows {
     fn empty(sorter: &Sorter) -> Self {
         let (_, batches) = mpsc::channel(1);
-        Self { batches, task: None, runtime: sorter.runtime.clone(), stop: sorter.stop.clone() }
+        Self { batches, task: None, restore: None, runtime: sorter.runtime.clone(), stop: sorter.stop.clone() }
     }
 
     fn start(
         plan: SortExec,
         context: Arc<TaskContext>,
         head_room: MemoryReservation,
-        schema: SchemaRef,
+        restore: Restore,
         sorter: &Sorter,
     ) -> Self {
         let (sender, batches) = mpsc::channel(QUEUE);
@@ -497,17 +509,20 @@ impl SortedRows {
                 }
             };
             while let Some(batch) = stream.next().await {
-                let batch = batch.map_err(|error| engine_error("sort rows", error)).and_then(|batch| {
-                    let columns = batch.columns()[..schema.fields().len()].to_vec();
-                    Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
-                });
+                let batch = batch.map_err(|error| engine_error("sort rows", error));
                 let failed = batch.is_err();
                 if sender.send(batch).await.is_err() || failed {
                     return;
                 }
             }
         });
-        Self { batches, task: Some(task), runtime: sorter.runtime.clone(), stop: sorter.stop.clone() }
+        Self {
+            batches,
+            task: Some(task),
+            restore: Some(restore),
+            runtime: sorter.runtime.clone(),
+            stop: sorter.stop.clone(),
+        }
     }
 }
 
@@ -515,12 +530,20 @@ impl Iterator for SortedRows {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (stop, batches) = (&self.stop, &mut self.batches);
-        // A sort may gather rows for minutes before it gives the first.
-        match block_on(stop.unless(async { Ok(batches.recv().await) })) {
-            Ok(Some(batch)) => return Some(batch),
-            Ok(None) => {}
-            Err(stopped) => return Some(Err(stopped)),
+        loop {
+            let restore = self.restore.as_mut()?;
+            match restore.next() {
+                Ok(None) => {}
+                next => return next.transpose(),
+            }
+            // A sort may gather rows for minutes before it gives the first.
+            let (stop, batches) = (&self.stop, &mut self.batches);
+            match block_on(stop.unless(async { Ok(batches.recv().await) })) {
+                Ok(Some(Ok(batch))) if batch.num_rows() == 0 => {}
+                Ok(Some(Ok(batch))) => restore.add(batch),
+                Ok(Some(Err(error))) | Err(error) => return Some(Err(error)),
+                Ok(None) => break,
+            }
         }
         // The channel also closes when the task panics: the end of the rows must not be taken from that.
         let ended = self.runtime.block_on(self.task.take()?);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::text::ByteSize;
-use arrow::array::{MapBuilder, MapFieldNames, StringArray, StringBuilder, StructArray};
+use arrow::array::{Array, AsArray, MapBuilder, MapFieldNames, StringArray, StringBuilder, StructArray};
 use etl_sdk::{ColumnType, ErrorKind};
 use tokio::runtime::Runtime;
 
@@ -151,6 +151,46 @@ fn one_huge_batch_and_many_tiny_ones_sort_alike() {
         let collectors = collect(&sorter, 30_000, step, collectors, 11);
         check(sorter.sorted(collectors, &["key".to_owned()]).unwrap(), 30_000, 11);
     }
+}
+
+#[test]
+fn rows_of_any_size_are_sorted_in_batches_that_are_bounded_in_bytes() {
+    let runtime = runtime();
+    let sorter = Sorter::new(&limits(16), runtime.handle().clone()).unwrap();
+    let schema: SchemaRef = Arc::new(Schema::new(vec![column("key", "string"), column("text", "string")]));
+    let bytes = |number: usize| match number {
+        number if number % 400 == 7 => 20 << 20,
+        number if number % 40 == 3 => 300 << 10,
+        number => number % 1_000,
+    };
+    let (rows, mut collector) = (2_000, sorter.collector(&schema));
+    for number in 0..rows {
+        let key: ArrayRef = Arc::new(StringArray::from(vec![format!("{:06}", (number * 7_919) % rows)]));
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(bytes(number))]));
+        collector.push(RecordBatch::try_new(Arc::clone(&schema), vec![key, text]).unwrap()).unwrap();
+    }
+    // What a task keeps for a later run is the same rows, in pieces.
+    let (mut restored, mut pieces) = (sorter.collector(&schema), 0);
+    let size = (collector.rows(), collector.bytes());
+    let keep = |kept: Vec<u8>, stretches: Vec<u64>| {
+        pieces += 1;
+        restored.restore(&kept, &stretches, if pieces == 1 { size } else { (0, 0) })
+    };
+    collector.keep(keep).unwrap();
+    drop(collector);
+    let mut seen = 0;
+    for batch in sorter.sorted(vec![restored], &["key".to_owned()]).unwrap() {
+        let batch = batch.unwrap();
+        assert!(batch.num_rows() == 1 || batch_size(&batch) < 4 << 20, "{} bytes", batch_size(&batch));
+        let (keys, texts) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+        for row in 0..batch.num_rows() {
+            let number = (0..rows).find(|number| (number * 7_919) % rows == seen).unwrap();
+            assert_eq!(keys.value(row), format!("{seen:06}"));
+            assert_eq!(texts.value(row).len(), bytes(number), "row {number}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, rows);
 }
 
 #[test]

@@ -79,6 +79,13 @@ pub(super) struct Stretch {
     length: u64,
 }
 
+impl Stretch {
+    /// Its bytes.
+    pub(super) fn length(self) -> u64 {
+        self.length
+    }
+}
+
 impl UnnamedFile {
     /// Writes `bytes` behind all that was written before; may be called from several threads at once.
     pub(super) fn append(&self, bytes: &[u8]) -> io::Result<Stretch> {
@@ -89,10 +96,41 @@ impl UnnamedFile {
         Ok(Stretch { offset, length })
     }
 
+    /// Writes a stretch piece by piece; nothing else may be written to the file meanwhile.
+    pub(super) fn appender(&self) -> StretchWriter {
+        let offset = self.length.load(Ordering::Relaxed);
+        StretchWriter { writer: BufWriter::with_capacity(READ_BYTES, Appender(self.clone())), offset }
+    }
+
     /// Reads a stretch from its start.
     pub(super) fn read(&self, stretch: Stretch) -> impl Read + Send + use<> {
         let reader = StretchReader { file: Arc::clone(&self.file), stretch };
         io::BufReader::with_capacity(READ_BYTES, reader)
+    }
+}
+
+/// A stretch while it is written.
+pub(super) struct StretchWriter {
+    writer: BufWriter<Appender>,
+    offset: u64,
+}
+
+impl Write for StretchWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl StretchWriter {
+    /// Ends the stretch.
+    pub(super) fn finish(mut self) -> io::Result<Stretch> {
+        self.writer.flush()?;
+        let length = self.writer.get_ref().0.length.load(Ordering::Relaxed) - self.offset;
+        Ok(Stretch { offset: self.offset, length })
     }
 }
 

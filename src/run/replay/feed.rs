@@ -6,7 +6,8 @@ use super::pass::{Pass, Verdict, Wanted, What};
 use crate::commit::inputs::Input;
 use crate::commit::{Replayed, ReplayedObject};
 use crate::engine::context::RunContext;
-use crate::engine::worker::{TaskFiles, TaskOutcome, Worker};
+use crate::engine::downstream::TaskOutcome;
+use crate::engine::worker::Worker;
 use crate::output::dead_letter::Letter;
 use crate::source::{
     ErrorPart, Frame, Framing, InputObject, ObjectStats, Opened, STEP as SOURCE_STEP, SourceConfig, find, locate, open,
@@ -65,7 +66,6 @@ pub struct Feed<'f, 's> {
     /// Objects of Firehose's error records.
     error_objects: BTreeSet<&'f str>,
     worker: &'f mut Worker<'s>,
-    files: &'f mut TaskFiles,
     outcome: &'f mut TaskOutcome,
     at: Option<At>,
     /// Lines of the current file that are done with, and their reasons.
@@ -81,7 +81,6 @@ impl<'f, 's> Feed<'f, 's> {
         inputs: &'f [Input],
         error_objects: BTreeSet<&'f str>,
         worker: &'f mut Worker<'s>,
-        files: &'f mut TaskFiles,
         outcome: &'f mut TaskOutcome,
     ) -> Self {
         Self {
@@ -89,7 +88,6 @@ impl<'f, 's> Feed<'f, 's> {
             inputs,
             error_objects,
             worker,
-            files,
             outcome,
             at: None,
             lines: Vec::new(),
@@ -169,7 +167,7 @@ impl<'f, 's> Feed<'f, 's> {
                         taken += u64::from(is_ours);
                     }
                     ErrorPart::Broken => is_ours = false,
-                    ErrorPart::Frame(frame) if is_ours => self.worker.take(frame, self.files)?,
+                    ErrorPart::Frame(frame) if is_ours => self.worker.take(frame)?,
                     ErrorPart::Frame(_) => {}
                 }
                 Ok(())
@@ -226,9 +224,9 @@ impl<'f, 's> Feed<'f, 's> {
         let mut visit = |frame: Frame<'_>| match (pass.look(&frame), frame) {
             (Verdict::Pass, _) => Ok(()),
             (Verdict::TakeElements(elements), Frame::Record(record)) => {
-                self.worker.take(Frame::Record(RawRecord { only: Some(&elements), ..record }), self.files)
+                self.worker.take(Frame::Record(RawRecord { only: Some(&elements), ..record }))
             }
-            (Verdict::Take | Verdict::TakeElements(_), frame) => self.worker.take(frame, self.files),
+            (Verdict::Take | Verdict::TakeElements(_), frame) => self.worker.take(frame),
             (Verdict::Enough, _) => {
                 is_enough = true;
                 Err(Error::internal("stop reading: all letters of the object are found"))
@@ -277,7 +275,7 @@ impl<'f, 's> Feed<'f, 's> {
                     bytes: &bytes,
                     only: only.as_deref(),
                 };
-                self.worker.take(Frame::Record(record), self.files)?;
+                self.worker.take(Frame::Record(record))?;
                 self.taken(wanted);
             }
             What::Stretch(length) if *length < u64::MAX && letter.reason_code != reason::NOT_AN_ARRAY => {
@@ -314,7 +312,7 @@ impl<'f, 's> Feed<'f, 's> {
                     Frame::Rejected(reject)
                 }
             };
-            self.worker.take(frame, self.files)
+            self.worker.take(frame)
         })?;
         Ok(())
     }

@@ -36,8 +36,8 @@ pub fn read(
     let errors = errors.map(|object| object.uri.as_str()).collect();
     let mut worker = Worker::new(run)?;
     let mut tally = Tally::default();
-    let outcome = worker.task(TASK, |worker, files, outcome| {
-        let mut feed = Feed::new(run, &inputs, errors, worker, files, outcome);
+    let outcome = worker.task(TASK, |worker, outcome| {
+        let mut feed = Feed::new(run, &inputs, errors, worker, outcome);
         match plan.take {
             Take::Letters(reason) => feed_letters(context, planned, run, &mut feed, reason)?,
             Take::Errors(storage, objects) => feed.errors(storage, objects, &plan.window)?,

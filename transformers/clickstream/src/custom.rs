@@ -21,6 +21,9 @@ pub(crate) struct CustomWriter {
     json: String,
 }
 
+/// Most bytes of room that the text of one JSON leaves for the next.
+const ROOM_KEPT: usize = 1 << 20;
+
 impl CustomWriter {
     pub fn new(compat: Compat) -> Self {
         Self { compat, ..Self::default() }
@@ -83,6 +86,9 @@ impl CustomWriter {
         }
         self.json.push('}');
         rows.text(Some(&self.json));
+        if self.json.capacity() > ROOM_KEPT {
+            self.json = String::new();
+        }
         let Some(map) = rows.map() else { return };
         for &index in &self.order {
             let (key, value) = entry(index as usize);
@@ -128,6 +134,13 @@ pub(crate) struct UserProperties {
 }
 
 impl UserProperties {
+    /// Bytes of names, values and JSON.
+    pub fn bytes(&self) -> usize {
+        let entry =
+            |(name, value, ..): &(String, Option<String>, _, _)| name.len() + value.as_ref().map_or(0, String::len);
+        self.json.len() + self.entries.iter().map(entry).sum::<usize>()
+    }
+
     fn add(&mut self, property: &UserProperty, known: Option<usize>, source: &str) {
         let key = known.map_or_else(|| key_text(property.key, source), |index| Cow::Borrowed(KNOWN_USER_KEYS[index]));
         if self.json.len() > 1 {

@@ -8,6 +8,9 @@ use hashbrown::HashMap;
 /// Keys held before they are written out.
 const MAX_HELD: usize = 20_000;
 
+/// Bytes of what is said of them before they are.
+const HELD_BYTES: usize = 32 << 20;
+
 /// What became of an event that was offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Observed {
@@ -24,16 +27,22 @@ pub(crate) struct Held<K, V> {
     pub entries: HashMap<K, V>,
     rows: Rows,
     max: usize,
+    bytes: usize,
 }
 
 impl<K: Ord, V> Held<K, V> {
     pub fn new(rows: Rows) -> Self {
-        Self { entries: HashMap::new(), rows, max: MAX_HELD }
+        Self { entries: HashMap::new(), rows, max: MAX_HELD, bytes: 0 }
     }
 
     /// Whether so many are held that they should be written out.
     pub fn is_full(&self) -> bool {
-        self.entries.len() >= self.max
+        self.entries.len() >= self.max || self.bytes >= HELD_BYTES
+    }
+
+    /// Counts bytes that what is held takes now in place of others.
+    pub fn count(&mut self, bytes: usize, replaced: usize) {
+        self.bytes = (self.bytes + bytes).saturating_sub(replaced);
     }
 
     /// Holds at most this many.
@@ -42,18 +51,14 @@ impl<K: Ord, V> Held<K, V> {
         self.max = max;
     }
 
-    /// Writes everything that is held, in the order of the keys, in batches of at most `max_rows`.
-    pub fn drain(
-        &mut self,
-        max_rows: usize,
-        write: impl Fn(&mut Rows, &K, &V),
-        emit: &mut dyn FnMut(RecordBatch),
-    ) -> Result<()> {
+    /// Writes everything that is held, in the order of the keys, in batches.
+    pub fn drain(&mut self, write: impl Fn(&mut Rows, &K, &V), emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
         let mut entries: Vec<_> = self.entries.drain().collect();
         entries.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-        for (key, value) in &entries {
-            write(&mut self.rows, key, value);
-            if self.rows.len() >= max_rows {
+        self.bytes = 0;
+        for (key, value) in entries {
+            write(&mut self.rows, &key, &value);
+            if self.rows.is_full() {
                 emit(self.rows.finish()?);
             }
         }

@@ -6,8 +6,10 @@ use crate::event::Defect;
 use crate::event_row::{Event, RunFacts, write_process_info};
 use crate::fields::E;
 use crate::rows::Rows;
+use crate::tables::ITEM;
 use crate::values;
 use etl_sdk::json::{Kind, Reader, Token};
+use etl_sdk::{Output, Result as Done};
 
 const TEXT_KEYS: [&str; 12] = [
     "name",
@@ -93,8 +95,8 @@ impl ItemRows {
         Ok(())
     }
 
-    /// Writes the rows of the items that were read last.
-    pub fn push(&mut self, event: &Event<'_>, run: &RunFacts) -> ItemCounts {
+    /// Writes the rows of the items that were read last, and hands them over as they become batches.
+    pub fn push(&mut self, event: &Event<'_>, run: &RunFacts, out: &mut Output) -> Done<ItemCounts> {
         let mut counts = ItemCounts { read: self.used as u64, without_id: 0 };
         let source = event.parsed.event(E::Items).raw(event.source);
         for index in 0..self.used {
@@ -127,8 +129,11 @@ impl ItemRows {
             rows.long(Some(event.sequence + index as i64));
             rows.timestamp(run.now_msec);
             rows.end_row();
+            if self.rows.is_full() {
+                out.batch(ITEM, self.rows.finish()?);
+            }
         }
-        counts
+        Ok(counts)
     }
 }
 

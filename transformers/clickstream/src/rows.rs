@@ -10,13 +10,26 @@ use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
 use etl_sdk::{Error, Result, TableSchema};
 use std::sync::Arc;
 
+/// Rows of a batch: enough to amortise work per batch, few enough for a batch of 106 columns to stay near the caches.
+pub(crate) const BATCH_ROWS: usize = 4_096;
+
+/// Bytes of texts of a batch; the row that reaches them is its last. What follows costs a few times as much memory.
+pub(crate) const BATCH_BYTES: usize = 16 << 20;
+
+/// Most bytes of texts that the builders keep room for from one batch to the next.
+const ROOM_KEPT: usize = 1 << 20;
+
 /// The rows of a table while they are built. Each call fills the next column of the current row; the order of the calls
 /// is the order of the columns, and [`Rows::finish`] fails when they disagree.
 pub(crate) struct Rows {
     schema: SchemaRef,
     columns: Vec<Column>,
+    /// Places of the maps among the columns.
+    maps: Vec<usize>,
     at: usize,
     count: usize,
+    /// Bytes of the columns of texts.
+    bytes: usize,
     misplaced: Option<usize>,
 }
 
@@ -39,6 +52,8 @@ pub(crate) struct MapColumn {
     keys: StringBuilder,
     texts: Vec<StringBuilder>,
     numbers: Option<Int64Builder>,
+    /// Bytes of keys and texts.
+    bytes: usize,
 }
 
 impl Rows {
@@ -50,8 +65,10 @@ impl Rows {
             .iter()
             .zip(&schema.columns)
             .map(|(field, column)| Column::new(field, column.max_bytes.filter(|_| truncate)))
-            .collect::<Result<_>>()?;
-        Ok(Self { schema: arrow, columns, at: 0, count: 0, misplaced: None })
+            .collect::<Result<Vec<_>>>()?;
+        let is_map = |index: &usize| matches!(columns[*index], Column::Map(_));
+        let maps = (0..columns.len()).filter(is_map).collect();
+        Ok(Self { schema: arrow, columns, maps, at: 0, count: 0, bytes: 0, misplaced: None })
     }
 
     /// Never cuts the texts of this column.
@@ -70,9 +87,15 @@ impl Rows {
         }
     }
 
-    /// Rows built since the last [`Rows::finish`].
-    pub fn len(&self) -> usize {
-        self.count
+    /// Whether the rows built since the last [`Rows::finish`] are a batch.
+    pub fn is_full(&self) -> bool {
+        self.count >= BATCH_ROWS || self.bytes() >= BATCH_BYTES
+    }
+
+    /// Bytes of the texts built since then.
+    fn bytes(&self) -> usize {
+        let map = |index: &usize| if let Column::Map(map) = &self.columns[*index] { map.bytes } else { 0 };
+        self.bytes + self.maps.iter().map(map).sum::<usize>()
     }
 
     fn next(&mut self) -> Option<&mut Column> {
@@ -86,10 +109,19 @@ impl Rows {
 
     pub fn text(&mut self, value: Option<&str>) {
         match self.next() {
-            Some(Column::Text { builder, max_bytes }) => match value {
-                Some(value) if value.len() > *max_bytes => builder.append_value(java::truncate(value, *max_bytes)),
-                value => builder.append_option(value),
-            },
+            Some(Column::Text { builder, max_bytes }) => {
+                let added = match value {
+                    Some(value) if value.len() > *max_bytes => {
+                        builder.append_value(java::truncate(value, *max_bytes));
+                        *max_bytes
+                    }
+                    value => {
+                        builder.append_option(value);
+                        value.map_or(0, str::len)
+                    }
+                };
+                self.bytes += added;
+            }
             _ => self.misplace(),
         }
     }
@@ -185,7 +217,7 @@ impl Rows {
             let name = self.schema.fields().get(index).map_or("(none)", |field| field.name());
             return Err(Error::internal("build rows in the order of the table's columns").with("column", name));
         }
-        self.count = 0;
+        (self.count, self.bytes) = (0, 0);
         let arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
     }
@@ -212,8 +244,9 @@ impl Column {
         Ok(match self {
             Self::Text { builder, .. } => {
                 let texts = builder.finish();
-                // The next batch will hold about as much: growing step by step would copy all of it again.
-                *builder = StringBuilder::with_capacity(texts.len(), texts.value_data().len());
+                // The next batch will hold about as much: growing step by step would copy all of it again. A text that
+                // is the exception must not be paid for by every batch that follows.
+                *builder = StringBuilder::with_capacity(texts.len(), texts.value_data().len().min(ROOM_KEPT));
                 Arc::new(texts)
             }
             Self::Long(builder) => Arc::new(builder.finish()),
@@ -248,17 +281,20 @@ impl MapColumn {
             keys: StringBuilder::new(),
             texts: (0..texts).map(|_| StringBuilder::new()).collect(),
             numbers: (numbers == 1).then(Int64Builder::new),
+            bytes: 0,
         })
     }
 
     /// Adds an entry whose value is one text.
     pub fn entry(&mut self, key: &str, value: Option<&str>) {
+        self.bytes += key.len() + value.map_or(0, str::len);
         self.keys.append_value(key);
         self.texts[0].append_option(value);
     }
 
     /// Adds an entry whose value is a struct of a text, its type name and, where the column has one, a number.
     pub fn typed_entry(&mut self, key: &str, value: Option<&str>, type_name: &str, number: Option<i64>) {
+        self.bytes += key.len() + value.map_or(0, str::len) + type_name.len();
         self.keys.append_value(key);
         self.texts[0].append_option(value);
         if let Some(types) = self.texts.get_mut(1) {
@@ -276,6 +312,7 @@ impl MapColumn {
     }
 
     fn finish(&mut self) -> Result<MapArray> {
+        self.bytes = 0;
         let DataType::Struct(members) = self.entry.data_type() else {
             return Err(Error::internal("finish a map column"));
         };

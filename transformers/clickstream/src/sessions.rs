@@ -80,15 +80,23 @@ impl Sessions {
         if self.held.entries.get(&key).is_some_and(|held| held.order <= order) {
             return Observed::Merged;
         }
-        match self.held.entries.insert(key, session()) {
-            None => Observed::New,
-            Some(_) => Observed::Merged,
+        let session = session();
+        let (key_bytes, bytes) = (key.bytes(), session.bytes());
+        match self.held.entries.insert(key, session) {
+            None => {
+                self.held.count(key_bytes + bytes, 0);
+                Observed::New
+            }
+            Some(replaced) => {
+                self.held.count(bytes, replaced.bytes());
+                Observed::Merged
+            }
         }
     }
 
-    /// Writes all sessions held as partial rows, in batches of at most `max_rows`.
-    pub fn drain(&mut self, run: &RunFacts, max_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
-        self.held.drain(max_rows, |rows, key: &Key, session: &Session| session.write(key, run, rows), emit)
+    /// Writes all sessions held as partial rows, in batches.
+    pub fn drain(&mut self, run: &RunFacts, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
+        self.held.drain(|rows, key: &Key, session: &Session| session.write(key, run, rows), emit)
     }
 }
 
@@ -103,7 +111,20 @@ fn order(traffic: &TrafficSource, time: i64, sequence: i64) -> (i64, i64, i64) {
     (i64::from(!known), time, -sequence)
 }
 
+impl Key {
+    fn bytes(&self) -> usize {
+        self.app_id.len() + self.user.as_deref().map_or(0, str::len) + self.session.len()
+    }
+}
+
 impl Session {
+    /// Bytes of its texts; those of the traffic source are shared.
+    fn bytes(&self) -> usize {
+        let length = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
+        let info = self.info.iter().map(|(_, value)| length(value)).sum::<usize>();
+        self.event_name.len() + length(&self.user_id) + info
+    }
+
     fn write(&self, key: &Key, run: &RunFacts, rows: &mut Rows) {
         rows.timestamp(self.order.1);
         rows.text(key.user.as_deref());

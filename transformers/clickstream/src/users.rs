@@ -64,16 +64,19 @@ impl Users {
         let time = event.time();
         let (user, observed) =
             User::of(&mut self.held.entries, &mut self.key, &event.app_id, pseudo_id, event.user_id.as_deref(), time);
+        let (mut bytes, mut replaced) = (if observed == Observed::New { self.key.len() } else { 0 }, 0);
         let order = (time, -event.sequence);
         if FIRST_NAMES.contains(&event.name.as_ref()) && user.first.as_ref().is_none_or(|first| order < first.order) {
-            user.first = Some(Box::new(First {
+            let first = First {
                 order,
                 name: Some(event.name.as_ref().into()),
                 touch: event.first_touch(),
                 referrer: event.page_referrer.as_deref().map(Into::into),
                 traffic: Arc::clone(&event.traffic),
                 install_source: event.attribute(A::AppInstallChannel).as_deref().map(Into::into),
-            }));
+            };
+            bytes += first.bytes();
+            replaced += user.first.replace(Box::new(first)).map_or(0, |first| first.bytes());
         }
         let order = (time.saturating_neg(), -event.sequence);
         if event.name == "_profile_set"
@@ -81,18 +84,29 @@ impl Users {
             && user.latest.as_ref().is_none_or(|latest| order < latest.order)
         {
             let properties = self.custom.user(event.parsed, event.source);
-            user.latest = Some(Box::new(Latest { order, name: Some("_profile_set"), properties }));
+            bytes += properties.bytes();
+            let latest = Latest { order, name: Some("_profile_set"), properties };
+            replaced += user.latest.replace(Box::new(latest)).map_or(0, |latest| latest.properties.bytes());
         }
+        self.held.count(bytes, replaced);
         observed
     }
 
-    /// Writes all users held as partial rows, in batches of at most `max_rows`.
-    pub fn drain(&mut self, run: &RunFacts, max_rows: usize, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
+    /// Writes all users held as partial rows, in batches.
+    pub fn drain(&mut self, run: &RunFacts, emit: &mut dyn FnMut(RecordBatch)) -> Result<()> {
         let write = |rows: &mut Rows, key: &String, user: &User| {
             let (app_id, pseudo_id) = key.split_once('\u{1f}').unwrap_or_default();
             user.write(app_id, pseudo_id, run, rows);
         };
-        self.held.drain(max_rows, write, emit)
+        self.held.drain(write, emit)
+    }
+}
+
+impl First {
+    /// Bytes of its texts; those of the traffic source are shared.
+    fn bytes(&self) -> usize {
+        let length = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
+        length(&self.name) + length(&self.referrer) + length(&self.install_source)
     }
 }
 

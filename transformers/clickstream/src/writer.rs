@@ -17,9 +17,6 @@ use etl_sdk::{Output, Result, Run};
 use hashbrown::HashSet;
 use std::sync::Arc;
 
-/// Rows of a batch: enough to amortise work per batch, few enough for a batch of 106 columns to stay near the caches.
-pub(crate) const BATCH_ROWS: usize = 4_096;
-
 /// Bits of an event's or item's sequence below those of its object's place in the run.
 const SEQUENCE_BITS: u32 = 39;
 
@@ -93,10 +90,10 @@ impl Tables {
 
     /// Hands over what has grown to a batch, or to as much as is held.
     pub fn hand_over(&mut self, out: &mut Output) -> Result<()> {
-        if self.events.rows.len() >= BATCH_ROWS {
+        if self.events.rows.is_full() {
             out.batch(EVENT, self.events.rows.finish()?);
         }
-        if self.items.rows.len() >= BATCH_ROWS {
+        if self.items.rows.is_full() {
             out.batch(ITEM, self.items.rows.finish()?);
         }
         if self.users.held.is_full() {
@@ -110,7 +107,7 @@ impl Tables {
 
     fn drain_users(&mut self, out: &mut Output) -> Result<()> {
         let kept = &mut self.counters.users.kept;
-        self.users.drain(&self.run, BATCH_ROWS, &mut |batch| {
+        self.users.drain(&self.run, &mut |batch| {
             *kept += batch.num_rows() as u64;
             out.batch(USER, batch);
         })
@@ -118,7 +115,7 @@ impl Tables {
 
     fn drain_sessions(&mut self, out: &mut Output) -> Result<()> {
         let kept = &mut self.counters.sessions.kept;
-        self.sessions.drain(&self.run, BATCH_ROWS, &mut |batch| {
+        self.sessions.drain(&self.run, &mut |batch| {
             *kept += batch.num_rows() as u64;
             out.batch(SESSION, batch);
         })

@@ -6,7 +6,9 @@ use crate::custom::CustomWriter;
 use crate::event_row::{RunFacts, write_process_info};
 use crate::items::ItemCounts;
 use crate::rows::Rows;
+use crate::tables::ITEM;
 use etl_sdk::json::Kind;
+use etl_sdk::{Output, Result};
 
 /// What the rows of an event's items are made of, and where they go.
 pub(crate) struct ItemWriter<'a> {
@@ -15,21 +17,26 @@ pub(crate) struct ItemWriter<'a> {
     pub run: &'a RunFacts,
     pub custom: &'a mut CustomWriter,
     pub rows: &'a mut Rows,
+    pub out: &'a mut Output,
 }
 
 impl ItemWriter<'_> {
     /// Writes the items of an element, which have passed [`Object::misfit`]. An item that is null counts as one without
     /// an id.
-    pub fn write(&mut self, element: &Element<'_>) -> ItemCounts {
+    pub fn write(&mut self, element: &Element<'_>) -> Result<ItemCounts> {
         let mut counts = ItemCounts::default();
+        let mut handed = Ok(());
         let list = element.object.value(self.indexes.list);
         // The array has been read before, under the payload's depth.
         let _ = each_of_list(list, self.indexes.declared, element.source, u32::MAX, |item, source| {
             counts.read += 1;
             let written = item.token.kind == Kind::Object && self.write_one(item, source, counts.read);
             counts.without_id += u64::from(!written);
+            if self.rows.is_full() && handed.is_ok() {
+                handed = self.rows.finish().map(|batch| self.out.batch(ITEM, batch));
+            }
         });
-        counts
+        handed.map(|()| counts)
     }
 
     fn write_one(&mut self, item: &Object, source: &str, number: u64) -> bool {

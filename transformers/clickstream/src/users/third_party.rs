@@ -19,23 +19,29 @@ impl Users {
         let time = visit.time();
         let (user, observed) =
             User::of(&mut self.held.entries, &mut self.key, visit.app_id, pseudo_id, event.user_id.as_deref(), time);
+        let (mut bytes, mut replaced) = (if observed == Observed::New { self.key.len() } else { 0 }, 0);
         let order = (time, -visit.sequence);
         if user.first.as_ref().is_none_or(|first| order < first.order) {
-            user.first = Some(Box::new(First {
+            let first = First {
                 order,
                 name: None,
                 touch: Some(event.first_touch),
                 referrer: event.page_referrer.as_deref().map(Into::into),
                 traffic: Arc::clone(&event.traffic),
                 install_source: None,
-            }));
+            };
+            bytes += first.bytes();
+            replaced += user.first.replace(Box::new(first)).map_or(0, |first| first.bytes());
         }
         let order = (time.saturating_neg(), -visit.sequence);
         if user.latest.as_ref().is_none_or(|latest| order < latest.order)
             && let Some(properties) = properties()
         {
-            user.latest = Some(Box::new(Latest { order, name: None, properties }));
+            bytes += properties.bytes();
+            let latest = Box::new(Latest { order, name: None, properties });
+            replaced += user.latest.replace(latest).map_or(0, |latest| latest.properties.bytes());
         }
+        self.held.count(bytes, replaced);
         observed
     }
 }

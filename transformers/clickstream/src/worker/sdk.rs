@@ -198,7 +198,7 @@ impl Tables {
     fn write(&mut self, event: &Event<'_>, out: &mut Output) -> Result<()> {
         self.counters.parse.kept += 1;
         self.events.push(event, &self.run);
-        let items = self.items.push(event, &self.run);
+        let items = self.items.push(event, &self.run, out)?;
         self.numbers_of_object += items.read as i64;
         self.counters.items.added += items.read;
         self.counters.items.kept += items.read - items.without_id;

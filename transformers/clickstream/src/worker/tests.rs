@@ -1,8 +1,8 @@
 use super::*;
 use crate::config::ClickstreamConfig;
+use crate::rows::{BATCH_BYTES, BATCH_ROWS};
 use crate::tables::{EVENT, SESSION, USER};
 use crate::traffic_source::RuleSet;
-use crate::writer::BATCH_ROWS;
 use etl_sdk::ObjectRef;
 use etl_sdk::testing::run_at;
 use serde_json::json;
@@ -62,4 +62,60 @@ fn a_batch_is_handed_over_when_it_is_full() {
     assert_eq!(batches(&out, EVENT), [BATCH_ROWS]);
     worker.finish_task(&mut out).unwrap();
     assert_eq!((batches(&out, EVENT), batches(&out, USER)), (vec![BATCH_ROWS, 1], vec![1]));
+}
+
+/// A request with `events` events, each with an attribute of `bytes` bytes, from a client of `ua`.
+fn large_request(events: usize, bytes: usize, ua: &str) -> String {
+    let event = |number: usize| {
+        json!({"event_id": format!("e{number}"), "app_id": "a", "timestamp": NOW, "event_type": "_profile_set",
+            "unique_id": format!("u{number}"), "attributes": {"text": "x".repeat(bytes)},
+            "user": {"text": {"value": "y".repeat(bytes), "set_timestamp": NOW}}})
+    };
+    let data = serde_json::Value::Array((0..events).map(event).collect());
+    json!({"appId": "a", "ingest_time": NOW, "ua": ua, "data": data.to_string()}).to_string()
+}
+
+/// Counts what it takes, and keeps nothing.
+#[derive(Debug, Default)]
+struct Counted {
+    largest: usize,
+    rows: [usize; 4],
+}
+
+#[derive(Debug)]
+struct Counting(Arc<std::sync::Mutex<Counted>>);
+
+impl etl_sdk::Drain for Counting {
+    fn drain(&mut self, out: &mut Output) -> Result<()> {
+        let mut counted = self.0.lock().unwrap();
+        for (table, batch) in std::mem::take(&mut out.batches) {
+            counted.rows[table] += batch.num_rows();
+            counted.largest = counted.largest.max(batch.get_array_memory_size());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn batches_are_bounded_in_bytes_however_long_rows_are() {
+    let object = Arc::new(ObjectRef { uri: "memory://x".to_owned(), etag: None, ordinal: 0 });
+    let counted = Arc::new(std::sync::Mutex::new(Counted::default()));
+    let mut out = Output::drained(Box::new(Counting(Arc::clone(&counted))));
+    let mut worker = worker(usize::MAX);
+    let ua = "u".repeat(1 << 20);
+    // Long values, then one long value that every event of its request repeats.
+    for (requests, events, bytes, ua) in [(40, 1, 2 << 20, "ua"), (1, 300, 10, ua.as_str())] {
+        for _ in 0..requests {
+            let line = large_request(events, bytes, ua);
+            let record = RawRecord { object: &object, offset: 0, index: None, bytes: line.as_bytes(), only: None };
+            worker.transform(&record, &mut out).unwrap();
+        }
+    }
+    assert!(out.batches.is_empty() && out.check().is_ok());
+    worker.finish_task(&mut out).unwrap();
+    let counted = counted.lock().unwrap();
+    assert_eq!(counted.rows[EVENT], 340);
+    assert!(counted.rows[USER] >= 300, "{counted:?}");
+    // Buffers grow by doubling, and the row that fills a batch is in it.
+    assert!(counted.largest < 3 * BATCH_BYTES + (8 << 20), "{counted:?}");
 }

@@ -5,6 +5,7 @@ use crate::event_row::Request;
 use crate::held::Observed;
 use crate::record::RequestLine;
 use crate::steps::{ITEMS, PARSE, PAYLOAD, VALIDATE, reject_element, reject_record};
+use crate::tables::EVENT;
 use crate::third_party::{
     Element, Elements, Format, ItemWriter, Next, Object, Occurrence, Visit, count_elements, write_event,
 };
@@ -271,8 +272,9 @@ impl Tables {
             run: &self.run,
             custom: &mut third_party.items,
             rows: &mut self.items.rows,
+            out: &mut *out,
         };
-        let items = writer.write(element);
+        let items = writer.write(element)?;
         self.numbers_of_object += items.read as i64;
         self.counters.items.added += items.read;
         self.counters.items.kept += items.read - items.without_id;
@@ -291,6 +293,9 @@ impl Tables {
             let parameters = &self.third_party.parameters;
             write_event(&extra, parameters, element.source, &self.run, &mut self.events.rows);
             self.observe_session(&extra);
+            if self.events.rows.is_full() {
+                out.batch(EVENT, self.events.rows.finish()?);
+            }
         }
         self.hand_over(out)
     }
