@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Held,
     /// The process was asked to end before the work was done.
     Stopped,
+    /// What the program keeps for itself, such as its log, is damaged or gone: a person must look at it.
+    Damaged,
     /// A promise of the program does not hold; always a defect.
     Internal,
 }

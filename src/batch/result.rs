@@ -45,6 +45,11 @@ impl ResultStatus {
         matches!(self, Self::Partly | Self::Held | Self::Refused | Self::Failed)
     }
 
+    /// Whether the window's rows may be published: it is done, or only something behind its commit is left to do.
+    pub fn is_decided(self) -> bool {
+        self.is_good() || self == Self::Partly
+    }
+
     /// Whether the window is done, now or before.
     pub fn is_good(self) -> bool {
         matches!(self, Self::Done | Self::Empty | Self::Skipped)

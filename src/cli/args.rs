@@ -3,7 +3,7 @@
 use super::compare::{CompareArgs, EXAMPLES as COMPARE_EXAMPLES};
 use super::dead_letters::{DeadLettersArgs, EXAMPLES as DEAD_LETTERS_EXAMPLES};
 use super::explain::{EXAMPLES as EXPLAIN_EXAMPLES, ExplainArgs};
-use super::job::{CHECK_EXAMPLES, CheckArgs, GC_EXAMPLES, GcArgs, RECOVER_EXAMPLES};
+use super::job::{CHECK_EXAMPLES, CheckArgs, GC_EXAMPLES, GcArgs, RECOVER_EXAMPLES, RecoverArgs};
 use super::options::{EXIT_CODES, OutputArgs, ScreenArgs, usage};
 use super::query::{RUNS_EXAMPLES, RunsArgs, SQL_EXAMPLES, SqlArgs};
 use super::run::{PLAN_EXAMPLES, PlanArgs, RUN_EXAMPLES, RunArgs, RunOptionArgs};
@@ -88,7 +88,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Publish what killed runs committed; every command that writes does this first.
     #[command(after_help = [RECOVER_EXAMPLES, EXIT_CODES].concat())]
-    Recover(CheckArgs),
+    Recover(RecoverArgs),
     /// List what stopped and killed runs left behind, and remove it with --apply.
     #[command(after_help = [GC_EXAMPLES, EXIT_CODES].concat())]
     Gc(GcArgs),
@@ -141,7 +141,8 @@ impl Command {
             Self::Explain(explain) => explain.output().into(),
             Self::Runs(runs) => runs.output.into(),
             Self::Sql(sql) => sql.output.into(),
-            Self::Check(check) | Self::Recover(check) => check.output.into(),
+            Self::Check(check) => check.output.into(),
+            Self::Recover(recover) => recover.output.into(),
             Self::Gc(gc) => gc.output.into(),
             Self::List(list) => list.output.into(),
             Self::Schema(schema) => schema.output.into(),

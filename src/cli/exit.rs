@@ -16,6 +16,7 @@ pub fn code_of(kind: ErrorKind) -> u8 {
         | ErrorKind::Permission
         | ErrorKind::Unavailable
         | ErrorKind::Limit
+        | ErrorKind::Damaged
         | ErrorKind::Internal => 1,
     }
 }
@@ -45,6 +46,7 @@ mod tests {
             (ErrorKind::Stopped, 6),
             (ErrorKind::NotFound, 1),
             (ErrorKind::Unavailable, 1),
+            (ErrorKind::Damaged, 1),
             (ErrorKind::Internal, 1),
         ];
         for (kind, code) in codes {

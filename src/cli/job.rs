@@ -1,7 +1,7 @@
 //! The arguments of `check`, `recover` and `gc`, for clap. Their comments are the help.
 
 use super::options::{JobArgs, OutputArgs, TimedJobArgs};
-use crate::commands::{GcRequest, JobRequest};
+use crate::commands::{GcRequest, JobRequest, LogRepair, RecoverRequest};
 use crate::text::Span;
 use clap::Args;
 
@@ -16,6 +16,8 @@ pub const RECOVER_EXAMPLES: &str = "\
 Examples:
   etl-runner recover job.yaml
   etl-runner recover job.yaml --output json
+  etl-runner recover job.yaml --log
+  etl-runner recover job.yaml --log --apply
 
 ";
 
@@ -31,6 +33,20 @@ Examples:
 pub struct CheckArgs {
     #[command(flatten)]
     job: JobArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    #[command(flatten)]
+    job: JobArgs,
+    /// Check the commit log itself: show what is damaged or missing, what can be repaired and what is lost.
+    #[arg(long)]
+    log: bool,
+    /// Repair the log instead of only showing what is wrong with it.
+    #[arg(long, requires = "log")]
+    apply: bool,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -52,6 +68,13 @@ pub struct GcArgs {
 impl CheckArgs {
     pub fn into_request(self) -> JobRequest {
         self.job.into_request()
+    }
+}
+
+impl RecoverArgs {
+    pub fn into_request(self) -> RecoverRequest {
+        let repair = if self.apply { LogRepair::Apply } else { LogRepair::Show };
+        RecoverRequest { job: self.job.into_request(), log: self.log.then_some(repair) }
     }
 }
 

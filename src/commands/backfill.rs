@@ -16,7 +16,7 @@ const MAX_SHOWN: usize = 100;
 
 /// Runs the windows, and prints what became of them.
 pub fn run(request: &BackfillRequest, printer: &Printer) -> Result<Outcome> {
-    let mut session = Session::open(&request.job, listen(printer)?)?;
+    let mut session = Session::open(&request.job, listen(printer)?, printer)?;
     let windows = request.span.windows(&session.job, session.now)?;
     let fitted = session.fit_and_watch(request.options.threads, printer)?;
     let settings = settings(&session, &request.options, fitted.warnings);

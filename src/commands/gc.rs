@@ -43,7 +43,7 @@ struct Piece {
 
 /// Prints what would be removed, or removes it and prints what was.
 pub fn run(request: &GcRequest, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(&request.job, listen(printer)?)?.watched(printer)?.build()?;
+    let session = Session::open(&request.job, listen(printer)?, printer)?.watched(printer)?.build()?;
     let context = session.context()?;
     let (job, now, older_than) = (session.job(), session.now(), request.older_than);
     let places = Places {

@@ -11,6 +11,7 @@ pub mod gc;
 pub mod list;
 pub mod plan;
 pub mod recover;
+mod recover_log;
 mod request;
 pub mod retry;
 pub mod run;
@@ -24,6 +25,7 @@ pub mod status;
 mod windows;
 
 pub use self::request::{
-    BackfillRequest, ExplanationRequest, GcRequest, JobRequest, PlanRequest, RetryRequest, RunOptions, RunRequest,
-    RunsRequest, SqlFormat, SqlRequest, SqlSource, StateAction, StateFormat, StateRequest, StatusRequest,
+    BackfillRequest, ExplanationRequest, GcRequest, JobRequest, LogRepair, PlanRequest, RecoverRequest, RetryRequest,
+    RunOptions, RunRequest, RunsRequest, SqlFormat, SqlRequest, SqlSource, StateAction, StateFormat, StateRequest,
+    StatusRequest,
 };

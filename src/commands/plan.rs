@@ -78,7 +78,7 @@ pub struct ObjectPlan {
 
 /// Prints what a run would read and write.
 pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
-    let mut session = Session::open(&request.job, Stop::default())?;
+    let mut session = Session::open(&request.job, Stop::default(), printer)?;
     let Some(window) = request.window.map(|argument| argument.window(session.now)).transpose()? else {
         return scheduled(&session, printer);
     };

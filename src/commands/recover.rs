@@ -1,7 +1,9 @@
 //! `recover`: publishes and announces what runs have committed and were killed before they finished it.
 
-use super::request::JobRequest;
+use super::recover_log;
+use super::request::RecoverRequest;
 use super::session::{Session, listen};
+use super::windows::follow_watermark;
 use crate::commit::lease;
 use crate::publish::{CommitId, Recovered};
 use crate::report::{ErrorReport, Outcome};
@@ -54,12 +56,17 @@ struct OwedTo {
     error: ErrorReport,
 }
 
-/// Publishes and announces, and prints what was done.
-pub fn run(request: &JobRequest, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(request, listen(printer)?)?.watched(printer)?.build()?;
+/// Publishes and announces, and prints what was done; or looks at the log, if that is asked for.
+pub fn run(request: &RecoverRequest, printer: &Printer) -> Result<Outcome> {
+    let session = Session::open(&request.job, listen(printer)?, printer)?.watched(printer)?;
+    if let Some(repair) = request.log {
+        return recover_log::run(&session, repair, printer);
+    }
+    let session = session.build()?;
     let context = session.context()?;
     let live = lease::live(context.objects(), context.stores.log.runner())?;
     let recovered = context.recover(None)?;
+    follow_watermark(&context, session.now(), printer)?;
     let left = context.stores.log.refresh()?;
     let unfinished =
         left.unpublished.values().map(|commit| commit.window).chain(left.owing().map(|(window, _)| *window));

@@ -174,6 +174,24 @@ pub struct GcRequest {
     pub apply: bool,
 }
 
+/// A look for what runs have committed and not published, or at the log itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoverRequest {
+    /// The job.
+    pub job: JobRequest,
+    /// Whether the log itself is to be looked at, and whether it is to be repaired then.
+    pub log: Option<LogRepair>,
+}
+
+/// What to do about a log that is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogRepair {
+    /// Say what could be done.
+    Show,
+    /// Do it.
+    Apply,
+}
+
 /// A look at the runs of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunsRequest {

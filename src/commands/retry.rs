@@ -14,7 +14,7 @@ use etl_sdk::{Error, ErrorKind, Result};
 
 /// Runs the failed windows again, oldest first, each with the window that is recorded.
 pub fn run(request: &RetryRequest, printer: &Printer) -> Result<Outcome> {
-    let mut session = Session::open(&request.job, listen(printer)?)?;
+    let mut session = Session::open(&request.job, listen(printer)?, printer)?;
     let fitted = session.fit_and_watch(request.options.threads, printer)?;
     let settings = settings(&session, &request.options, fitted.warnings);
     let mut session = session.build()?;

@@ -3,7 +3,7 @@
 use super::request::RunRequest;
 use super::scheduled;
 use super::session::{RunSession, Session, listen};
-use super::windows::settings;
+use super::windows::{follow_watermark, settings};
 use crate::batch::RunSettings;
 use crate::report::{Outcome, Progress, Status};
 use crate::run::execute;
@@ -14,7 +14,7 @@ use etl_sdk::Result;
 
 /// Runs the job and prints the report.
 pub fn run(request: &RunRequest, printer: &Printer) -> Result<Outcome> {
-    let mut session = Session::open(&request.job, listen(printer)?)?;
+    let mut session = Session::open(&request.job, listen(printer)?, printer)?;
     let window = request.window.map(|argument| argument.window(session.now)).transpose()?;
     if window.is_none() {
         schedule_of(&session.job)?;
@@ -38,9 +38,13 @@ fn run_window(
     printer.note(&format!("{}: window {window}", session.job().config.job));
     let progress = Progress::default();
     let display = ProgressDisplay::start(printer, progress.clone());
-    let (report, result) = execute(&session.context()?, &settings.plan(window, threads, progress));
+    let context = session.context()?;
+    let (report, result) = execute(&context, &settings.plan(window, threads, progress));
     drop(display);
     printer.report(&report)?;
+    if !settings.dry_run {
+        follow_watermark(&context, settings.now, printer)?;
+    }
     match result {
         Ok(()) => Ok(Outcome::Done),
         Err(error) => {

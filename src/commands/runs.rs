@@ -44,7 +44,7 @@ struct RunLine {
 
 /// Prints the newest runs, or one report.
 pub fn run(request: &RunsRequest, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(&request.job, Stop::default())?.watched(printer)?;
+    let session = Session::open(&request.job, Stop::default(), printer)?.watched(printer)?;
     let places = Places::open(&session.job)?;
     let folder = ReportFolder::new(&places.state, &session.job.config.job);
     let skipped = Skipped::default();

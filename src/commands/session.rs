@@ -36,6 +36,7 @@ pub struct Session {
     /// A runtime with threads of its own.
     pub runtime: Handle,
     clock: Clock,
+    printer: Printer,
     _threads: RuntimeThreads,
 }
 
@@ -54,8 +55,9 @@ pub struct RuntimeThreads {
 }
 
 impl Session {
-    /// Loads the job. Nothing else is read, and nothing is written.
-    pub fn open(request: &JobRequest, stop: Stop) -> Result<Self> {
+    /// Loads the job. Nothing else is read, and nothing is written. What is damaged in the state and does not stop the
+    /// command is told by `printer`.
+    pub fn open(request: &JobRequest, stop: Stop, printer: &Printer) -> Result<Self> {
         let clock = Clock::system();
         let now = request.now.unwrap_or_else(|| clock.now());
         let job = load_job(request)?;
@@ -67,6 +69,7 @@ impl Session {
             stop,
             runtime: threads.handle.clone(),
             clock,
+            printer: printer.clone(),
             _threads: threads,
         })
     }
@@ -74,7 +77,13 @@ impl Session {
     /// The log of the job, without its pipeline: what reads the state alone need not find the files that steps name.
     pub fn log(&self, places: &Places) -> CommitLog {
         let (job, runtime, clock) = (&self.job.config.job, self.runtime.clone(), self.clock.clone());
-        CommitLog::new(Objects::new(&places.state, job, runtime, &self.stop, clock), Runner::this())
+        let log = CommitLog::new(Objects::new(&places.state, job, runtime, &self.stop, clock), Runner::this());
+        self.telling(log)
+    }
+
+    fn telling(&self, log: CommitLog) -> CommitLog {
+        let printer = self.printer.clone();
+        log.telling(move |text| printer.warning(text))
     }
 
     /// Worker threads: as asked for, else those of the job, else one per core.
@@ -138,7 +147,9 @@ impl RunSession {
     pub fn context(&self) -> Result<JobContext<'_>> {
         let session = &self.session;
         let (runtime, stop, clock) = (session.runtime.clone(), session.stop.clone(), session.clock.clone());
-        JobContext::open(&session.job, &self.pipeline, runtime, stop, clock)
+        let mut context = JobContext::open(&session.job, &self.pipeline, runtime, stop, clock)?;
+        context.stores.log = session.telling(context.stores.log);
+        Ok(context)
     }
 }
 

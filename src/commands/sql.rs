@@ -27,7 +27,7 @@ const MAX_SQL_BYTES: u64 = 1 << 20;
 
 /// Prints the rows of the answer, or the tables.
 pub fn run(request: &SqlRequest, registry: &Registry, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(&request.job, Stop::default())?.watched(printer)?;
+    let session = Session::open(&request.job, Stop::default(), printer)?.watched(printer)?;
     let job = &session.job;
     let places = Places::open(job)?;
     // The runs can be queried although a database or a rule file is missing on this machine.

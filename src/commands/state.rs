@@ -42,7 +42,7 @@ struct Exported {
 
 /// Does what is asked.
 pub fn run(request: &StateRequest, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(&request.job, Stop::default())?;
+    let session = Session::open(&request.job, Stop::default(), printer)?;
     // A rebuild reads windows, and is fitted into its memory as a run is.
     let is_rebuild = matches!(request.action, StateAction::Rebuild { .. });
     let session = if is_rebuild { session } else { session.watched(printer)? };

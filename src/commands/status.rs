@@ -14,7 +14,7 @@ use etl_sdk::Result;
 
 /// Prints the status. Nothing is changed, and nothing but the state is read.
 pub fn run(request: &StatusRequest, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(&request.job, Stop::default())?.watched(printer)?;
+    let session = Session::open(&request.job, Stop::default(), printer)?.watched(printer)?;
     let (job, scope) = (&session.job, scope(request, &session.job));
     let log = session.log(&Places::open(job)?);
     let state = log.refresh()?;

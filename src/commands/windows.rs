@@ -3,8 +3,10 @@
 use super::request::RunOptions;
 use super::session::Session;
 use crate::batch::{Batch, BatchListener, BatchReport, Board, Item, RunSettings, WindowResult};
+use crate::run::JobContext;
 use crate::screen::{Printer, ProgressDisplay};
 use crate::trigger::{Follower, JobLatestFile};
+use chrono::{DateTime, Utc};
 use etl_sdk::Result;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,9 +59,19 @@ pub fn run_watched(
         listeners.push(&lines);
     }
     if let Some(follower) = &follower {
+        follower.catch_up().iter().for_each(|warning| printer.warning(warning));
         listeners.push(follower);
     }
     batch.run(items, &listeners)
+}
+
+/// Brings `job-latest.json` to where the watermark is, if the job has that file and it lags behind.
+pub fn follow_watermark(context: &JobContext<'_>, now: DateTime<Utc>, printer: &Printer) -> Result<()> {
+    if let Some(file) = JobLatestFile::open(context.job, &context.runtime, &context.stop)? {
+        let follower = Follower::new(&file, &context.stores.log, &context.job.config.job, now);
+        follower.catch_up().iter().for_each(|warning| printer.warning(warning));
+    }
+    Ok(())
 }
 
 /// Prints what became of the windows.

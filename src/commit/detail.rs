@@ -5,7 +5,7 @@ use super::objects::{ContentHash, Objects, to_json};
 use super::record::TargetRecord;
 use crate::output::staging::{DeadLetterFile, PartitionValue, WrittenFile};
 use crate::window::Window;
-use etl_sdk::{EpochMillis, Error, Ledger, Result};
+use etl_sdk::{EpochMillis, Error, ErrorKind, Ledger, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -143,7 +143,7 @@ impl CommitDetail {
     ///
     /// Fails when it is missing or its bytes are not those that were committed.
     pub fn read(objects: &Objects, path: &str, expected: &ContentHash) -> Result<Self> {
-        let wrong = || Error::config("read the detail of a commit").with("uri", objects.uri_of(path));
+        let wrong = || damaged().with("uri", objects.uri_of(path));
         let bytes =
             objects.get(path)?.ok_or_else(|| wrong().hint("it is gone; the commit cannot be published without it"))?;
         if ContentHash::of(&bytes) != *expected {
@@ -154,15 +154,20 @@ impl CommitDetail {
 
     /// Reads the bytes of a detail of this form or the one before.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let wrong = || Error::config("read the detail of a commit");
-        let detail: Self = serde_json::from_slice(bytes).map_err(|error| wrong().source(error))?;
+        let detail: Self = serde_json::from_slice(bytes).map_err(|error| damaged().source(error))?;
         match detail.format {
             FORMAT => Ok(detail),
             1 => {
-                let old: FormOne = serde_json::from_slice(bytes).map_err(|error| wrong().source(error))?;
+                let old: FormOne = serde_json::from_slice(bytes).map_err(|error| damaged().source(error))?;
                 Ok(Self { format: FORMAT, targets: old.targets()?, ..detail })
             }
-            other => Err(wrong().with("format", other).hint("a newer version of the program wrote it: use that one")),
+            other => Err(Error::config("read the detail of a commit")
+                .with("format", other)
+                .hint("a newer version of the program wrote it: use that one")),
         }
     }
+}
+
+fn damaged() -> Error {
+    Error::new(ErrorKind::Damaged, "read the detail of a commit")
 }

@@ -421,6 +421,8 @@ fn remove_window(
         return Ok(false);
     }
     failpoint!("gc.leased");
+    // A log that is not whole any more ends this here: what seems to be nobody's may be a commit's.
+    log.refresh()?;
     let mut results = Vec::new();
     for work in registered {
         results.extend(work.results()?.into_values());

@@ -4,7 +4,7 @@ use super::entry::{Commit, Counts, Entry, Event, FailureStatus, Late};
 use super::objects::{ContentHash, StateObject};
 use crate::window::Window;
 use chrono::{DateTime, Utc};
-use etl_sdk::{Error, Result};
+use etl_sdk::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,13 +130,18 @@ impl Default for JobState {
 impl JobState {
     /// Reads a checkpoint.
     pub fn read(bytes: &[u8]) -> Result<Self> {
-        let state: Self =
-            serde_json::from_slice(bytes).map_err(|error| Error::internal("read a checkpoint").source(error))?;
-        if !(1..=FORMAT).contains(&state.format) {
+        #[derive(Deserialize)]
+        struct Form {
+            format: u32,
+        }
+        let damaged = |error: serde_json::Error| Error::new(ErrorKind::Damaged, "read a checkpoint").source(error);
+        let Form { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+        if format > FORMAT {
             return Err(Error::config("read a checkpoint")
-                .with("format", state.format)
+                .with("format", format)
                 .hint("a newer version of the program wrote it: use that one"));
         }
+        let state: Self = serde_json::from_slice(bytes).map_err(damaged)?;
         Ok(Self { format: FORMAT, ..state })
     }
 

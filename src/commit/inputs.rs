@@ -52,6 +52,11 @@ impl From<&InputObject> for Input {
     }
 }
 
+/// Where the list of a plan is: a commit that names this path was made of that plan.
+pub fn path_of(name: &str, plan: &str) -> String {
+    format!("inputs/{name}-{plan}.json.zst")
+}
+
 /// Keeps the list. The same input has the same path and the same bytes.
 pub fn keep<'a>(
     objects: &Objects,
@@ -59,7 +64,7 @@ pub fn keep<'a>(
     plan: &str,
     inputs: impl Iterator<Item = &'a InputObject>,
 ) -> Result<String> {
-    let path = format!("inputs/{name}-{plan}.json.zst");
+    let path = path_of(name, plan);
     let fail = |error: std::io::Error| Error::internal("compress the list of input objects").source(error);
     let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL).map_err(fail)?;
     for input in inputs {
@@ -74,7 +79,8 @@ pub fn keep<'a>(
 /// Reads a list, sorted by key as it was kept; `None` when it is gone.
 pub fn read(objects: &Objects, path: &str) -> Result<Option<Vec<Input>>> {
     let Some(bytes) = objects.get(path)? else { return Ok(None) };
-    let wrong = || Error::config("read the list of input objects").with("uri", objects.uri_of(path));
+    let wrong =
+        || Error::new(etl_sdk::ErrorKind::Damaged, "read the list of input objects").with("uri", objects.uri_of(path));
     let decoder = zstd::Decoder::new(bytes.as_ref()).map_err(|error| wrong().source(error))?;
     let lines = serde_json::Deserializer::from_reader(std::io::Read::take(decoder, MAX_BYTES)).into_iter();
     let inputs: Result<Vec<Input>, _> = lines.collect();

@@ -1,8 +1,12 @@
 //! Leases: who works on a window. They save double work; what is right does not rest on them, the log decides that.
+//!
+//! A lease that has not been renewed for its own length has expired, by the clock of the store, which wrote down when it was
+//! written last. The clock of the machine that took it may be wrong by hours, and so may that of the one which asks.
 
 use super::entry::Runner;
 use super::objects::{Listed, Objects, to_json};
 use crate::window::Window;
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use etl_sdk::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -28,6 +32,9 @@ pub struct Holder {
     pub since: DateTime<Utc>,
     /// Until when it holds unless it is renewed.
     pub until: DateTime<Utc>,
+    /// How long it holds after each renewal; absent in a lease of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length_millis: Option<u64>,
 }
 
 /// The outcome of asking for a lease.
@@ -72,12 +79,15 @@ impl Lease {
         }
         if let Some(last) = known.iter().max_by_key(|object| epoch_of(&object.path))
             && let Some(holder) = read(objects, &last.path)?
-            && holder.is_live(by, objects.clock().now())
         {
-            return Ok(Claim::Held(Box::new(holder)));
+            let holder = holder.known(last.modified, length);
+            if holder.is_live(by, objects.store_clock()?) {
+                return Ok(Claim::Held(Box::new(holder)));
+            }
         }
         let now = objects.clock().now();
-        let holder = Holder { window, by: by.clone(), since: now, until: now + delta(length) };
+        let length_millis = Some(length.as_millis().try_into().unwrap_or(u64::MAX));
+        let holder = Holder { window, by: by.clone(), since: now, until: now + delta(length), length_millis };
         // With the next number: a holder that slept past its lease and wakes up writes to its own.
         let path = format!("{folder}/{:010}.json", epoch + 1);
         if !objects.create(&path, to_json(&holder)?)? {
@@ -160,31 +170,49 @@ impl Shared {
 }
 
 impl Holder {
+    /// The same by the clock of the store, which says when the lease was written last. `length` is that of a lease of an
+    /// earlier version, which does not say it.
+    fn known(self, modified: DateTime<Utc>, length: Duration) -> Self {
+        let length = self.length_millis.map_or(length, Duration::from_millis);
+        Self { until: modified.checked_add_signed(delta(length)).unwrap_or(DateTime::<Utc>::MAX_UTC), ..self }
+    }
+
     /// Whether it holds, as far as `asking` can tell: it has not expired, and its process is not known to be gone.
-    pub fn is_live(&self, asking: &Runner, now: DateTime<Utc>) -> bool {
+    fn is_live(&self, asking: &Runner, now: DateTime<Utc>) -> bool {
         let gone = self.by.host == asking.host && !Path::new(&format!("/proc/{}", self.by.pid)).exists();
         self.until > now && !(gone && Path::new("/proc/self").exists())
     }
 }
 
-/// All leases that hold.
+/// All leases that hold, by this machine's clock: nothing is written to ask the store for its own.
 pub fn live(objects: &Objects, asking: &Runner) -> Result<Vec<Holder>> {
     let now = objects.clock().now();
-    let paths: Vec<String> = objects.list(LEASES, None)?.into_iter().map(|object| object.path).collect();
-    let holders = objects.get_all(&paths)?.into_iter().flatten().filter_map(|bytes| parse(&bytes));
-    Ok(holders.filter(|holder| holder.is_live(asking, now)).collect())
+    let live = |(_, holder): (Listed, Option<Holder>)| holder.filter(|holder| holder.is_live(asking, now));
+    Ok(all(objects)?.into_iter().filter_map(live).collect())
 }
 
 /// Paths of the leases that do not hold any more, and what they say.
 pub fn expired(objects: &Objects, asking: &Runner) -> Result<Vec<(Listed, Option<Holder>)>> {
-    let (mut expired, now) = (Vec::new(), objects.clock().now());
-    for object in objects.list(LEASES, None)? {
-        let holder = read(objects, &object.path)?;
-        if holder.as_ref().is_none_or(|holder| !holder.is_live(asking, now)) {
-            expired.push((object, holder));
-        }
-    }
-    Ok(expired)
+    let now = objects.clock().now();
+    let mut all = all(objects)?;
+    all.retain(|(_, holder)| holder.as_ref().is_none_or(|holder| !holder.is_live(asking, now)));
+    Ok(all)
+}
+
+fn all(objects: &Objects) -> Result<Vec<(Listed, Option<Holder>)>> {
+    let listed = objects.list(LEASES, None)?;
+    let paths: Vec<String> = listed.iter().map(|object| object.path.clone()).collect();
+    let found = listed.into_iter().zip(objects.get_all(&paths)?);
+    let known = |(object, bytes): (Listed, Option<Bytes>)| {
+        let holder = bytes.and_then(|bytes| parse(&bytes));
+        // One of an earlier version does not say its length: it was at least what it promised first.
+        let holder = holder.map(|holder| {
+            let promised = (holder.until - holder.since).to_std().unwrap_or_default();
+            holder.known(object.modified, promised)
+        });
+        (object, holder)
+    };
+    Ok(found.map(known).collect())
 }
 
 fn read(objects: &Objects, path: &str) -> Result<Option<Holder>> {
@@ -249,19 +277,50 @@ mod tests {
     #[test]
     fn one_that_expired_or_whose_process_is_gone_holds_nobody_up() {
         let (_runtime, objects) = objects();
-        let leave = |by: Runner, until: DateTime<Utc>| {
-            let holder = Holder { window: window(), by, since: objects.clock().now(), until };
+        let leave = |by: Runner, length: Duration| {
+            let now = objects.clock().now();
+            let length_millis = Some(length.as_millis().try_into().unwrap());
+            let holder = Holder { window: window(), by, since: now, until: now + delta(length), length_millis };
             objects.put(&format!("{}/0000000007.json", folder(&window())), to_json(&holder).unwrap()).unwrap();
         };
-        let later = objects.clock().now() + TimeDelta::hours(1);
-        leave(Runner { host: "elsewhere".to_owned(), ..runner("far") }, later);
+        leave(elsewhere(), LONG);
         assert!(matches!(claim(&objects, "me", LONG), Claim::Held(_)), "nobody knows what became of it");
-        leave(Runner { host: "elsewhere".to_owned(), ..runner("far") }, objects.clock().now());
+        leave(elsewhere(), Duration::ZERO);
         assert!(matches!(claim(&objects, "me", LONG), Claim::Taken(_)));
         // No process has this number.
-        leave(Runner { pid: u32::MAX, ..runner("killed") }, later);
+        leave(Runner { pid: u32::MAX, ..runner("killed") }, LONG);
         assert_eq!(expired(&objects, &runner("me")).unwrap().len(), 1);
         assert!(matches!(claim(&objects, "me", LONG), Claim::Taken(_)));
+    }
+
+    #[test]
+    fn clocks_that_are_wrong_by_hours_neither_hold_a_lease_nor_end_it() {
+        let (_runtime, objects) = objects();
+        let path = format!("{}/0000000007.json", folder(&window()));
+        for wrong in [TimeDelta::hours(3), TimeDelta::hours(-3)] {
+            let leave = |length_millis: Option<u64>| {
+                let now = objects.clock().now() + wrong;
+                let (since, until) = (now, now + TimeDelta::milliseconds(50));
+                let holder = Holder { window: window(), by: elsewhere(), since, until, length_millis };
+                objects.put(&path, to_json(&holder).unwrap()).unwrap();
+            };
+            leave(Some(LONG.as_millis().try_into().unwrap()));
+            let Claim::Held(holder) = claim(&objects, "me", LONG) else { panic!("it was just renewed") };
+            let left = holder.until - objects.clock().now();
+            assert!(left > TimeDelta::zero() && left <= delta(LONG), "{left}");
+            assert_eq!(live(&objects, &runner("me")).unwrap().len(), 1);
+            // Of one that does not say its length, that of the job counts.
+            for length in [Some(20), None] {
+                leave(length);
+                std::thread::sleep(Duration::from_millis(60));
+                assert_eq!(expired(&objects, &runner("me")).unwrap().len(), 1);
+                assert!(matches!(claim(&objects, "me", Duration::from_millis(20)), Claim::Taken(_)));
+            }
+        }
+    }
+
+    fn elsewhere() -> Runner {
+        Runner { host: "elsewhere".to_owned(), ..runner("far") }
     }
 
     #[test]

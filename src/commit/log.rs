@@ -2,14 +2,20 @@
 
 use super::entry::{Entry, Event, Runner, token};
 use super::history::JobState;
+use super::numbered::{
+    CHECKPOINTS, LOG, checkpoint_path, checkpoints, entries_after, entry_path, missing, read_checkpoint, read_entry,
+    refuse_to_forget, version_of,
+};
 use super::objects::{Objects, to_json};
+use crate::text::one_line;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-const LOG: &str = "log";
-const CHECKPOINTS: &str = "checkpoints";
+/// Looks for a missing entry before it counts as lost, and the time between them.
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// Entries between two checkpoints at least.
 const MIN_ENTRIES: u64 = 64;
@@ -22,6 +28,7 @@ pub struct CommitLog {
     objects: Objects,
     runner: Runner,
     known: Mutex<Known>,
+    tell: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// What an event rests on.
@@ -33,6 +40,7 @@ pub struct Condition {
     pub carried: Option<u64>,
 }
 
+#[derive(Default)]
 struct Known {
     state: Arc<JobState>,
     /// What was read or written since the process opened the log: what conflicts are looked for in.
@@ -44,8 +52,13 @@ struct Known {
 impl CommitLog {
     /// The log below a job's state. Nothing is read yet.
     pub fn new(objects: Objects, runner: Runner) -> Self {
-        let known = Known { state: Arc::default(), since: Vec::new(), checkpoint: 0, read: false };
-        Self { objects, runner, known: Mutex::new(known) }
+        Self { objects, runner, known: Mutex::default(), tell: Box::new(|_| {}) }
+    }
+
+    /// The log, telling a person what was found damaged and does not stop it.
+    #[must_use]
+    pub fn telling(self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { tell: Box::new(tell), ..self }
     }
 
     /// The job's objects.
@@ -117,57 +130,71 @@ impl CommitLog {
             .hint("many runners write to it at once; run the command again"))
     }
 
+    /// Takes what others have written, in order. A number that has no entry although a later one is there is not the end:
+    /// an entry is only created when the one before it is there.
     fn catch_up(&self, known: &mut Known) -> Result<()> {
-        if !known.read {
-            self.read_checkpoint(known)?;
-            known.read = true;
+        let is_first = !known.read;
+        if is_first {
+            self.take_checkpoint(known)?;
         }
-        let after = entry_path(known.state.version);
-        let found = self.objects.list(LOG, Some(&after))?;
-        let mut next = known.state.version;
-        let mut paths = Vec::new();
-        for object in found {
-            match version_of(&object.path) {
-                Some(version) if version == next + 1 => next = version,
-                // A folder that is read while others write to it may show a later entry without the one before.
-                Some(version) if version > next => break,
-                _ => continue,
+        let mut tries = 0;
+        loop {
+            // With the last entry that the checkpoint has: entries are never removed, so it is there.
+            let begin = if is_first { known.state.version.saturating_sub(1) } else { known.state.version };
+            let mut found = entries_after(&self.objects, begin)?;
+            if found.is_empty() && begin < known.state.version {
+                return Err(missing(&self.objects, known.state.version, known.state.version));
             }
-            paths.push(object.path);
+            found.retain(|version| *version > known.state.version);
+            let Some(&last) = found.last() else { break };
+            let behind = (known.state.version + 1..).zip(&found).take_while(|(next, found)| next == *found);
+            let paths: Vec<String> = behind.map(|(version, _)| entry_path(version)).collect();
+            for (path, bytes) in paths.iter().zip(self.objects.get_all(&paths)?) {
+                let Some(bytes) = bytes else { break };
+                known.take(read_entry(&self.objects, path, &bytes)?);
+            }
+            if known.state.version >= last {
+                break;
+            }
+            // A folder that is read while others write to it may show a later entry without the one before.
+            let next = entry_path(known.state.version + 1);
+            if let Some(bytes) = self.objects.get(&next)? {
+                known.take(read_entry(&self.objects, &next, &bytes)?);
+                continue;
+            }
+            tries += 1;
+            if tries == LOOKS {
+                return Err(missing(&self.objects, known.state.version + 1, last));
+            }
+            std::thread::sleep(BETWEEN_LOOKS);
         }
-        for (path, bytes) in paths.iter().zip(self.objects.get_all(&paths)?) {
-            let Some(bytes) = bytes else { break };
-            known.take(self.read_entry(path, &bytes)?);
+        if is_first && known.state.version == 0 {
+            refuse_to_forget(&self.objects)?;
         }
+        known.read = true;
         Ok(())
     }
 
-    fn read_checkpoint(&self, known: &mut Known) -> Result<()> {
-        let all = self.objects.list(CHECKPOINTS, None)?;
-        for object in all.iter().rev() {
-            if let Some(bytes) = self.objects.get(&object.path)? {
-                let state =
-                    JobState::read(&bytes).map_err(|error| error.with("uri", self.objects.uri_of(&object.path)))?;
-                known.checkpoint = state.version;
-                known.state = Arc::new(state);
-                return Ok(());
+    /// Takes the newest checkpoint that can be read. One that is damaged costs time, not the state: an older one or the
+    /// entries alone say the same.
+    fn take_checkpoint(&self, known: &mut Known) -> Result<()> {
+        *known = Known::default();
+        for object in checkpoints(&self.objects)? {
+            let Some(bytes) = self.objects.get(&object.path)? else { continue };
+            match read_checkpoint(&self.objects, &object.path, &bytes) {
+                Ok(state) => {
+                    known.checkpoint = state.version;
+                    known.state = Arc::new(state);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::Damaged => (self.tell)(&format!(
+                    "{}: the entries of the log are read instead; `etl-runner recover JOB --log` repairs it",
+                    one_line(&error.to_string())
+                )),
+                Err(error) => return Err(error),
             }
         }
         Ok(())
-    }
-
-    fn read_entry(&self, path: &str, bytes: &[u8]) -> Result<Entry> {
-        let wrong = || Error::config("read an entry of the commit log").with("uri", self.objects.uri_of(path));
-        let entry: Entry = serde_json::from_slice(bytes).map_err(|error| {
-            wrong()
-                .source(error)
-                .hint("it was damaged, or a newer version of the program wrote it; nothing was changed")
-        })?;
-        if version_of(path) == Some(entry.version) {
-            Ok(entry)
-        } else {
-            Err(wrong().with("version", entry.version).hint("the entry is not the one its name says"))
-        }
     }
 
     /// Folds the log into one object now and then, so that reading it does not grow with its age. A checkpoint that cannot
@@ -179,7 +206,7 @@ impl CommitLog {
         }
         let Ok(bytes) = to_json(known.state.as_ref()) else { return };
         let version = known.state.version;
-        if self.objects.put(&format!("{CHECKPOINTS}/{version:020}.json"), bytes).is_ok() {
+        if self.objects.put(&checkpoint_path(version), bytes).is_ok() {
             let before = std::mem::replace(&mut known.checkpoint, version);
             // The one before stays for those who have just listed it.
             for old in self.objects.list(CHECKPOINTS, None).unwrap_or_default() {
@@ -200,16 +227,6 @@ impl Known {
         Arc::make_mut(&mut self.state).apply(&entry);
         self.since.push(entry);
     }
-}
-
-fn entry_path(version: u64) -> String {
-    format!("{LOG}/{version:020}.json")
-}
-
-/// The version in the name of an entry or a checkpoint.
-pub(super) fn version_of(path: &str) -> Option<u64> {
-    let name = path.rsplit('/').next()?.strip_suffix(".json")?;
-    (name.len() == 20).then(|| name.parse().ok())?
 }
 
 fn lost(window: &Window, winner: &Entry) -> Error {
@@ -305,12 +322,53 @@ mod tests {
         let runtime = runtime();
         let objects = Objects::over(Arc::new(InMemory::new()), runtime.handle().clone());
         CommitLog::new(objects.clone(), Runner::this()).append(failed(0)).unwrap();
-        for damaged in [&b"{"[..], br#"{"version":7}"#] {
+        for damaged in [&b"{"[..], br#"{"version":7}"#, b"", br#"{"version":2}"#] {
             objects.put(&entry_path(2), damaged).unwrap();
             let log = CommitLog::new(objects.clone(), Runner::this());
             let error = log.append(failed(1)).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
+            assert_eq!(error.kind(), ErrorKind::Damaged);
             assert!(error.to_string().contains("00000000000000000002.json"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_gap_is_an_error_until_the_entry_is_back() {
+        let runtime = runtime();
+        let objects = Objects::over(Arc::new(InMemory::new()), runtime.handle().clone());
+        let log = CommitLog::new(objects.clone(), Runner::this());
+        (0..5).for_each(|hour| assert!(log.append(failed(hour)).unwrap() > 0));
+        for version in 1..5 {
+            let bytes = objects.get(&entry_path(version)).unwrap().unwrap();
+            objects.delete(&entry_path(version)).unwrap();
+            let reader = CommitLog::new(objects.clone(), Runner::this());
+            for _ in 0..2 {
+                let error = reader.append(failed(9)).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+                assert!(error.facts().contains(&("entry", version.to_string())), "{error}");
+            }
+            objects.put(&entry_path(version), bytes).unwrap();
+            assert_eq!(reader.refresh().unwrap().version, 5);
+        }
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_told_and_the_entries_are_read() {
+        let runtime = runtime();
+        let objects = Objects::over(Arc::new(InMemory::new()), runtime.handle().clone());
+        let log = CommitLog::new(objects.clone(), Runner::this());
+        (0..150).for_each(|hour| assert!(log.append(failed(hour)).unwrap() > 0));
+        let paths: Vec<String> = checkpoints(&objects).unwrap().into_iter().map(|object| object.path).collect();
+        for path in &paths {
+            objects.put(path, "{").unwrap();
+            let told = Arc::new(Mutex::new(Vec::new()));
+            let tell = Arc::clone(&told);
+            let reader = CommitLog::new(objects.clone(), Runner::this())
+                .telling(move |text| tell.lock().unwrap().push(text.to_owned()));
+            assert_eq!(reader.refresh().unwrap(), log.refresh().unwrap());
+            assert!(told.lock().unwrap()[0].contains(paths[0].as_str()), "{told:?}");
+        }
+        objects.put(&paths[0], br#"{"format":99}"#.to_vec()).unwrap();
+        let error = CommitLog::new(objects.clone(), Runner::this()).refresh().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "a newer program's is not damaged: {error}");
     }
 }

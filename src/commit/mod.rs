@@ -11,8 +11,10 @@ pub mod lease;
 mod log;
 #[cfg(test)]
 mod model_tests;
+mod numbered;
 mod objects;
 mod record;
+pub mod repair;
 mod resume;
 mod stores;
 pub mod work;

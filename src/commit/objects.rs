@@ -21,6 +21,9 @@ use tokio::runtime::Handle;
 /// Objects read at the same time.
 const READING: usize = 16;
 
+/// What is written to learn the time of the store.
+const CLOCK: &str = "clock";
+
 /// Largest object of the state that is read: a list of a million files is smaller.
 const MAX_BYTES: u64 = 2 << 30;
 
@@ -109,6 +112,17 @@ impl Objects {
         &self.clock
     }
 
+    /// The time now by the clock of the store: when it says that an object was written which is written for that.
+    pub fn store_clock(&self) -> Result<DateTime<Utc>> {
+        let key = self.key(CLOCK);
+        self.run(|| async {
+            let error = |error| self.error("ask the store for the time", CLOCK, error);
+            self.store.put(&key, Bytes::new().into()).await.map_err(error)?;
+            // Somebody else may have written it since: then that is the time.
+            Ok(self.store.head(&key).await.map_err(error)?.last_modified)
+        })
+    }
+
     /// What a person would paste to find an object.
     pub fn uri_of(&self, path: &str) -> String {
         format!("{}/{path}", self.uri)
@@ -175,6 +189,20 @@ impl Objects {
         let listed =
             |meta: ObjectMeta| Listed { path: below(&meta.location), bytes: meta.size, modified: meta.last_modified };
         Ok(found.into_iter().map(listed).collect())
+    }
+
+    /// Names in the folder of `path` that sort after its own, in order. In a folder of this machine neither lengths nor
+    /// times are asked for: it may hold very many.
+    pub fn names_after(&self, path: &str) -> Result<Vec<String>> {
+        let (folder, last) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(root) = &self.root else {
+            let names = self.list(folder, Some(path))?.into_iter();
+            return Ok(names.map(|object| object.path.rsplit('/').next().unwrap_or_default().to_owned()).collect());
+        };
+        let mut names = names_in(&root.join(folder), last)
+            .map_err(|error| disk_error("list the state", &self.uri_of(folder), error))?;
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Removes an object; that it is gone already is as well.
@@ -277,6 +305,15 @@ impl Objects {
             }
         }
     }
+}
+
+fn names_in(folder: &Path, after: &str) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        result => result?,
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok().filter(|name| name.as_str() > after)));
+    names.filter_map(io::Result::transpose).collect()
 }
 
 fn find_unfinished(root: &Path, folder: &Path, found: &mut Vec<Listed>) -> io::Result<()> {

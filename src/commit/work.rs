@@ -9,11 +9,15 @@ use crate::output::staging::{DeadLetterFile, PendingFile, WrittenFile};
 use crate::rows::quality::QualityCounts;
 use crate::window::Window;
 use bytes::Bytes;
-use etl_sdk::{EpochMillis, Error, Ledger, Result};
+use etl_sdk::{EpochMillis, Error, ErrorKind, Ledger, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const WORK: &str = "work";
+
+/// The way out when something of it is damaged.
+const GIVE_UP: &str =
+    "`etl-runner gc JOB --older-than 0s --apply` gives up what the stopped run left behind; then run again";
 
 /// What must be the same for the results of one run to be of use to the next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,12 +91,15 @@ impl Work {
             return Ok((work, plan));
         }
         let bytes = objects.get(&path)?.ok_or_else(|| {
-            Error::new(etl_sdk::ErrorKind::Held, "read the plan of the window")
+            Error::new(ErrorKind::Held, "read the plan of the window")
                 .with("uri", objects.uri_of(&path))
                 .hint("another runner has just finished the window")
         })?;
         let plan = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::config("read the plan of the window").with("uri", objects.uri_of(&path)).source(error)
+            Error::new(ErrorKind::Damaged, "read the plan of the window")
+                .with("uri", objects.uri_of(&path))
+                .source(error)
+                .hint(GIVE_UP)
         })?;
         Ok((work, plan))
     }
@@ -124,12 +131,15 @@ impl Work {
             return Ok(result);
         }
         let held = self.objects.get(&path)?.ok_or_else(|| {
-            Error::new(etl_sdk::ErrorKind::Held, "register the result of a task")
+            Error::new(ErrorKind::Held, "register the result of a task")
                 .with("uri", self.objects.uri_of(&path))
                 .hint("another runner has just finished the window")
         })?;
         serde_json::from_slice(&held).map_err(|error| {
-            Error::config("read the result of a task").with("uri", self.objects.uri_of(&path)).source(error)
+            Error::new(ErrorKind::Damaged, "read the result of a task")
+                .with("uri", self.objects.uri_of(&path))
+                .source(error)
+                .hint(GIVE_UP)
         })
     }
 

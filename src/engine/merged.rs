@@ -1,6 +1,6 @@
 //! Merged tables: partial rows of all tasks become one row per key, and then files.
 
-use super::carry::Met;
+use super::carry::{KNOWN_KEY, Met};
 use super::chain::Chain;
 use super::context::{RunContext, finish_dead_letters};
 use super::dispatch::{Dispatch, TableMerge, UnitWork, UnitWorker, WorkUnit, unexpected};
@@ -135,7 +135,7 @@ fn merge_table(
     counts.added += met.taken + met.keys;
     counts.kept += kept;
     out.filter(&step, "says_nothing", met.silent);
-    out.filter(&step, "known_key", met.known);
+    out.filter(&step, KNOWN_KEY, met.known);
     out.filter(&step, "same_key", read + met.taken + met.keys - kept - met.silent - met.known);
     Ok(MergedTable {
         files: sink.finish()?,

@@ -28,7 +28,7 @@ impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
         match self.0 {
             #[allow(clippy::disallowed_methods, reason = "this is the one place")]
-            Time::System => Utc::now(),
+            Time::System => Utc::now() + super::clock_offset(),
             Time::Fixed(at) => at,
         }
     }

@@ -1,13 +1,14 @@
 //! Named points of the commit protocol at which a test can kill the process or put it to sleep.
 //!
 //! `failpoint!("commit.before_entry")` marks a point. Without the cargo feature `failpoints` it is nothing at all. With
-//! it, two environment variables say what happens:
+//! it, environment variables say what happens:
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `ETL_FAILPOINT=NAME` | SIGKILL at the first hit of the point |
 //! | `ETL_FAILPOINT=NAME:3` | SIGKILL at its third hit |
 //! | `ETL_FAILPOINT=NAME=stop`, `NAME:3=stop` | SIGSTOP instead: the process sleeps until it is sent SIGCONT |
+//! | `ETL_CLOCK_OFFSET=-3600` | the process's clock is wrong by so many seconds |
 //! | `ETL_FAILPOINT_LIST=PATH` | every hit adds the point's name as a line to this file |
 //!
 //! Names are lower case words, dots and underscores: no `:` and no `=`.
@@ -22,10 +23,17 @@ macro_rules! failpoint {
 }
 
 #[cfg(feature = "failpoints")]
-pub(crate) use reached::reach;
+pub(crate) use reached::{clock_offset, reach};
+
+/// How far the clock of this process is wrong; never, unless a test says so.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) fn clock_offset() -> chrono::TimeDelta {
+    chrono::TimeDelta::zero()
+}
 
 #[cfg(feature = "failpoints")]
 mod reached {
+    use chrono::TimeDelta;
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::Pid;
     use std::collections::HashMap;
@@ -42,7 +50,16 @@ mod reached {
 
     static ORDER: LazyLock<Option<Order>> =
         LazyLock::new(|| std::env::var("ETL_FAILPOINT").ok().map(|text| read(&text)));
+    static OFFSET: LazyLock<TimeDelta> = LazyLock::new(|| {
+        let seconds = std::env::var("ETL_CLOCK_OFFSET").ok().and_then(|text| text.parse().ok());
+        TimeDelta::seconds(seconds.unwrap_or(0))
+    });
     static HITS: LazyLock<Mutex<HashMap<&'static str, u64>>> = LazyLock::new(Mutex::default);
+
+    /// How far the clock of this process is wrong, as the environment says.
+    pub(crate) fn clock_offset() -> TimeDelta {
+        *OFFSET
+    }
 
     fn read(text: &str) -> Order {
         let (point, signal) = match text.strip_suffix("=stop") {

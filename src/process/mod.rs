@@ -10,5 +10,6 @@ pub mod usage;
 pub mod wait;
 pub(crate) mod workers;
 
+pub(crate) use self::failpoint::clock_offset;
 #[cfg(feature = "failpoints")]
 pub(crate) use self::failpoint::reach;

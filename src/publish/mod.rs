@@ -28,5 +28,5 @@ mod target;
 
 pub use self::announce::Announcer;
 pub use self::publisher::{Publisher, Urls};
-pub use self::recovered::{CommitId, Recovered, first_error, left_behind};
+pub use self::recovered::{CommitId, Owed, Recovered, first_error, left_behind};
 pub use self::target::{Replacing, Target, records};

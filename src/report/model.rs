@@ -312,6 +312,7 @@ impl From<&Error> for ErrorReport {
             ErrorKind::Gate => "gate",
             ErrorKind::Held => "held",
             ErrorKind::Stopped => "stopped",
+            ErrorKind::Damaged => "damaged",
             ErrorKind::Internal => "internal",
         };
         let mut facts = BTreeMap::new();

@@ -11,7 +11,7 @@ use super::listed::{Listed, list};
 use super::merged::{Merged, merge};
 use super::phases::Phases;
 use super::plan::{RunPlan, run_of};
-use super::planned::{Planned, plan};
+use super::planned::{Planned, path_of_inputs, plan};
 use super::read::{read, read_unregistered};
 use super::recovered::{EarlierCommit, recover};
 use super::report;
@@ -69,14 +69,20 @@ impl Attempt<'_> {
         failpoint!("run.leased");
         phases.begin("recover");
         let recovery = stages.recovery.insert(recover(context, asked.window)?);
-        if let Some(own) = &mut recovery.own {
-            stages.earlier = Some(EarlierCommit::read(context, &asked.window, own.version)?);
-            return own.owed.take().map_or(Ok(()), Err);
-        }
         let state = context.stores.log.refresh()?;
         let covered = covered(&state, asked)?;
         phases.begin("list");
         let listed = stages.listed.insert(list(context, &asked.window, &asked.progress, stop)?);
+        if let Some(own) = &mut recovery.own {
+            let earlier = EarlierCommit::read(context, &asked.window, own.commit.version)?;
+            let is_open = stages.admitted.as_ref().is_some_and(|admitted| admitted.open_until.is_some());
+            let is_as_final = earlier.state.provisional == is_open;
+            if is_as_final && earlier.is_of(&path_of_inputs(context, asked, &earlier.state.name, listed)) {
+                stages.earlier = Some(earlier);
+                return own.owed.take().map_or(Ok(()), |owed| Err(owed.error));
+            }
+            recovery.go_on();
+        }
         stages.compared = Some(compare(context, &state, &asked.window, &covered, listed)?);
         refuse_to_empty(&state, asked, &covered, listed)?;
         let planned = stages.planned.insert(plan(context, asked, state, covered, listed)?);
@@ -161,6 +167,7 @@ impl Attempt<'_> {
         phases.begin("merge");
         let Merged { output, findings } = merge(run, self.dispatch, tasks)?;
         let output = stages.merged.insert(output);
+        stages.carried = run.carrying.as_ref().map(Carrying::warnings).unwrap_or_default();
         failpoint!("run.merged");
         let refusal = match judge(self.context, &self.plan.window, run, output, findings) {
             Ok(verdict) => stages.judged.insert(verdict).refusal.take(),

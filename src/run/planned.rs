@@ -58,8 +58,7 @@ pub fn plan(
     let mut run = run_of(&context.job.config.job, window, plan.now_msec);
     let revision = state.window(window).next_revision();
     let name = if revision == 0 { run.id.clone() } else { format!("{}.r{revision}", run.id) };
-    let now = plan.now_given.then_some(plan.now_msec);
-    let id = fingerprint::of_plan(&fingerprint::of_job(context.job), &name, now, listed.objects());
+    let id = id_of(context, plan, &name, listed);
     let layout = context.job.config.source.layout;
     let late = inputs::late(&context.places.source, layout, window, listed.objects());
     let inputs = inputs::keep(objects, &name, &id, listed.objects())?;
@@ -86,6 +85,18 @@ pub fn plan(
         work,
         finished,
     })
+}
+
+/// The name of the plan of a run whose files have the stem `name`.
+fn id_of(context: &JobContext<'_>, plan: &RunPlan, name: &str, listed: &Listed) -> String {
+    let now = plan.now_given.then_some(plan.now_msec);
+    fingerprint::of_plan(&fingerprint::of_job(context.job), name, now, listed.objects())
+}
+
+/// Where the list of input of this plan would be, had the run's files the stem `name`: a commit that was made of the same
+/// plan names it.
+pub fn path_of_inputs(context: &JobContext<'_>, plan: &RunPlan, name: &str, listed: &Listed) -> String {
+    inputs::path_of(name, &id_of(context, plan, name, listed))
 }
 
 /// The commits that one of the window, resting on `state`, replaces.

@@ -12,6 +12,7 @@ use crate::engine::{TablePlan, Threads};
 use crate::process::stop::Stop;
 use crate::report::Progress;
 use crate::rows::sort::Sorter;
+use crate::text::one_line;
 use crate::window::Window;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use etl_sdk::{Carry, EpochMillis, Error, Result};
@@ -60,6 +61,8 @@ pub fn rebuild(context: &JobContext<'_>, plan: &RebuildPlan<'_>, stop: &Stop) ->
     }
     let mut warnings = Vec::new();
     let mut pieces: BTreeMap<String, TablePieces> = BTreeMap::new();
+    // The latest instant of a run that is part of the output.
+    let mut latest = EpochMillis(plan.now.timestamp_millis());
     loop {
         let state = context.stores.log.refresh()?;
         let runs = runs(&state, plan.from);
@@ -70,14 +73,19 @@ pub fn rebuild(context: &JobContext<'_>, plan: &RebuildPlan<'_>, stop: &Stop) ->
             if pieces.contains_key(&commit.name) {
                 continue;
             }
-            warnings.extend(firehose_replays(context, &state, window)?);
             stop.check()?;
             (plan.each)(window, index + 1, runs.len());
             let read = read_window(context, plan, *window, commit, stop)?;
+            let replayed = Replayed::read(context, &state, window)?;
+            warnings.extend(replayed.warnings(window, commit, read.dead_letters));
             warnings.extend(read.warnings);
+            latest = latest.max(read.now);
+            failpoint!("rebuild.read");
             pieces.insert(commit.name.clone(), read.pieces);
         }
-        if let Some(rows) = keep(context, &state, &runs, &pieces, plan.now, stop)? {
+        let (stamp, warning) = stamp(context, &state, latest);
+        if let Some(rows) = keep(context, &state, &runs, &pieces, (plan.now, stamp), stop)? {
+            warnings.extend(warning);
             return Ok(report(&runs, rows, warnings));
         }
     }
@@ -94,22 +102,76 @@ fn runs(state: &JobState, from: DateTime<Utc>) -> Vec<(Window, &CommitState)> {
     windows.filter_map(|(window, known)| Some((*window, known.commits.first()?))).collect()
 }
 
-/// Error records of Firehose that were replayed are no input of their window.
-fn firehose_replays(context: &JobContext<'_>, state: &JobState, window: &Window) -> Result<Option<String>> {
-    for commit in state.window(window).commits.iter().filter(|commit| commit.amendment > 0) {
-        let detail = CommitDetail::read(context.objects(), &commit.detail, &commit.detail_hash)?;
-        if !detail.replayed_objects.is_empty() {
-            return Ok(Some(format!(
+/// What was replayed of a window.
+#[derive(Default)]
+struct Replayed {
+    /// Dead letters that replays took.
+    letters: u64,
+    /// Dead letters that came of it.
+    again: u64,
+    /// Whether error records of Firehose were among it: they are no input of their window.
+    is_firehose: bool,
+}
+
+impl Replayed {
+    fn read(context: &JobContext<'_>, state: &JobState, window: &Window) -> Result<Self> {
+        let mut replayed = Self::default();
+        for commit in state.window(window).commits.iter().filter(|commit| commit.amendment > 0) {
+            let detail = CommitDetail::read(context.objects(), &commit.detail, &commit.detail_hash)?;
+            replayed.letters += detail.replayed.iter().flat_map(|file| file.reasons.values()).sum::<u64>();
+            replayed.again += commit.counts.dead_letters;
+            replayed.is_firehose |= !detail.replayed_objects.is_empty();
+        }
+        Ok(replayed)
+    }
+
+    /// What a person should know when `dead` records of the input of `run` are dead as the job is now: letters that were
+    /// replayed with other settings are among them.
+    fn warnings(&self, window: &Window, run: &CommitState, dead: u64) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let open = (run.counts.dead_letters + self.again).saturating_sub(self.letters);
+        if self.letters > 0 && dead > open {
+            warnings.push(format!(
+                "window {window}: {} dead letters that were replayed are dead with the job as it is now, and what they say \
+                 of users and sessions is forgotten. If they were replayed with --set, rebuild with the same",
+                (dead - open).min(self.letters)
+            ));
+        }
+        if self.is_firehose {
+            warnings.push(format!(
                 "window {window}: what its replayed Firehose records say of users and sessions is forgotten"
-            )));
+            ));
+        }
+        warnings
+    }
+}
+
+/// The latest stamp that a row of the output may have, epoch microseconds, and what a person should know of it. A run
+/// stamps its rows with its instant, or just past an earlier stamp of the key: no further past the instants than there
+/// were commits. What is carried says it exactly, also of runs that were replaced since.
+fn stamp(context: &JobContext<'_>, state: &JobState, latest: EpochMillis) -> (i64, Option<String>) {
+    let bound = latest.micros().saturating_add(i64::try_from(state.version).unwrap_or(i64::MAX));
+    let Some((_, kept)) = &state.carried else { return (bound, None) };
+    match CarriedState::read(context.objects(), kept) {
+        Ok(carried) => (carried.tables.values().flatten().map(|piece| piece.stamp).fold(bound, i64::max), None),
+        Err(error) => {
+            let warning = format!(
+                "{}: later rows are stamped past those of the runs that were read. If a run that was replaced since had a \
+                 later instant (--now), rows of a key may have the same created_time",
+                one_line(&error.to_string())
+            );
+            (bound, Some(warning))
         }
     }
-    Ok(None)
 }
 
 /// What a window contributes.
 struct WindowRead {
     pieces: TablePieces,
+    /// The instant of its run.
+    now: EpochMillis,
+    /// Records that cannot be used, with the job as it is now.
+    dead_letters: u64,
     /// What a person should know of its input.
     warnings: Vec<String>,
 }
@@ -133,11 +195,15 @@ fn read_window(
     let carrying = Carrying::empty(context.objects(), of_run(window, &commit.name, instant));
     let worker = context.run_context(&run, &commit.name, stop, &progress, None)?;
     let tasks = read_unregistered(&worker, &Threads(plan.threads), &listed)?.tasks;
+    let dead_letters = tasks.results.iter().filter_map(|result| result.dead_letters.as_ref()).map(|file| file.count);
+    let dead_letters = dead_letters.sum();
     // Their files are not wanted.
     tasks.results.iter().for_each(|result| give_up(&worker, result));
     let tables = context.pipeline.tables.iter().zip(tasks.collectors).filter(|(plan, _)| carries_rows(plan));
     let pieces = tables.map(|(plan, rows)| Ok((name_of(plan), carrying.contribute(plan, rows, &worker.sorter)?)));
     Ok(WindowRead {
+        now: run.now,
+        dead_letters,
         pieces: pieces.collect::<Result<_>>()?,
         warnings: changes.into_iter().map(|change| format!("window {window}: {change}")).collect(),
     })
@@ -149,7 +215,7 @@ fn keep(
     state: &JobState,
     runs: &[(Window, &CommitState)],
     pieces: &BTreeMap<String, TablePieces>,
-    now: DateTime<Utc>,
+    (now, stamp): (DateTime<Utc>, i64),
     stop: &Stop,
 ) -> Result<Option<BTreeMap<String, u64>>> {
     let (window, name) = if let Some((window, commit)) = runs.last() {
@@ -166,7 +232,8 @@ fn keep(
     for plan in context.pipeline.tables.iter().filter(|plan| carries_rows(plan)) {
         let table = name_of(plan);
         let of_table = runs.iter().filter_map(|(_, commit)| pieces.get(&commit.name)?.get(&table).cloned());
-        let kept = carrying.keep(plan, of_table.collect(), &sorter)?;
+        let stamped = of_table.map(|piece| Piece { stamp: piece.stamp.max(stamp), ..piece });
+        let kept = carrying.keep(plan, stamped.collect(), &sorter)?;
         rows.insert(table, kept);
     }
     // Keys alone are those of the rows that were written: the input does not tell which these are.
@@ -180,7 +247,9 @@ fn keep(
     let reason = format!("rebuilt from {} windows", runs.len());
     let rests_on = state.carried.as_ref().map_or(0, |(version, _)| *version);
     let condition = Condition { window: None, carried: Some(rests_on) };
+    failpoint!("rebuild.before_entry");
     let decided = context.stores.log.commit(Event::Rebuilt { carried, reason }, &condition)?;
+    failpoint!("rebuild.after_entry");
     Ok(decided.map(|_| rows))
 }
 

@@ -100,6 +100,7 @@ fn warnings(plan: &RunPlan, stages: &Stages) -> Vec<String> {
     if let Some(output) = stages.output.merged.as_ref().filter(|output| output.archived > 0) {
         warnings.push(format!("{} objects are archived and were not read; restore them first", output.archived));
     }
+    warnings.extend(stages.output.carried.iter().cloned());
     warnings.extend(stages.output.judged.iter().flat_map(|judged| judged.warnings.clone()));
     warnings.extend(stages.announced.iter().flat_map(|announced| announced.warnings.clone()));
     warnings

@@ -40,6 +40,8 @@ pub struct OutputStages {
     pub resumed: Option<u64>,
     /// What tasks and merges made.
     pub merged: Option<RunOutput>,
+    /// What a person should know of the rows that go on from run to run.
+    pub carried: Vec<String>,
     /// What the quality rules say.
     pub judged: Option<Verdict>,
     /// Dead letters that are visible though the run was refused.

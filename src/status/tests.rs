@@ -97,6 +97,7 @@ fn holder(text: &str) -> Holder {
         by: Runner { id: "x".to_owned(), host: "box".to_owned(), pid: 7, program: "0.1.0".to_owned() },
         since: instant("2026-11-20T12:00"),
         until: instant("2026-11-20T12:05"),
+        length_millis: None,
     }
 }
 

@@ -34,7 +34,10 @@ macro_rules! in_each_place {
     };
 }
 
+mod changed;
+mod clocks;
 mod crash;
+mod faults;
 mod race;
 mod replay;
 mod targets;

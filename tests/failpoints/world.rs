@@ -66,11 +66,17 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Starts a command of the binary on the job.
+    /// The folder of an output that is in one.
+    pub fn folder(&self) -> PathBuf {
+        PathBuf::from(self.url())
+    }
+
+    /// Starts a command of the binary on the job, such as `run` or `state show`.
     pub fn start(&self, command: &str, more: &[&str], environment: &[(&str, &str)]) -> Process {
         let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         let mut call = support::command(&self.stage.path(""));
-        call.args([command, "job.yaml", "--output", "json", "--set", &format!("sink.url={}", self.url())]);
+        call.args(command.split(' ')).args(["job.yaml", "--output", "json"]);
+        call.args(["--set", &format!("sink.url={}", self.url())]);
         if let Place::Bucket(server, _) = self.place {
             call.args(["--set", &format!("sink.s3.endpoint={}", server.endpoint), "--set", "sink.s3.path_style=true"]);
         }
@@ -292,7 +298,12 @@ impl Process {
 
     /// Wakes it up.
     pub fn wake(&self) {
-        send(&self.child, Signal::SIGCONT);
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Sends it a signal; one that sleeps hears of it when it wakes up.
+    pub fn signal(&self, signal: Signal) {
+        send(&self.child, signal);
     }
 }
 

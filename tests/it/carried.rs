@@ -1,7 +1,7 @@
 //! Users and sessions that span runs: whatever the order of the runs, and however often one is repeated, the latest row
 //! of each key is the one that a single run over everything writes.
 
-use crate::support::events::{START, request};
+use crate::support::events::{START, event_with, good, line, request};
 use crate::support::{Run, Scene, files};
 use chrono::{DateTime, TimeDelta, Utc};
 use etl_runner::process::clock::Clock;
@@ -276,7 +276,7 @@ fn the_state_can_be_rebuilt_from_the_raw_input() {
     put(&scene, 3, &batches[&3]);
     let now = instant(61).to_rfc3339();
     let failed = scene.run_window(&["--window", &window(3, 4)], &["--now", &now]);
-    assert_eq!(failed.code, 2, "{}", failed.stdout);
+    assert_eq!((failed.code, &failed.report["error"]["kind"]), (1, &json!("damaged")), "{}", failed.stdout);
     assert!(failed.stderr.contains("state rebuild"), "{}", failed.stderr);
 
     let dry = scene.call(&["state", "rebuild", "job.yaml", "--from", "2026-11-20", "--dry-run"]);
@@ -293,6 +293,54 @@ fn the_state_can_be_rebuilt_from_the_raw_input() {
     run(&scene, (3, 4), 4, &[]);
     assert_same(11, &people(&scene), &in_one_run(&batches));
     assert!(files(&carried).iter().all(|path| !path.contains('#')));
+}
+
+#[test]
+fn a_rebuild_keeps_later_rows_behind_those_of_the_same_instant() {
+    for (seed, is_lost) in [(12, false), (13, true)] {
+        let mut random = Rng::with_seed(seed);
+        let batches: BTreeMap<i64, String> = (0..4).map(|hour| (hour, batch(&mut random, hour))).collect();
+        let scene = scene();
+        for hour in 0..3 {
+            put(&scene, hour, &batches[&hour]);
+            run(&scene, (hour, hour + 1), 0, &[]);
+        }
+        if is_lost {
+            fs::remove_dir_all(scene.path("out/_state/test/carried")).unwrap();
+        }
+        let now = instant(60).to_rfc3339();
+        let rebuild = ["state", "rebuild", "job.yaml", "--from", "2026-11-20", "--now", &now, "--output", "json"];
+        let rebuilt = scene.call(&rebuild);
+        assert_eq!(rebuilt.code, 0, "{}", rebuilt.stderr);
+        let warnings = rebuilt.report["rebuilt"]["warnings"].to_string();
+        assert_eq!(warnings.contains("are stamped past those of the runs that were read"), is_lost, "{warnings}");
+        put(&scene, 3, &batches[&3]);
+        run(&scene, (3, 4), 0, &[]);
+        assert_same(seed, &people(&scene), &in_one_run(&batches));
+    }
+}
+
+#[test]
+fn a_rebuild_says_which_replayed_letters_it_cannot_use() {
+    let scene = Scene::with(|job| job["limits"]["record_bytes"] = json!(4_000));
+    let long = event_with("a2", &[("app_title", "x".repeat(5_000).into())]);
+    scene.raw("a.log", [good("a1"), line(&[long])].join("\n"));
+    scene.run(&[]).done();
+    let wide = ["--set", "limits.record_bytes=1MiB"];
+    let replay = scene.call(&[&["dead-letters", "replay", "job.yaml", "--all"], &wide[..]].concat());
+    assert_eq!(replay.code, 0, "{}", replay.stderr);
+    let rebuild = ["state", "rebuild", "job.yaml", "--from", "2026-11-20", "--output", "json"];
+    let told = |more: &[&str]| {
+        let rebuilt = scene.call(&[&rebuild[..], more].concat());
+        assert_eq!(rebuilt.code, 0, "{}", rebuilt.stderr);
+        let users = rebuilt.report["rebuilt"]["rows"]["user_v2"].as_u64();
+        (
+            users,
+            rebuilt.report["rebuilt"]["warnings"].to_string().contains("1 dead letters that were replayed are dead"),
+        )
+    };
+    assert_eq!(told(&[]), (Some(1), true));
+    assert_eq!(told(&wide), (Some(2), false));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 /// Shows how many dead letters are open, and marks them when that is confirmed.
 pub fn run(request: &DropRequest, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(&request.job, Stop::default())?.watched(printer)?.build()?;
+    let session = Session::open(&request.job, Stop::default(), printer)?.watched(printer)?.build()?;
     let context = session.context()?;
     let state = context.stores.log.refresh()?;
     let window = committed(&state, request.window)?;

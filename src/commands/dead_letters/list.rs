@@ -28,7 +28,7 @@ struct WindowLetters {
 
 /// Prints the counts.
 pub fn run(request: &ListRequest, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(&request.letters.job, Stop::default())?.watched(printer)?;
+    let session = Session::open(&request.letters.job, Stop::default(), printer)?.watched(printer)?;
     let log = session.log(&Places::open(&session.job)?);
     let state = log.refresh()?;
     let reason = request.letters.reason.as_deref();

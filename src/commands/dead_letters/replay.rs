@@ -20,7 +20,7 @@ use std::fmt::Write as _;
 
 /// Replays the windows one after the other, newest first. A window that fails does not keep the others from it.
 pub fn run(request: &ReplayRequest, printer: &Printer) -> Result<Outcome> {
-    let mut session = Session::open(&request.letters.job, listen(printer)?)?;
+    let mut session = Session::open(&request.letters.job, listen(printer)?, printer)?;
     let fitted = session.fit_and_watch(request.threads, printer)?;
     fitted.warnings.iter().for_each(|warning| printer.warning(warning));
     let threads = fitted.threads;

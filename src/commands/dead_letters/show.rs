@@ -44,7 +44,7 @@ struct Shown {
 
 /// Prints dead letters of a window, in the order in which they were met.
 pub fn run(request: &ShowRequest, printer: &Printer) -> Result<Outcome> {
-    let session = Session::open(&request.job, Stop::default())?.watched(printer)?;
+    let session = Session::open(&request.job, Stop::default(), printer)?.watched(printer)?;
     let places = Places::open(&session.job)?;
     let log = session.log(&places);
     let state = log.refresh()?;

@@ -2,7 +2,7 @@
 
 use crate::commit::objects::{ContentHash, Objects, StateObject, to_json};
 use crate::window::Window;
-use etl_sdk::{Error, Result};
+use etl_sdk::{Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -194,5 +194,5 @@ pub(super) fn fetch(objects: &Objects, kept: &StateObject) -> Result<bytes::Byte
 }
 
 pub(super) fn damaged(objects: &Objects, kept: &StateObject) -> Error {
-    Error::config("read the rows carried from earlier runs").with("uri", objects.uri_of(&kept.path))
+    Error::new(ErrorKind::Damaged, "read the rows carried from earlier runs").with("uri", objects.uri_of(&kept.path))
 }

@@ -1,8 +1,9 @@
 //! Tables that carry keys alone: a row whose key a window nearby has is left out.
 
-use super::{Carrying, Met, Own, key_of, wrong};
+use super::{Carrying, KNOWN_KEY, Met, Own, key_of, wrong};
+use crate::commit::CommitDetail;
 use crate::commit::carried::{Piece, PieceWriter, each_key, key_hashes, part_bits, read_rows};
-use crate::engine::pipeline::TablePlan;
+use crate::engine::pipeline::{TablePlan, merge_step};
 use crate::rows::sort::merge::merge_sorted;
 use crate::rows::sort::{RowCollector, Sorter};
 use arrow::array::{BooleanArray, RecordBatch};
@@ -11,7 +12,8 @@ use arrow::datatypes::SchemaRef;
 use chrono::TimeDelta;
 use etl_sdk::{Merge, Result};
 use hashbrown::HashSet;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
 
 /// How much longer keys are kept than windows look back, so that an older window can be run again.
 const FOR_RE_RUNS: TimeDelta = TimeDelta::days(7);
@@ -45,12 +47,15 @@ impl Carrying {
             }
             each(batch)
         };
-        let mut met = Met::default();
+        let (mut met, mut all_own) = (Met::default(), HashSet::new());
         let mut own: Vec<Own> = (0..1_u64 << bits).map(|_| Own::new(sorter, &schema)).collect();
         if collectors.iter().any(|collector| collector.rows() > 0) {
             for batch in merge_sorted(sorter.sorted(collectors, &merge.key)?, merge, &schema) {
                 let batch = batch?;
                 let hashes = key_hashes(&batch, &key)?;
+                if !earlier.replaced.is_empty() {
+                    all_own.extend(&hashes);
+                }
                 if near.is_empty() {
                     write(batch, &hashes)?;
                 } else {
@@ -70,6 +75,7 @@ impl Carrying {
                 write(rows, &hashes)?;
             }
         }
+        self.note_gone(plan, &earlier.replaced, &near, &of_key, &all_own)?;
         if self.keep {
             let piece = self.piece(writer.finish()?);
             let old = TimeDelta::hours(i64::from(hours)) + FOR_RE_RUNS;
@@ -79,6 +85,45 @@ impl Carrying {
             self.leave_as_they_are(table, pieces);
         }
         Ok(met)
+    }
+
+    /// Notes when keys that the window had are not in it any more, and windows near it had left out rows for them: those rows
+    /// are in no window then.
+    fn note_gone(
+        &self,
+        plan: &TablePlan,
+        replaced: &[Piece],
+        near: &[&Piece],
+        of_key: &SchemaRef,
+        own: &HashSet<u64>,
+    ) -> Result<()> {
+        let mut gone: u64 = 0;
+        for part in replaced.iter().flat_map(|piece| &piece.parts) {
+            read_rows(&self.objects, part, of_key, (0, 0), None, &mut |_, hashes| {
+                gone += hashes.iter().filter(|hash| !own.contains(*hash)).count() as u64;
+                Ok(())
+            })?;
+        }
+        if gone == 0 {
+            return Ok(());
+        }
+        let step = merge_step(&plan.table);
+        let mut windows = BTreeSet::new();
+        for other in near.iter().filter_map(|piece| self.others.get(piece.run.as_ref()?)) {
+            let detail = CommitDetail::read(&self.objects, &other.detail, &other.detail_hash)?;
+            let left_out = detail.ledger.get(&step).and_then(|counts| counts.filtered.get(KNOWN_KEY));
+            if left_out.is_some_and(|count| *count > 0) {
+                windows.insert(other.window);
+            }
+        }
+        let Some(first) = windows.first() else { return Ok(()) };
+        let more = if windows.len() > 1 { format!(" and {} more", windows.len() - 1) } else { String::new() };
+        let table = &plan.table.schema.table;
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(format!(
+            "{gone} keys of {table} are not in the window any more. Windows near it have left out rows whose keys it had, \
+             and those rows may be in no window now: run {first}{more} again (`etl-runner backfill JOB --again`)"
+        ));
+        Ok(())
     }
 
     /// Those keys of pieces whose hashes, in one range of them, are among `hashes`.

@@ -6,7 +6,7 @@ mod rows;
 
 use super::pipeline::{Pipeline, TablePlan};
 use crate::commit::carried::{CarriedState, Part, Piece, by_range, stem, take_out};
-use crate::commit::{JobState, Objects, StateObject, inputs, token};
+use crate::commit::{ContentHash, JobState, Objects, StateObject, inputs, token};
 use crate::rows::sort::{RowCollector, Sorter};
 use crate::window::Window;
 use arrow::array::RecordBatch;
@@ -16,6 +16,9 @@ use etl_sdk::{Carry, EpochMillis, Error, Keep, Merge, Result};
 use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
+
+/// The reason under which rows are counted that are left out because a window nearby has their key.
+pub const KNOWN_KEY: &str = "known_key";
 
 /// What the merged tables of one run carry.
 pub struct Carrying {
@@ -34,6 +37,16 @@ pub struct Carrying {
     /// `false` for a run that leaves nothing.
     keep: bool,
     left: Mutex<BTreeMap<String, Vec<Piece>>>,
+    /// The commits of other windows by their runs' names, for a run that replaces another.
+    others: BTreeMap<String, Other>,
+    warnings: Mutex<Vec<String>>,
+}
+
+/// A commit of another window.
+struct Other {
+    window: Window,
+    detail: String,
+    detail_hash: ContentHash,
 }
 
 /// What earlier runs left of one table.
@@ -124,7 +137,15 @@ impl Carrying {
                 carrying.leave_as_they_are(&table, stay);
             }
         }
+        if !replaced.is_empty() {
+            carrying.others = others(state, &replaced);
+        }
         Ok(Some(Self { version, ..carrying }))
+    }
+
+    /// What a person should know of what the run does not carry any more.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What a run finds where no run was before.
@@ -140,6 +161,8 @@ impl Carrying {
             stamp: run.now_msec.micros(),
             keep: run.keep,
             left: Mutex::default(),
+            others: BTreeMap::new(),
+            warnings: Mutex::default(),
         }
     }
 
@@ -195,6 +218,15 @@ impl Carrying {
     fn stem_of(&self, table: &str, what: &str) -> String {
         format!("{}-{table}{what}", self.stem)
     }
+}
+
+fn others(state: &JobState, without: &BTreeSet<String>) -> BTreeMap<String, Other> {
+    let commits = state.windows.iter().flat_map(|(window, known)| known.commits.iter().map(move |of| (window, of)));
+    let others = commits.filter(|(_, commit)| !without.contains(&commit.name)).map(|(window, commit)| {
+        let (detail, detail_hash) = (commit.detail.clone(), commit.detail_hash.clone());
+        (commit.name.clone(), Other { window: *window, detail, detail_hash })
+    });
+    others.collect()
 }
 
 /// A run's own rows in one range of hashes.

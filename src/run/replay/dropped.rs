@@ -23,7 +23,7 @@ pub struct Dropped {
 pub fn drop_letters(context: &JobContext<'_>, window: Window, reason: Option<&str>, wait: Duration) -> Result<Dropped> {
     let stop = context.stop.child();
     let _lease = claim(context, window, wait, &stop, || {})?;
-    let warnings = recover(context, window)?.warnings;
+    let warnings = recover(context, window)?.warnings();
     let log = &context.stores.log;
     let known = committed(&*log.refresh()?, &window)?;
     let letters = LetterHistory::read(context.objects(), &known)?;

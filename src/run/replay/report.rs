@@ -4,6 +4,7 @@ use super::left::Left;
 use super::stages::{Stages, dead, taken};
 use crate::engine::output::RunOutput;
 use crate::report::{ErrorReport, Status};
+use crate::run::recovered::Recovery;
 use crate::run::report::status_of;
 use crate::window::Window;
 use etl_sdk::Error;
@@ -43,7 +44,7 @@ pub fn of_replay(window: Window, stages: &Stages, error: Option<&Error>) -> Repl
         (Some(tally), Some(output)) => taken(tally, output),
         _ => 0,
     };
-    let mut warnings: Vec<String> = stages.recovery.iter().flat_map(|recovery| recovery.warnings.clone()).collect();
+    let mut warnings: Vec<String> = stages.recovery.iter().flat_map(Recovery::warnings).collect();
     warnings.extend(stages.judged.iter().flat_map(|judged| judged.warnings.clone()));
     warnings.extend(stages.announced.iter().flat_map(|announced| announced.warnings.clone()));
     let status = match error {
