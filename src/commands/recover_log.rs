@@ -92,10 +92,9 @@ fn is_visible(session: &Session, sink: &Storage, file: &WrittenFile) -> Result<b
 fn outcome(inspection: &Inspection, applied: bool) -> Outcome {
     let is_lost = inspection.lost.iter().any(|lost| lost.outcome == LostOutcome::Lost);
     match (inspection.is_whole(), applied) {
-        (true, _) => Outcome::Done,
         (false, false) => Outcome::Stopped(ErrorKind::Damaged),
         (false, true) if is_lost || !inspection.unknown.is_empty() => Outcome::Partly,
-        (false, true) => Outcome::Done,
+        (true, _) | (false, true) => Outcome::Done,
     }
 }
 

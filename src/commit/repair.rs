@@ -134,8 +134,8 @@ impl Repair<'_> {
         // Nothing is known of what came behind a checkpoint that the log does not reach.
         let ends_early = checkpoint.filter(|checkpoint| last < *checkpoint);
         let last = last.max(checkpoint.unwrap_or(0));
-        let lost = (1..=last).filter(|version| !entries.contains_key(version));
-        let lost = lost.map(|version| {
+        let gone = (1..=last).filter(|version| !entries.contains_key(version));
+        let gone = gone.map(|version| {
             let object = damaged.get(&version).cloned().unwrap_or_else(|| self.object(version, "it is missing"));
             let is_in = checkpoint.is_some_and(|checkpoint| version <= checkpoint) && ends_early != Some(version);
             let outcome = if is_in { LostOutcome::InCheckpoint } else { LostOutcome::Lost };
@@ -146,7 +146,7 @@ impl Repair<'_> {
             entries: whole,
             checkpoint,
             checkpoints: bad,
-            lost: lost.collect(),
+            lost: gone.collect(),
             unknown: Vec::new(),
             state,
             mended: BTreeMap::new(),
