@@ -58,7 +58,7 @@ pub struct CompareArgs {
     /// Folder for spilled rows. Default: the system's temporary folder.
     #[arg(long, value_name = "FOLDER")]
     spill_folder: Option<PathBuf>,
-    /// Endpoint of an S3-compatible server, with the bucket in the path.
+    /// Endpoint of an S3-compatible server, with the bucket in the path unless its host name begins with it.
     #[arg(long, value_name = "URL")]
     s3_endpoint: Option<String>,
     /// Region of the s3:// buckets.
@@ -73,8 +73,6 @@ pub struct CompareArgs {
 
 impl CompareArgs {
     pub fn into_request(self) -> CompareRequest {
-        let variable = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
-        let other_server = self.s3_endpoint.is_some() || variable("AWS_ENDPOINT_URL") || variable("AWS_ENDPOINT");
         CompareRequest {
             left: self.left,
             right: self.right,
@@ -89,7 +87,7 @@ impl CompareArgs {
             s3: S3Config {
                 endpoint: self.s3_endpoint,
                 region: self.s3_region,
-                path_style: other_server,
+                path_style: None,
                 anonymous: self.s3_anonymous,
             },
         }

@@ -1,13 +1,15 @@
 //! `check`: everything about a job that can be known without reading its input.
 
 use super::request::JobRequest;
-use super::session::load_job;
+use super::session::Session;
 use crate::engine::Pipeline;
 use crate::job::{Job, Places};
+use crate::process::stop::Stop;
 use crate::registry::Registry;
 use crate::report::Outcome;
 use crate::rows::quality::Rule;
 use crate::screen::Printer;
+use crate::source::Nothing;
 use crate::text::columns::{Align, Columns};
 use etl_sdk::{Fact, Result};
 use serde::Serialize;
@@ -38,6 +40,8 @@ pub struct CheckReport {
     pub dead_letters: String,
     /// How many of them refuse a run.
     pub dead_letter_limit: Option<String>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
 }
 
 /// An enrichment step.
@@ -75,10 +79,14 @@ pub struct RuleCheck {
     pub action: &'static str,
 }
 
-/// Loads, builds and prints. Reads the job file and the files it names, and no input.
+/// Loads, builds and prints. Reads the job file and the files it names, and of the input no more than whether there is
+/// any.
 pub fn run(request: &JobRequest, registry: &Registry, printer: &Printer) -> Result<Outcome> {
-    let job = load_job(request)?;
-    let report = inspect(&job, registry)?;
+    let session = Session::open(request, Stop::default(), printer)?;
+    let mut report = inspect(&session.job, registry)?;
+    let source = Places::open(&session.job)?.source;
+    report.warnings =
+        session.runtime.block_on(Nothing::warning(&source, &session.job.config.source))?.into_iter().collect();
     if printer.is_json() {
         printer.json(&json!({"check": report}))?;
     } else {
@@ -118,6 +126,7 @@ pub fn inspect(job: &Job, registry: &Registry) -> Result<CheckReport> {
         state: places.state.url().to_owned(),
         dead_letters: places.dead_letters.url().to_owned(),
         dead_letter_limit: job.config.limits.dead_letters.as_ref().map(ToString::to_string),
+        warnings: Vec::new(),
     })
 }
 
@@ -154,6 +163,9 @@ fn screen(report: &CheckReport) -> String {
     row("state", report.state.clone());
     let limit = report.dead_letter_limit.as_ref().map_or("no limit".to_owned(), |limit| format!("at most {limit}"));
     row("dead letters", format!("{}, {limit}", report.dead_letters));
+    for warning in &report.warnings {
+        row("warning", warning.clone());
+    }
     format!("ok: job {} in {}\n{}", report.job, report.file, columns.render(2))
 }
 

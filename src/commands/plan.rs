@@ -9,11 +9,11 @@ use crate::process::stop::Stop;
 use crate::registry::builtin;
 use crate::report::{Outcome, WindowReport};
 use crate::screen::Printer;
-use crate::source;
+use crate::source::{self, Nothing};
 use crate::text::columns::{Align, Columns};
 use crate::text::{bytes, count, instant_exact};
 use crate::trigger::DueFinder;
-use etl_sdk::Result;
+use etl_sdk::{Error, Result};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -38,6 +38,8 @@ pub struct PlanReport {
     pub skipped: BTreeMap<String, u64>,
     /// Objects of other windows.
     pub outside: u64,
+    /// Objects that no window takes, as far as the listing saw them.
+    pub strays: u64,
     /// Stored bytes to read.
     pub bytes: u64,
     /// Decompressed bytes, estimated from names and sizes.
@@ -50,7 +52,7 @@ pub struct PlanReport {
     pub sink: String,
     /// Worker threads.
     pub threads: usize,
-    /// What the run would be lowered to, and why.
+    /// What a person should know of the input, and what the run would be lowered to, and why.
     pub warnings: Vec<String>,
 }
 
@@ -86,7 +88,11 @@ pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
     let pipeline = Pipeline::build(&session.job, &builtin())?;
     let places = Places::open(&session.job)?;
     let config = &session.job.config;
-    let listing = session.runtime.block_on(source::list(&places.source, &config.source, &window, &config.limits))?;
+    let (listing, noticed) = session.runtime.block_on(async {
+        let listing = source::list(&places.source, &config.source, &window, &config.limits).await?;
+        let noticed = source::warnings(&places.source, &config.source, &listing).await?;
+        Ok::<_, Error>((listing, noticed))
+    })?;
     let report = PlanReport {
         job: config.job.clone(),
         window: window.into(),
@@ -95,6 +101,7 @@ pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
         listed: listing.listed,
         skipped: listing.skipped.iter().map(|(reason, (count, _))| ((*reason).to_owned(), *count)).collect(),
         outside: listing.outside.0,
+        strays: listing.strays.missed(),
         bytes: listing.objects.iter().map(|object| object.size).sum(),
         estimated_bytes: listing.objects.iter().map(estimated_bytes).sum(),
         tasks: pack(listing.objects, config.limits.task_bytes.0).iter().map(describe).collect(),
@@ -105,7 +112,7 @@ pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
             .collect(),
         sink: places.sink.url().to_owned(),
         threads: fitted.threads,
-        warnings: fitted.warnings,
+        warnings: noticed.into_iter().chain(fitted.warnings).collect(),
     };
     if printer.is_json() {
         printer.json(&json!({"plan": report}))?;
@@ -123,6 +130,10 @@ fn scheduled(session: &Session, printer: &Printer) -> Result<Outcome> {
     let finder = DueFinder { job, log: &log, source: &places.source, runtime: &session.runtime, stop: &session.stop };
     let scheduled = finder.find(session.now)?;
     let name = &job.config.job;
+    let below = Nothing::below(&places.source, &job.config.source);
+    if let Some(nothing) = session.runtime.block_on(session.stop.unless(below))? {
+        printer.warning(&nothing.to_string());
+    }
     if printer.is_json() {
         printer.json(&json!({"plan": as_json(&scheduled, name)}))?;
     } else {

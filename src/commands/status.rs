@@ -8,18 +8,26 @@ use crate::process::stop::Stop;
 use crate::report::Outcome;
 use crate::schedule::DEFAULT_BUFFER;
 use crate::screen::{Printer, Tone};
+use crate::source::Nothing;
 use crate::status::{Scope, StatusReport, WindowStatus, build, failures, grid, list, summary};
 use chrono::TimeDelta;
 use etl_sdk::Result;
 
-/// Prints the status. Nothing is changed, and nothing but the state is read.
+/// Prints the status. Nothing is changed, and nothing is read but the state, and whether there is any input while no window
+/// has had some.
 pub fn run(request: &StatusRequest, printer: &Printer) -> Result<Outcome> {
     let session = Session::open(&request.job, Stop::default(), printer)?.watched(printer)?;
     let (job, scope) = (&session.job, scope(request, &session.job));
-    let log = session.log(&Places::open(job)?);
+    let places = Places::open(job)?;
+    let log = session.log(&places);
     let state = log.refresh()?;
     let live = lease::live(log.objects(), log.runner())?;
-    let report = build(&job.config.job, &state, &live, session.now, &scope);
+    let mut report = build(&job.config.job, &state, &live, session.now, &scope);
+    // A job that has read something has a source.
+    if !state.windows.values().any(|known| known.commits.iter().any(|commit| commit.counts.objects > 0)) {
+        let warning = Nothing::warning(&places.source, &job.config.source);
+        report.warnings.extend(session.runtime.block_on(warning).unwrap_or_else(|error| Some(error.to_string())));
+    }
     if printer.is_json() {
         printer.json(&serde_json::json!({"status": report}))?;
     } else {
@@ -59,6 +67,9 @@ fn screen(report: &StatusReport, request: &StatusRequest, printer: &Printer) -> 
     if report.late_objects > 0 {
         let late = crate::text::count(report.late_objects);
         text.extend([&late, " objects arrived after their window; --list says where they went\n"]);
+    }
+    for warning in &report.warnings {
+        text.extend(["warning: ", warning, "\n"]);
     }
     text.push('\n');
     if request.list {

@@ -3,7 +3,7 @@
 use super::entry::Late;
 use super::history::{CommitState, JobState};
 use super::objects::Objects;
-use crate::source::{InputObject, hour_of_object};
+use crate::source::{InputObject, SourceConfig, hour_of_object};
 use crate::storage::Storage;
 use crate::window::Window;
 use crate::{Error, Result};
@@ -128,22 +128,22 @@ impl InputChanges {
 /// Objects whose path names an hour that ended before the window began, by hour: they came too late for theirs.
 pub fn late<'a>(
     source: &Storage,
-    layout: crate::source::Layout,
+    config: &SourceConfig,
     window: &Window,
     inputs: impl Iterator<Item = &'a InputObject>,
 ) -> Vec<Late> {
     let mut hours: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
     for input in inputs {
-        if let Some(hour) = hour_of_object(source, layout, input)
-            && (hour + 1) * 3_600 <= window.start.timestamp()
+        if let Some(begin) = hour_of_object(source, config, input)
+            && begin + 3_600 <= window.start.timestamp()
         {
-            let (objects, bytes) = hours.entry(hour).or_default();
+            let (objects, bytes) = hours.entry(begin).or_default();
             *objects += 1;
             *bytes += input.size;
         }
     }
-    let late = |(hour, (objects, bytes)): (i64, (u64, u64))| {
-        DateTime::from_timestamp(hour * 3_600, 0).map(|hour| Late { hour, objects, bytes })
+    let late = |(begin, (objects, bytes)): (i64, (u64, u64))| {
+        DateTime::from_timestamp(begin, 0).map(|hour| Late { hour, objects, bytes })
     };
     hours.into_iter().filter_map(late).collect()
 }

@@ -7,7 +7,9 @@ use crate::compare::json::MAX_DEPTH;
 use crate::compare::plan::AlignedColumn;
 use crate::limits::LimitsConfig;
 use crate::process::stop::Stop;
-use crate::source::{Frame, Framing, InputObject, Layout, Opened, Select, SourceConfig, open, read_object};
+use crate::source::{
+    Frame, Framing, IfEmpty, InputObject, Layout, Opened, PathZone, Select, SourceConfig, open, read_object,
+};
 use crate::storage::{S3Config, Storage};
 use crate::text::{ByteSize, Span};
 use arrow::array::ArrayRef;
@@ -188,6 +190,9 @@ fn framing(url: &str) -> SourceConfig {
         layout: Layout::Flat,
         select: Select::Modified,
         look_back: Span { seconds: 0 },
+        look_ahead: Span { seconds: 0 },
+        path_time_zone: PathZone::Utc,
+        if_empty: IfEmpty::Warn,
         suffixes: Vec::new(),
         framing: Framing::Lines,
         base64: false,

@@ -7,7 +7,7 @@ use super::{overrides, schema, shape};
 use crate::job::EnrichConfig;
 use crate::job::config::EnrichFields;
 use crate::rows::quality::{QualityConfig, QualityFields};
-use crate::storage::PrefixReader;
+use crate::storage::{PrefixReader, Section};
 use etl_sdk::{BuildContext, Error, ErrorKind, RemoteFolders, Result};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
@@ -80,7 +80,13 @@ impl Job {
 
     /// Reads settings behind urls, reached as the source is.
     pub fn prefix_reader(&self) -> PrefixReader {
-        PrefixReader { s3: self.config.source.s3.clone(), retry: self.config.limits.retry, section: Some("source") }
+        let section = Some(self.section_of("source"));
+        PrefixReader { s3: self.config.source.s3.clone(), retry: self.config.limits.retry, section }
+    }
+
+    /// The section that says how a bucket is reached.
+    pub(super) fn section_of(&self, name: &'static str) -> Section {
+        Section { name, place: self.locate(&[name, "s3", "endpoint"]) }
     }
 
     /// The file and line of a key, as `jobs/x.yaml:12`: of the deepest part of the path that was written.

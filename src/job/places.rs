@@ -28,7 +28,8 @@ impl Places {
         let state_s3 = config.state.s3.as_ref().map_or(of_sink, |s3| (s3, "state"));
         let dead_letter_s3 = config.dead_letter.s3.as_ref().map_or(of_sink, |s3| (s3, "dead_letter"));
         let open = |url: &str, (s3, section): (&S3Config, &'static str), path: &[&str]| {
-            let opened = Storage::open_with(url, s3, &job.folder, &config.limits.retry, Some(section));
+            let section = job.section_of(section);
+            let opened = Storage::open_with(url, s3, &job.folder, &config.limits.retry, Some(&section));
             opened.map_err(|error| job.placed(path, error))
         };
         Ok(Self {

@@ -3,6 +3,7 @@
 //! The tree is built from the parser's events and not by serde, because the job file's errors name the line of the key
 //! at fault, overrides replace single values, and variables are replaced before types are decided.
 
+use crate::text::redact;
 use etl_sdk::{Error, Result};
 use serde_json::Value;
 use serde_saphyr::granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Tag};
@@ -59,7 +60,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(file, line) => write!(f, "{file}:{line}"),
-            Self::Override(text) => write!(f, "--set {text}"),
+            Self::Override(text) => write!(f, "--set {}", redact(text)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The run report as data. Field names are a contract: dashboards and the job's history read them. Reports of older
 //! versions are read too: a field that they do not have is empty.
 
+use crate::storage::answer_of;
 use crate::text::suggest::variant;
 use crate::text::{instant_exact, one_line};
 use crate::window::Window;
@@ -137,6 +138,8 @@ pub struct ObjectsReport {
     pub selected: u64,
     /// Left out, by reason.
     pub skipped: BTreeMap<String, u64>,
+    /// Seen under path hours where no window looks for them: none reads them.
+    pub strays: u64,
     /// Read to their end, or to their first fault.
     pub read: u64,
     /// In an archive class, unreadable without a restore.
@@ -291,6 +294,9 @@ pub struct ErrorReport {
     pub hint: Option<String>,
     /// The facts that the error and its causes of our own name.
     pub facts: BTreeMap<String, String>,
+    /// What a store answered: its first 2 KiB, without credentials. It is in reports alone, and never in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
 }
 
 impl From<Window> for WindowReport {
@@ -328,6 +334,7 @@ impl From<&Error> for ErrorReport {
             message: one_line(&error.to_string()),
             hint: error.hint_text().map(str::to_owned),
             facts,
+            answer: answer_of(error).map(str::to_owned),
         }
     }
 }

@@ -389,6 +389,7 @@ mod tests {
               "hidden": 1,
               "zero_bytes": 1
             },
+            "strays": 0,
             "read": 40,
             "archived": 0
           },

@@ -4,7 +4,7 @@ use super::context::JobContext;
 use crate::engine::{Task, pack};
 use crate::process::stop::Stop;
 use crate::report::Progress;
-use crate::source::{self, InputObject};
+use crate::source::{self, InputObject, warnings};
 use crate::window::Window;
 use etl_sdk::Result;
 use std::collections::BTreeMap;
@@ -15,6 +15,10 @@ pub struct Listed {
     pub seen: u64,
     /// Objects of the window that are left out, by reason.
     pub skipped: BTreeMap<&'static str, u64>,
+    /// Objects that no window takes.
+    pub strays: u64,
+    /// What a person should know of the listing.
+    pub warnings: Vec<String>,
     /// The objects that are to be read, in their order, as tasks.
     pub tasks: Vec<Task>,
 }
@@ -36,13 +40,19 @@ impl Listed {
     }
 }
 
-/// Lists the objects of a window once.
+/// Lists the objects of a window once, and looks further when there are none: below a wrong prefix is nothing at all.
 pub fn list(context: &JobContext<'_>, window: &Window, progress: &Progress, stop: &Stop) -> Result<Listed> {
-    let config = &context.job.config;
-    let listing = source::list(&context.places.source, &config.source, window, &config.limits);
-    let listing = context.runtime.block_on(stop.unless(listing))?;
+    let (config, source) = (&context.job.config, &context.places.source);
+    let listing = async {
+        let listing = source::list(source, &config.source, window, &config.limits).await?;
+        let warnings = warnings(source, &config.source, &listing).await?;
+        Ok((listing, warnings))
+    };
+    let (listing, warnings) = context.runtime.block_on(stop.unless(listing))?;
     let listed = Listed {
         seen: listing.listed,
+        strays: listing.strays.missed(),
+        warnings,
         skipped: listing.skipped.into_iter().map(|(reason, (count, _))| (reason, count)).collect(),
         tasks: pack(listing.objects, config.limits.task_bytes.0),
     };

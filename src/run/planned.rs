@@ -59,8 +59,7 @@ pub fn plan(
     let revision = state.window(window).next_revision();
     let name = if revision == 0 { run.id.clone() } else { format!("{}.r{revision}", run.id) };
     let id = id_of(context, plan, &name, listed);
-    let layout = context.job.config.source.layout;
-    let late = inputs::late(&context.places.source, layout, window, listed.objects());
+    let late = inputs::late(&context.places.source, &context.job.config.source, window, listed.objects());
     let inputs = inputs::keep(objects, &name, &id, listed.objects())?;
     let record =
         PlanRecord { now_msec: run.now, name: name.clone(), tasks: listed.tasks.len() as u64, inputs: inputs.clone() };

@@ -86,6 +86,7 @@ fn warnings(plan: &RunPlan, stages: &Stages) -> Vec<String> {
     let mut warnings = plan.warnings.clone();
     let open_until = stages.admitted.as_ref().and_then(|admitted| admitted.open_until);
     warnings.extend(open_until.map(|closes| provisional(&plan.window, closes)));
+    warnings.extend(stages.listed.iter().flat_map(|listed| listed.warnings.clone()));
     warnings.extend(stages.recovery.iter().flat_map(|recovery| recovery.warnings.clone()));
     if let Some(earlier) = &stages.earlier {
         let version = earlier.state.version;
@@ -109,6 +110,7 @@ fn warnings(plan: &RunPlan, stages: &Stages) -> Vec<String> {
 fn with_listing(mut report: RunReport, listed: &Listed) -> RunReport {
     report.objects.listed = listed.seen;
     report.objects.selected = listed.count();
+    report.objects.strays = listed.strays;
     report.objects.skipped = listed.skipped.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect();
     report
 }

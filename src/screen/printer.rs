@@ -1,6 +1,7 @@
 //! The only place that prints: results on stdout, people's text on stderr.
 
 use crate::report::{ErrorReport, Outcome, RunReport, Status};
+use crate::storage::answer_of;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
@@ -204,6 +205,9 @@ impl Printer {
     pub fn explain(&self, error: &Error) {
         let message = crate::text::one_line(&error.to_string());
         let mut text = format!("{} {message}\n", paint("error:", RED, self.stderr_color));
+        if let Some(answer) = answer_of(error) {
+            let _ = writeln!(text, "  {} {}", paint("answer:", CYAN, self.stderr_color), crate::text::one_line(answer));
+        }
         if let Some(hint) = error.hint_text() {
             let _ = writeln!(text, "  {} {hint}", paint("hint:", CYAN, self.stderr_color));
         }

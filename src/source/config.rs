@@ -1,5 +1,6 @@
 //! The `source` section of the job file.
 
+use super::zone::PathZone;
 use crate::storage::S3Config;
 use crate::text::Span;
 use schemars::JsonSchema;
@@ -21,10 +22,22 @@ pub struct SourceConfig {
     #[serde(default)]
     pub select: Select,
     /// How far before the window's start path prefixes are listed too, so that an object written late under an earlier
-    /// prefix is found. At least the producer's longest buffering. One hour past the window's end is always listed, for
-    /// producers whose clock runs ahead. Neither changes which times belong to the window. Default: `2h`.
+    /// prefix is found. At least the producer's longest buffering. It does not change which times belong to the window.
+    /// Default: `2h`.
     #[serde(default = "default_look_back")]
     pub look_back: Span,
+    /// How far past the window's end path prefixes are listed too, for producers whose clock runs ahead of the store's.
+    /// It does not change which times belong to the window. Default: `1h`.
+    #[serde(default = "default_look_ahead")]
+    pub look_ahead: Span,
+    /// The time zone of the hours in paths: `UTC`, a name such as `Asia/Tokyo`, or a distance from UTC such as `+09:00`.
+    /// Default: `UTC`.
+    #[serde(default)]
+    pub path_time_zone: PathZone,
+    /// What it means when there is nothing at all below the url, in no window: `warn`, or `fail` for an error.
+    /// Default: `warn`.
+    #[serde(default)]
+    pub if_empty: IfEmpty,
     /// Only objects whose key ends like one of these. Default: all. Example: `[.gz, .json]`
     #[serde(default)]
     pub suffixes: Vec<String>,
@@ -36,7 +49,18 @@ pub struct SourceConfig {
     pub base64: bool,
 }
 
-/// How objects are laid out by time, in UTC.
+/// What a source without any object means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IfEmpty {
+    /// A warning: the prefix may be wrong.
+    #[default]
+    Warn,
+    /// An error of the kind `not_found`.
+    Fail,
+}
+
+/// How objects are laid out by time; see `path_time_zone`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
@@ -78,4 +102,8 @@ pub enum Framing {
 
 fn default_look_back() -> Span {
     Span { seconds: 2 * 3_600 }
+}
+
+fn default_look_ahead() -> Span {
+    Span { seconds: 3_600 }
 }

@@ -4,7 +4,8 @@ use super::config::{Layout, Select, SourceConfig};
 use super::folder;
 use super::pages::Pages;
 use super::prefixes::{hour_of, hours, prefixes};
-use super::select::{Found, InputObject, Listing, Selection, skip};
+use super::select::{Found, InputObject, Listing, Selection};
+use super::strays::StrayFinder;
 use crate::limits::LimitsConfig;
 use crate::process::stop::Stop;
 use crate::storage::retry::{Backoff, unless_stalled};
@@ -23,24 +24,33 @@ const CONCURRENT_LISTINGS: usize = 8;
 /// Lists the objects of a window.
 ///
 /// - `select: modified` takes objects with `start <= modified < end`. Only prefixes of the hours from
-///   `start - look_back` to one hour past `end` are listed; the hour ahead is for producers whose clock runs ahead.
+///   `start - look_back` to `end + look_ahead` are listed.
 /// - `select: path` takes objects whose path names an hour that starts in the window, which must be of whole hours.
 ///
 /// Fails with `Limit` beyond `limits.objects`, with `NotFound` when the folder or bucket does not exist (a prefix
 /// below it may be missing), and with what the store says.
 pub async fn list(storage: &Storage, config: &SourceConfig, window: &Window, limits: &LimitsConfig) -> Result<Listing> {
     check_window(config, window)?;
-    let hours = hours(window, config.select, config.look_back);
+    let hours = hours(window, config);
     let prefixes = prefixes(config.layout, &hours);
     let count = prefixes.len() as u64;
     let most = limits.objects.min(u64::from(u32::MAX));
-    let selection =
-        Arc::new(Selection { config: config.clone(), window: *window, hours, most, selected: AtomicU64::new(0) });
+    let selection = Arc::new(Selection {
+        config: config.clone(),
+        window: *window,
+        hours,
+        strays: StrayFinder::new(config, window),
+        most,
+        selected: AtomicU64::new(0),
+    });
     let mut listing = match storage.kind() {
         StorageKind::Folder(root) => folder::list(root.clone(), prefixes, selection).await?,
         StorageKind::Bucket(bucket) => list_bucket(storage, bucket.store(), prefixes, &selection).await?,
     };
     listing.prefixes = count;
+    if listing.listed > 0 {
+        storage.note_something();
+    }
     number(storage, &mut listing.objects);
     Ok(listing)
 }
@@ -102,10 +112,10 @@ async fn list_prefix(storage: &Storage, store: &AmazonS3, prefix: String, select
             let found = Found { path: meta.location, etag: meta.e_tag, size: meta.size, modified: meta.last_modified };
             selection.sort_out(&key, found, &mut listing)?;
         }
-        for _ in 0..page.unreadable {
-            // The store tells neither its time nor its size, so it is counted in each window that lists its prefix.
-            listing.listed += 1;
-            listing.skip(skip::UNREADABLE_NAME, 0);
+        let root = format!("{}/", storage.prefix());
+        for odd in page.odd {
+            let key = odd.key.strip_prefix(root.trim_start_matches('/')).unwrap_or(&odd.key);
+            selection.sort_out_odd(key, odd.size, odd.modified, &mut listing);
         }
     }
     Ok(listing)
@@ -122,9 +132,10 @@ fn below<'a>(prefix: &ObjectPath, path: &'a ObjectPath) -> &'a str {
     path.as_ref().strip_prefix(prefix.as_ref()).unwrap_or(path.as_ref()).trim_start_matches('/')
 }
 
-/// The hour since 1970 that an object's path names; `None` when its layout has none.
-pub fn hour_of_object(storage: &Storage, layout: Layout, object: &InputObject) -> Option<i64> {
-    hour_of(layout, below(storage.prefix(), &object.path))
+/// When the hour begins that an object's path names, in seconds since 1970; `None` when its layout has none.
+pub fn hour_of_object(storage: &Storage, config: &SourceConfig, object: &InputObject) -> Option<i64> {
+    let hour = hour_of(config.layout, below(storage.prefix(), &object.path))?;
+    Some(config.path_time_zone.begin_of(hour))
 }
 
 /// Gives the objects their index in the plan, which does not depend on the order of the listing.

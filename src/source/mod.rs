@@ -13,7 +13,7 @@ mod firehose;
 mod folder;
 mod frame;
 mod list;
-
+mod nothing;
 mod open;
 mod pages;
 mod prefixes;
@@ -21,16 +21,21 @@ mod read;
 pub mod reason;
 mod scan;
 mod select;
+mod strays;
 #[cfg(test)]
 mod tests;
 mod values;
 mod zip;
+mod zone;
 
 pub use self::config::*;
 pub use self::emit::{Frame, STEP};
 pub use self::find::{find, list_all, locate};
 pub use self::firehose::{ErrorPart, read_errors};
 pub use self::list::{check_window, hour_of_object, list};
+pub use self::nothing::{Nothing, warnings};
 pub use self::open::{Opened, Opening, open};
 pub use self::read::{ObjectStats, read_in_blocks, read_object};
 pub use self::select::{InputObject, Listing, skip};
+pub use self::strays::Strays;
+pub use self::zone::PathZone;

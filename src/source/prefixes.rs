@@ -1,7 +1,6 @@
 //! Which path prefixes a window can have objects under, and the hour an object's path names.
 
-use super::config::{Layout, Select};
-use crate::text::Span;
+use super::config::{Layout, Select, SourceConfig};
 use crate::window::Window;
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use std::ops::Range;
@@ -13,19 +12,21 @@ const DAY_HOURS: i64 = 24;
 /// one request more rarely costs less than a thousand keys, and a listing per hour would.
 const HOURS_PER_LISTED_DAY: i64 = 6;
 
-/// Hours of path prefixes past the window's end that are looked into too, for producers whose clock runs ahead.
-const FORWARD_HOURS: i64 = 1;
-
-/// The hours since 1970 whose prefixes are looked into. The look-back only widens this range, never the window.
-pub(super) fn hours(window: &Window, select: Select, look_back: Span) -> Range<i64> {
+/// The hours since 1970, on the clocks of the paths, whose prefixes are looked into. Looking back and ahead only widens
+/// this range, never the window.
+pub(super) fn hours(window: &Window, config: &SourceConfig) -> Range<i64> {
     let (start, end) = (window.start.timestamp(), window.end.timestamp());
-    match select {
-        Select::Modified => {
-            let first = start.saturating_sub(look_back.seconds).max(0).div_euclid(HOUR);
-            first..(end + HOUR - 1).div_euclid(HOUR) + FORWARD_HOURS
-        }
-        Select::Path => start.div_euclid(HOUR)..end.div_euclid(HOUR),
-    }
+    let (start, end) = match config.select {
+        Select::Modified => (
+            start.saturating_sub(config.look_back.seconds).max(0),
+            end.saturating_add(config.look_ahead.seconds.max(0)),
+        ),
+        Select::Path => (start, end),
+    };
+    // Where clocks change in between, both offsets count.
+    let (first, last) = (config.path_time_zone.offset_at(start), config.path_time_zone.offset_at(end));
+    let (start, end) = (start + first.min(last), end.saturating_add(first.max(last)));
+    start.div_euclid(HOUR)..end.saturating_add(HOUR - 1).div_euclid(HOUR)
 }
 
 /// The prefixes below the source's own that hold these hours, without a slash at the end; disjoint.
@@ -68,7 +69,7 @@ fn hour_prefix(layout: Layout, hour: i64) -> Option<String> {
     })
 }
 
-/// The hour since 1970 that a key below the source's prefix names, `None` when it is not of this layout.
+/// The hour since 1970, on the clocks of the paths, that a key below the source's prefix names, `None` when it is not of this layout.
 pub(super) fn hour_of(layout: Layout, key: &str) -> Option<i64> {
     let names = match layout {
         Layout::HiveHourly => ["year=", "month=", "day=", "hour="],
@@ -91,12 +92,14 @@ pub(super) fn hour_of(layout: Layout, key: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::hourly;
     use super::*;
+    use crate::text::Span;
     use proptest::prelude::*;
 
     fn prefixes_of(window: &str, layout: Layout, select: Select, look_back: i64) -> Vec<String> {
-        let window = Window::parse(window).unwrap();
-        prefixes(layout, &hours(&window, select, Span { seconds: look_back }))
+        let config = SourceConfig { layout, select, look_back: Span { seconds: look_back }, ..hourly() };
+        prefixes(layout, &hours(&Window::parse(window).unwrap(), &config))
     }
 
     #[test]
@@ -109,6 +112,24 @@ mod tests {
             prefixes_of("2026-11-20T00/PT1H", Layout::HiveHourly, Select::Path, 7_200),
             ["year=2026/month=11/day=20/hour=00"]
         );
+    }
+
+    #[test]
+    fn paths_in_another_zone_are_listed_by_its_hours() {
+        let of = |zone: &str, select, window: &str| {
+            let path_time_zone = zone.parse().unwrap();
+            let none = Span { seconds: 0 };
+            let config = SourceConfig { select, look_back: none, look_ahead: none, path_time_zone, ..hourly() };
+            prefixes(Layout::FirehoseHourly, &hours(&Window::parse(window).unwrap(), &config))
+        };
+        let window = "2026-11-20T20/PT1H";
+        assert_eq!(of("Asia/Tokyo", Select::Modified, window), ["2026/11/21/05"]);
+        assert_eq!(of("Asia/Tokyo", Select::Path, window), ["2026/11/21/05"]);
+        assert_eq!(of("Asia/Kolkata", Select::Modified, window), ["2026/11/21/01", "2026/11/21/02"]);
+        assert_eq!(of("-05:00", Select::Modified, window), ["2026/11/20/15"]);
+        // Clocks go back at 01:00 UTC.
+        let changing = of("Europe/Berlin", Select::Modified, "2026-10-25T00/PT2H");
+        assert_eq!(changing, ["2026/10/25/01", "2026/10/25/02", "2026/10/25/03"]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use super::config::{Layout, Select, SourceConfig};
 use super::prefixes::hour_of;
+use super::strays::{StrayFinder, Strays};
+use crate::text::count;
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, ObjectRef, Result};
@@ -22,15 +24,21 @@ pub mod skip {
     pub const SUFFIX: &str = "suffix";
     /// The path below the source does not name an hour as `source.layout` says.
     pub const OUTSIDE_LAYOUT: &str = "outside_layout";
-    /// A file name that is not UTF-8 or holds control characters; a key with such, an empty part (`a//b`), `.` or `..`.
+    /// A file name that is not UTF-8 or holds control characters; a key with such, an empty part (`a//b`), `.` or `..`, or
+    /// a slash at an end.
     pub const UNREADABLE_NAME: &str = "unreadable_name";
     /// A link to a folder, which may lead anywhere, also back to itself. Links to files are followed.
     pub const LINKED_FOLDER: &str = "linked_folder";
     /// A pipe, socket or device.
     pub const NOT_A_FILE: &str = "not_a_file";
+    /// The hour of its path is further from its time than windows look; see [`super::Strays`].
+    pub const OUTSIDE_HOURS: &str = "outside_hours";
     /// In an archive storage class; found when it is opened, see [`crate::source::open::Opened::Archived`].
     pub const ARCHIVED: &str = "archived";
 }
+
+/// Unreadable keys that are kept, of all that are counted.
+const MAX_UNREADABLE: usize = 3;
 
 /// An object of the window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +78,10 @@ pub struct Listing {
     pub skipped: BTreeMap<&'static str, (u64, u64)>,
     /// Objects that were listed and belong to other windows, and their bytes.
     pub outside: (u64, u64),
+    /// Those of them, and of the ones left out, that no window takes.
+    pub strays: Strays,
+    /// Keys that cannot be read; the first few.
+    pub unreadable: Vec<String>,
     /// Objects the store listed, all of the above.
     pub listed: u64,
     /// Prefixes that were listed.
@@ -89,6 +101,7 @@ pub(super) struct Selection {
     pub(super) config: SourceConfig,
     pub(super) window: Window,
     pub(super) hours: Range<i64>,
+    pub(super) strays: StrayFinder,
     pub(super) most: u64,
     /// Over all listings under way, so that together they hold no more than the limit.
     pub(super) selected: AtomicU64,
@@ -98,7 +111,8 @@ impl Selection {
     /// Puts an object where it belongs. `key` is its path below the source.
     pub(super) fn sort_out(&self, key: &str, found: Found, listing: &mut Listing) -> Result<()> {
         listing.listed += 1;
-        let reason = match self.decide(key, &found) {
+        self.look_for_stray(key, &found, listing);
+        let reason = match self.decide(key, found.size, found.modified) {
             Decision::Take => {
                 if self.selected.fetch_add(1, Ordering::Relaxed) >= self.most {
                     return Err(self.too_many());
@@ -119,30 +133,75 @@ impl Selection {
         Ok(())
     }
 
-    fn decide(&self, key: &str, found: &Found) -> Decision {
+    /// The same for an object that cannot be read for its key.
+    pub(super) fn sort_out_odd(&self, key: &str, size: u64, modified: DateTime<Utc>, listing: &mut Listing) {
+        listing.listed += 1;
+        match self.decide(key, size, modified) {
+            Decision::Take => listing.skip_unreadable(key, size),
+            // The name may be what it is left out for.
+            Decision::Skip(skip::OUTSIDE_LAYOUT) if size > 0 => listing.skip_unreadable(key, size),
+            Decision::Skip(reason) => listing.skip(reason, size),
+            Decision::Outside => {
+                listing.outside.0 += 1;
+                listing.outside.1 += size;
+            }
+        }
+    }
+
+    fn decide(&self, key: &str, size: u64, modified: DateTime<Utc>) -> Decision {
         // The window comes first, so that each object is counted in the window it belongs to and in no other.
-        if self.config.select == Select::Modified && !self.window.contains(found.modified) {
+        if self.config.select == Select::Modified && !self.window.contains(modified) {
             return Decision::Outside;
         }
         if self.config.layout != Layout::Flat {
             match hour_of(self.config.layout, key) {
                 None if is_hidden(key) => return Decision::Skip(skip::HIDDEN_NAME),
                 None => return Decision::Skip(skip::OUTSIDE_LAYOUT),
-                Some(hour) if !self.hours.contains(&hour) => return Decision::Outside,
+                Some(hour) if !self.is_wanted(hour) => {
+                    return match self.config.select {
+                        Select::Modified => Decision::Skip(skip::OUTSIDE_HOURS),
+                        Select::Path => Decision::Outside,
+                    };
+                }
                 Some(_) => {}
             }
         }
         if is_hidden(key) {
             return Decision::Skip(skip::HIDDEN_NAME);
         }
-        if found.size == 0 {
+        if size == 0 {
             return Decision::Skip(skip::ZERO_BYTES);
         }
-        let suffixes = &self.config.suffixes;
-        if !suffixes.is_empty() && !suffixes.iter().any(|suffix| key.ends_with(suffix.as_str())) {
+        if !self.has_suffix(key) {
             return Decision::Skip(skip::SUFFIX);
         }
         Decision::Take
+    }
+
+    /// Whether objects of a path's hour are in the window, as far as that decides.
+    fn is_wanted(&self, hour: i64) -> bool {
+        match self.config.select {
+            Select::Modified => self.hours.contains(&hour),
+            Select::Path => {
+                let begin = self.config.path_time_zone.begin_of(hour);
+                (self.window.start.timestamp()..self.window.end.timestamp()).contains(&begin)
+            }
+        }
+    }
+
+    fn look_for_stray(&self, key: &str, found: &Found, listing: &mut Listing) {
+        let Some(hour) = hour_of(self.config.layout, key) else { return };
+        if found.size == 0 || is_hidden(key) || !self.has_suffix(key) {
+            return;
+        }
+        if let Some(missed) = self.strays.missed(hour, found.modified) {
+            self.strays.count((key, hour, found.modified), &missed, &mut listing.strays);
+        }
+    }
+
+    fn has_suffix(&self, key: &str) -> bool {
+        let suffixes = &self.config.suffixes;
+        suffixes.is_empty() || suffixes.iter().any(|suffix| key.ends_with(suffix.as_str()))
     }
 
     fn too_many(&self) -> Error {
@@ -161,7 +220,7 @@ enum Decision {
 }
 
 fn is_hidden(key: &str) -> bool {
-    key.split('/').any(|part| part.starts_with(['_', '.']))
+    key.split('/').any(|part| part.starts_with(['_', '.']) && !matches!(part, "." | ".."))
 }
 
 impl Listing {
@@ -170,6 +229,27 @@ impl Listing {
         let (count, sum) = self.skipped.entry(reason).or_default();
         *count += 1;
         *sum += bytes;
+    }
+
+    /// Counts one whose key cannot be read.
+    pub(super) fn skip_unreadable(&mut self, key: &str, bytes: u64) {
+        self.skip(skip::UNREADABLE_NAME, bytes);
+        if self.unreadable.len() < MAX_UNREADABLE {
+            self.unreadable.push(key.to_owned());
+        }
+    }
+
+    /// What a person should know of what is left out. `url` is the source's.
+    pub fn warnings(&self, url: &str) -> Vec<String> {
+        let unreadable = self.unreadable.first().map(|first| {
+            let objects = self.skipped.get(skip::UNREADABLE_NAME).map_or(0, |(objects, _)| *objects);
+            let objects = if objects == 1 { "1 object is".to_owned() } else { format!("{} objects are", count(objects)) };
+            format!(
+                "{objects} not read for the name, such as {first:?} below {url}: a key that can be read has no empty part, no \
+                 `.` or `..`, no control character and no slash at an end"
+            )
+        });
+        unreadable.into_iter().chain(self.strays.warning(url)).collect()
     }
 
     pub(super) fn merge(&mut self, other: Self) {
@@ -182,5 +262,9 @@ impl Listing {
         self.outside.0 += other.outside.0;
         self.outside.1 += other.outside.1;
         self.listed += other.listed;
+        self.strays.merge(other.strays);
+        self.unreadable.extend(other.unreadable);
+        self.unreadable.sort_unstable();
+        self.unreadable.truncate(MAX_UNREADABLE);
     }
 }

@@ -129,6 +129,8 @@ pub struct StatusReport {
     pub late_objects: u64,
     /// Windows with rows whose last re-run ended without a commit: the rows of the run before stay.
     pub failed_reruns: u64,
+    /// What a person should know of the job's input.
+    pub warnings: Vec<String>,
     /// The windows, oldest first.
     pub windows: Vec<WindowReport>,
 }
@@ -226,6 +228,7 @@ pub fn build(job: &str, state: &JobState, leases: &[Holder], now: DateTime<Utc>,
         total: 0,
         late_objects: 0,
         failed_reruns: 0,
+        warnings: Vec::new(),
         windows: Vec::new(),
     };
     let Some((from, to)) = ends else { return report };

@@ -269,6 +269,7 @@ fn json_fields_are_a_contract() {
             "total",
             "late_objects",
             "failed_reruns",
+            "warnings",
             "windows"
         ]
     );

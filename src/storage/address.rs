@@ -1,14 +1,15 @@
 //! How one bucket is reached, after the job file, the environment and the profile have had their say.
 
-use super::config::{S3Config, check_endpoint};
+use super::config::{S3Config, Section, check_endpoint};
 use super::credentials::{self, BucketCredentials};
+use super::http::{Connector, Origin};
 use super::retry::RetryConfig;
+use crate::text::redact;
 use aws_config::SdkConfig;
 use etl_sdk::{Error, Result};
 use object_store::ClientOptions;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How a bucket is reached. Both clients are made from it, so that they reach the same one.
 pub(super) struct BucketAddress {
@@ -28,18 +29,12 @@ pub(super) fn builder_of(
     bucket: &str,
     s3: &S3Config,
     retry: RetryConfig,
-    section: Option<&'static str>,
+    section: Option<&Section>,
 ) -> Result<(AmazonS3Builder, BucketAddress)> {
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
         .with_retry(retry.of_client())
-        .with_virtual_hosted_style_request(!s3.path_style)
-        .with_client_options(
-            ClientOptions::new()
-                .with_allow_http(true)
-                .with_connect_timeout(Duration::from_secs(5))
-                .with_timeout(Duration::from_mins(2)),
-        );
+        .with_client_options(ClientOptions::new().with_allow_http(true));
     if s3.anonymous {
         builder = builder.with_skip_signature(true);
     }
@@ -53,7 +48,7 @@ pub(super) fn builder_of(
     let endpoint = s3.endpoint.clone().or(from_environment).or_else(|| aws.endpoint_url().map(str::to_owned));
     if let Some(endpoint) = &endpoint {
         check_endpoint(endpoint)
-            .map_err(|hint| Error::config("read an endpoint").with("endpoint", endpoint).hint(hint))?;
+            .map_err(|hint| Error::config("read an endpoint").with("endpoint", redact(endpoint)).hint(hint))?;
         // The key of the variable for S3 alone, which would be taken before any other.
         builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
     }
@@ -61,17 +56,31 @@ pub(super) fn builder_of(
         let value: Option<String> = builder.get_config_value(&key);
         value.is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
     };
-    let virtual_hosted = is_set(AmazonS3ConfigKey::VirtualHostedStyleRequest);
+    let virtual_hosted = match (s3.path_style, &endpoint) {
+        (Some(path_style), _) => !path_style,
+        (None, Some(endpoint)) => {
+            names_bucket(endpoint, bucket) || is_set(AmazonS3ConfigKey::VirtualHostedStyleRequest)
+        }
+        (None, None) => true,
+    };
     let credentials = if is_set(AmazonS3ConfigKey::SkipSignature) {
         None
     } else {
-        aws.credentials_provider().map(|chain| BucketCredentials::new(chain, section))
+        aws.credentials_provider().map(|chain| BucketCredentials::new(chain, section.map(|section| section.name)))
     };
+    let origin = Origin::new(section, s3.endpoint.is_some(), endpoint.is_some());
+    builder = builder.with_virtual_hosted_style_request(virtual_hosted).with_http_connector(Connector::new(origin));
     if let Some(credentials) = &credentials {
         builder = builder.with_credentials(Arc::new(credentials.clone()));
     }
     let endpoint = endpoint.map(|endpoint| without_bucket(endpoint, bucket, virtual_hosted));
     Ok((builder, BucketAddress { bucket: bucket.to_owned(), endpoint, virtual_hosted, aws, credentials }))
+}
+
+/// Whether the host name of an endpoint begins with the bucket, as in `https://acme.s3.test`.
+fn names_bucket(endpoint: &str, bucket: &str) -> bool {
+    let host = endpoint.split_once("://").map_or(endpoint, |(_, host)| host);
+    host.strip_prefix(bucket).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// `object_store` takes an endpoint that has the bucket in its host name already, the SDK puts it there itself.
@@ -100,7 +109,7 @@ mod tests {
         let s3 = S3Config {
             endpoint: Some("http://127.0.0.1:1".to_owned()),
             region: Some("eu-west-1".to_owned()),
-            path_style: true,
+            path_style: None,
             anonymous: false,
         };
         let path_style = address(&s3);
@@ -113,7 +122,8 @@ mod tests {
     #[test]
     fn the_sdk_gets_the_endpoint_without_the_bucket() {
         let hosted = |endpoint: &str| {
-            let address = address(&S3Config { endpoint: Some(endpoint.to_owned()), ..S3Config::default() });
+            let path_style = Some(false);
+            let address = address(&S3Config { endpoint: Some(endpoint.to_owned()), path_style, ..S3Config::default() });
             (address.endpoint.unwrap(), address.virtual_hosted)
         };
         assert_eq!(hosted("https://acme.s3.test"), ("https://s3.test".to_owned(), true));
@@ -121,13 +131,41 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_needs_a_scheme() {
-        for wrong in ["127.0.0.1:5977", "localhost", "s3://x", "http://", ""] {
+    fn the_bucket_is_in_the_path_where_there_is_an_endpoint() {
+        let hosted = |endpoint: Option<&str>, path_style: Option<bool>| {
+            let endpoint = endpoint.map(str::to_owned);
+            address(&S3Config { endpoint, path_style, ..S3Config::default() }).virtual_hosted
+        };
+        let local = Some("http://127.0.0.1:1");
+        assert!(!hosted(local, None) && !hosted(Some("https://acmes3.test"), None));
+        assert!(hosted(local, Some(false)) && hosted(Some("https://acme.s3.test"), None));
+        assert!(hosted(None, None) && !hosted(None, Some(true)));
+    }
+
+    #[test]
+    fn an_endpoint_needs_a_scheme_and_a_host_alone() {
+        for wrong in [
+            "127.0.0.1:5977",
+            "localhost",
+            "s3://x",
+            "http://",
+            "",
+            "http:///",
+            "http://:9000",
+            "http://a b",
+            "http://a:99999",
+            "http://[::1",
+            "http://h\u{f6}st",
+            "http://name:secret@host",
+            "https://host/?list-type=2",
+            "http://host#x",
+        ] {
             assert!(check_endpoint(wrong).is_err(), "{wrong}");
             let s3 = S3Config { endpoint: Some(wrong.to_owned()), ..S3Config::default() };
             let error = builder_of("acme", &s3, RetryConfig::default(), None).err().unwrap();
             assert_eq!(error.kind(), etl_sdk::ErrorKind::Config);
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
-        assert!(check_endpoint("https://s3.test").is_ok());
+        assert!(check_endpoint("https://s3.test/below").is_ok() && check_endpoint("http://[::1]:9000/").is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! What a store's failure means: what the caller must know of it, what the user can do, and whether to try again.
 
-use super::answer::{Answer, text_of};
+use super::answer::{Answer, fit, text_of};
 use super::disk::meaning_of;
 use etl_sdk::{Error, ErrorKind, Retry};
 use object_store::client::{HttpError, HttpErrorKind};
@@ -20,7 +20,7 @@ const NOT_ACCEPTED: &str =
     "the store does not accept the credentials in use; see AWS_ACCESS_KEY_ID, AWS_PROFILE or the role";
 const NO_CONNECTION: &str =
     "check s3.endpoint and the network; if both are right, run the same command again; finished tasks are kept";
-const NO_BUCKET: &str = "there is no such bucket there; check the url and s3.endpoint";
+const NO_BUCKET: &str = "there is no such bucket there; check the url, s3.endpoint and s3.path_style";
 const NOT_THERE: &str = "check the url; a bucket must exist, a prefix may be empty";
 
 impl Class {
@@ -30,7 +30,7 @@ impl Class {
     }
 
     /// A failure that may pass by itself.
-    fn passing(retry: Retry) -> Self {
+    pub(super) fn passing(retry: Retry) -> Self {
         Self { kind: ErrorKind::Unavailable, retry, hint: None }
     }
 
@@ -109,23 +109,41 @@ impl Class {
     }
 }
 
-/// A store's error that prints each of its causes once.
+/// A store's error in a few words: what it answered is kept beside them, and is not part of the text.
 #[derive(Debug)]
 pub(super) struct StoreCause {
     pub(super) class: Class,
     text: String,
+    answer: Option<String>,
+}
+
+impl StoreCause {
+    /// An error of ours, found inside a call of a library: credentials, connections and listings are looked at by us.
+    pub(super) fn of_ours(error: &Error) -> Self {
+        Self { class: Class::of_ours(error), text: error.to_string(), answer: None }
+    }
+
+    /// What an answer says; `text` is for a failure without one.
+    pub(super) fn new(class: Class, answer: Answer<'_>, text: &str) -> Self {
+        let text = answer.summary().unwrap_or_else(|| fit(text, true));
+        Self { class, text, answer: answer.body.map(|body| fit(body, true)) }
+    }
 }
 
 impl From<object_store::Error> for StoreCause {
     fn from(error: object_store::Error) -> Self {
-        // Credentials are found by us, inside a call of the store.
         if let Some(ours) = find_ours(&error) {
-            return Self { class: Class::of_ours(ours), text: ours.to_string() };
+            return Self::of_ours(ours);
         }
         let text = text_of(&error);
-        let class = Class::of_store(&error, Answer::read(&text));
-        Self { class, text }
+        let answer = Answer::read(&text);
+        Self::new(Class::of_store(&error, answer), answer, &text)
     }
+}
+
+/// What a store answered to the call that failed, cut and cleaned; for reports, and not to be kept in the state.
+pub fn answer_of(error: &Error) -> Option<&str> {
+    causes_of(error).find_map(|cause| cause.downcast_ref::<StoreCause>()).and_then(|cause| cause.answer.as_deref())
 }
 
 /// The error of ours that is the cause of a library's.
@@ -144,5 +162,5 @@ impl fmt::Display for StoreCause {
     }
 }
 
-/// Without a source: the text has all causes.
+/// Without a source: the text has what is to be said of all causes.
 impl StdError for StoreCause {}

@@ -7,6 +7,7 @@ use super::answer::text_of;
 use super::class::causes_of;
 use crate::process::clock::Clock;
 use crate::process::task::run_apart;
+use crate::text::remember;
 use async_trait::async_trait;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::identity::IdentityCache;
@@ -199,7 +200,9 @@ impl BucketCredentials {
     }
 
     async fn find(&self) -> Result<Credentials> {
-        self.chain.provide_credentials().await.map_err(|error| self.explain(&error))
+        let found = self.chain.provide_credentials().await.map_err(|error| self.explain(&error))?;
+        [found.access_key_id(), found.secret_access_key()].into_iter().chain(found.session_token()).for_each(remember);
+        Ok(found)
     }
 
     /// The failure with the section of the job file that it is about, and what to do.

@@ -2,7 +2,7 @@
 
 use crate::process::task::run_apart;
 use crate::storage::store::Storage;
-use crate::storage::{RetryConfig, S3Config, store_error};
+use crate::storage::{RetryConfig, S3Config, Section, store_error};
 use etl_sdk::{FolderBudget, FolderFile, ReadFolder, Result};
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStoreExt};
@@ -19,7 +19,7 @@ pub struct PrefixReader {
     /// How often a call is tried again.
     pub retry: RetryConfig,
     /// The section of the job file that `s3` is from, for messages.
-    pub section: Option<&'static str>,
+    pub section: Option<Section>,
 }
 
 impl ReadFolder for PrefixReader {
@@ -29,7 +29,7 @@ impl ReadFolder for PrefixReader {
         wanted: &dyn Fn(&str) -> bool,
         budget: &mut FolderBudget,
     ) -> Result<Vec<FolderFile>> {
-        let storage = Storage::open_with(url, &self.s3, Path::new("/"), &self.retry, self.section)?;
+        let storage = Storage::open_with(url, &self.s3, Path::new("/"), &self.retry, self.section.as_ref())?;
         let names = run_apart(OPERATION, list(&storage, budget))?;
         let mut wanted_names = Vec::new();
         for (name, meta) in names {
@@ -45,7 +45,7 @@ impl ReadFolder for PrefixReader {
 impl PrefixReader {
     /// What tells one state of the files below a url from another: their keys, sizes and entity tags.
     pub fn stamp(&self, url: &str) -> Result<String> {
-        let storage = Storage::open_with(url, &self.s3, Path::new("/"), &self.retry, self.section)?;
+        let storage = Storage::open_with(url, &self.s3, Path::new("/"), &self.retry, self.section.as_ref())?;
         let names = run_apart(OPERATION, list(&storage, &mut FolderBudget::new(url)))?;
         let line = |(name, meta): (String, ObjectMeta)| {
             format!(

@@ -1,8 +1,9 @@
 //! A folder or a bucket by its url.
 
 use super::address::{BucketAddress, builder_of};
-use super::config::S3Config;
+use super::config::{S3Config, Section};
 use super::retry::RetryConfig;
+use super::url;
 use etl_sdk::{Error, Result};
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3;
@@ -11,6 +12,7 @@ use object_store::path::Path as ObjectPath;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A folder or a prefix of a bucket, under which objects are read or written.
 #[derive(Clone)]
@@ -20,6 +22,8 @@ pub struct Storage {
     kind: StorageKind,
     prefix: ObjectPath,
     retry: RetryConfig,
+    /// There is an object below it; all clones know.
+    has_something: Arc<AtomicBool>,
 }
 
 /// What is behind a [`Storage`].
@@ -51,26 +55,19 @@ impl Storage {
         Self::open_with(url, s3, base, &RetryConfig::default(), None)
     }
 
-    /// As [`Storage::open`], with the job's `limits.retry` and the section of the job file that `s3` is from, such as
-    /// `source`, for messages.
+    /// As [`Storage::open`], with the job's `limits.retry` and the section of the job file that `s3` is from, for messages.
     pub fn open_with(
         url: &str,
         s3: &S3Config,
         base: &Path,
         retry: &RetryConfig,
-        section: Option<&'static str>,
+        section: Option<&Section>,
     ) -> Result<Self> {
-        if let Some(rest) = url.strip_prefix("s3://") {
-            return Self::bucket(url, rest, s3, *retry, section);
+        if let Some(place) = url::bucket_and_prefix(url)? {
+            return Self::bucket(url, place, s3, *retry, section);
         }
-        let folder = match url.strip_prefix("file://") {
-            Some(path) if path.starts_with('/') => PathBuf::from(path),
-            Some(_) => return Err(unknown_url(url).hint("a file url has three slashes: file:///data/raw")),
-            None if url.contains("://") => return Err(unknown_url(url)),
-            None if url.is_empty() => return Err(unknown_url(url)),
-            None => base.join(url),
-        };
-        let folder = std::path::absolute(&folder)
+        // A url of an absolute folder takes the place of the base.
+        let folder = std::path::absolute(base.join(url::folder(url)?))
             .map_err(|error| Error::config("make the folder absolute").with("url", url).source(error))?;
         let folder = without_dots(&folder);
         let prefix = ObjectPath::from_absolute_path(&folder)
@@ -82,15 +79,18 @@ impl Storage {
             kind: StorageKind::Folder(folder),
             prefix,
             retry: *retry,
+            has_something: Arc::default(),
         })
     }
 
-    fn bucket(url: &str, rest: &str, s3: &S3Config, retry: RetryConfig, section: Option<&'static str>) -> Result<Self> {
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.is_empty() {
-            return Err(unknown_url(url));
-        }
-        let prefix = ObjectPath::parse(prefix.trim_end_matches('/'))
+    fn bucket(
+        url: &str,
+        (bucket, prefix): (&str, &str),
+        s3: &S3Config,
+        retry: RetryConfig,
+        section: Option<&Section>,
+    ) -> Result<Self> {
+        let prefix = ObjectPath::parse(prefix)
             .map_err(|error| Error::config("read the url's prefix").with("url", url).source(error))?;
         let (builder, address) = builder_of(bucket, s3, retry, section).map_err(|error| error.with("url", url))?;
         let store = Arc::new(
@@ -98,7 +98,7 @@ impl Storage {
         );
         let url = url.trim_end_matches('/').to_owned();
         let kind = StorageKind::Bucket(Arc::new(Bucket { store: Arc::clone(&store), address }));
-        Ok(Self { url, store, kind, prefix, retry })
+        Ok(Self { url, store, kind, prefix, retry, has_something: Arc::default() })
     }
 
     /// The url as opened, without a slash at the end; folders as absolute paths.
@@ -114,6 +114,16 @@ impl Storage {
     /// How often and how long its calls are tried again.
     pub fn retry(&self) -> &RetryConfig {
         &self.retry
+    }
+
+    /// Whether an object was found below it.
+    pub(crate) fn has_something(&self) -> bool {
+        self.has_something.load(Ordering::Relaxed)
+    }
+
+    /// Says that there is an object below it.
+    pub(crate) fn note_something(&self) {
+        self.has_something.store(true, Ordering::Relaxed);
     }
 
     /// What is behind it.
@@ -169,10 +179,6 @@ fn without_dots(path: &Path) -> PathBuf {
         }
     }
     plain
-}
-
-fn unknown_url(url: &str) -> Error {
-    Error::config("read a url").with("url", url).hint("write a folder, file:///folder or s3://bucket/prefix")
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! How values are written for people and read from them: instants, sizes, spans, numbers, columns, and names that were mistyped.
+//! How values are written for people and read from them: instants, sizes, spans, numbers, columns, and names that were mistyped;
+//! and what must not be written.
 
 pub mod columns;
 mod instant;
 mod line;
 mod malformed;
 mod numbers;
+mod redact;
 pub mod suggest;
 mod units;
 
@@ -12,4 +14,5 @@ pub use self::instant::{instant, instant_exact, instant_millis};
 pub use self::line::one_line;
 pub use self::malformed::Malformed;
 pub use self::numbers::{bytes, count, seconds};
+pub use self::redact::{redact, remember};
 pub use self::units::{ByteSize, Span};

@@ -230,7 +230,7 @@ fn a_job_file_that_is_wrong_is_explained() {
     --- stdout
     --- stderr
     error: job.yaml:4: unknown key `source.frame`
-      hint: did you mean `framing`? known here: url, s3, layout, select, look_back, suffixes, framing, base64
+      hint: did you mean `framing`? known here: url, s3, layout, select, look_back, look_ahead, path_time_zone, if_empty, suffixes, framing, base64
     "#);
     insta::assert_snapshot!(call(&["check", "job.yaml", "--output", "json"], &wrong), @r#"
     exit code 2
@@ -239,13 +239,13 @@ fn a_job_file_that_is_wrong_is_explained() {
       "error": {
         "kind": "config",
         "message": "job.yaml:4: unknown key `source.frame`",
-        "hint": "did you mean `framing`? known here: url, s3, layout, select, look_back, suffixes, framing, base64",
+        "hint": "did you mean `framing`? known here: url, s3, layout, select, look_back, look_ahead, path_time_zone, if_empty, suffixes, framing, base64",
         "facts": {}
       }
     }
     --- stderr
     error: job.yaml:4: unknown key `source.frame`
-      hint: did you mean `framing`? known here: url, s3, layout, select, look_back, suffixes, framing, base64
+      hint: did you mean `framing`? known here: url, s3, layout, select, look_back, look_ahead, path_time_zone, if_empty, suffixes, framing, base64
     "#);
     insta::assert_snapshot!(call(&["check", "none.yaml"], JOB), @r#"
     exit code 2
@@ -259,7 +259,7 @@ fn a_job_file_that_is_wrong_is_explained() {
     --- stdout
     --- stderr
     error: --set source.ulr=x: unknown key `source.ulr`
-      hint: did you mean `url`? known here: url, s3, layout, select, look_back, suffixes, framing, base64
+      hint: did you mean `url`? known here: url, s3, layout, select, look_back, look_ahead, path_time_zone, if_empty, suffixes, framing, base64
     "#);
     let unset = JOB.replace(":-./raw", "");
     insta::assert_snapshot!(call(&["check", "job.yaml"], &unset), @r#"

@@ -40,8 +40,9 @@ fn sections_and_keys_are_explained() {
       s3.region  text
           Default: `AWS_REGION`, else that of the profile, else `us-east-1`.
 
-      s3.path_style  true or false, default false
-          `true` puts the bucket in the path instead of the host name; local servers need it.
+      s3.path_style  true or false
+          `true` puts the bucket in the path, `false` in the host name. Default: in the path where there
+          is an endpoint, unless its host name begins with the bucket; else in the host name.
 
       s3.anonymous  true or false, default false
           `true` sends no credentials, for public buckets.
@@ -72,7 +73,7 @@ fn sections_and_keys_are_explained() {
     --- stdout
     --- stderr
     error: unknown key `frame`
-      hint: did you mean `framing`? known: url, s3, layout, select, look_back, suffixes, framing, base64
+      hint: did you mean `framing`? known: url, s3, layout, select, look_back, look_ahead, path_time_zone, if_empty, suffixes, framing, base64
     "#);
     let job = call(&["explain", "job"], JOB);
     assert!(job.contains("\n  limits.memory  size such as 512MiB\n"), "{job}");

@@ -12,6 +12,7 @@
 mod support;
 
 mod answers;
+mod answers_of_stores;
 mod arguments;
 mod backfill;
 mod carried;
@@ -32,6 +33,7 @@ mod manifests;
 mod memory;
 mod open_windows;
 mod pending;
+mod places;
 mod process;
 mod quality;
 mod query;

@@ -63,8 +63,11 @@ fn cases() {
 }
 
 fn open(place: &str, runtime: &Handle) -> Arc<dyn PendingStore> {
-    let s3 =
-        S3Config { endpoint: Some(std::env::var("ETL_TEST_S3").unwrap()), path_style: true, ..S3Config::default() };
+    let s3 = S3Config {
+        endpoint: Some(std::env::var("ETL_TEST_S3").unwrap()),
+        path_style: Some(true),
+        ..S3Config::default()
+    };
     let storage = Storage::open(&format!("s3://{place}"), &s3, Path::new("/")).unwrap();
     pending_store(&storage, runtime.clone(), &Stop::default())
 }

@@ -165,7 +165,7 @@ fn storage() -> Storage {
     let s3 = S3Config {
         endpoint: Some("http://127.0.0.1:1".to_owned()),
         anonymous: true,
-        path_style: true,
+        path_style: Some(true),
         ..S3Config::default()
     };
     Storage::open("s3://bucket/out", &s3, Path::new("/")).unwrap()
@@ -233,7 +233,7 @@ fn s3_shows_a_file_once_it_is_completed_and_keeps_no_aborted_upload() {
     let runtime = runtime();
     let s3 = S3Config {
         endpoint: Some(std::env::var("ETL_TEST_S3").unwrap()),
-        path_style: true,
+        path_style: Some(true),
         anonymous: std::env::var("AWS_ACCESS_KEY_ID").is_err(),
         ..S3Config::default()
     };

@@ -99,7 +99,7 @@ async fn for_each(client: &Client, bucket: &str, prefix: &str, mut take: impl Fn
             .set_upload_id_marker(id.clone())
             .send()
             .await
-            .map_err(|error| sdk_error("list uploads", &uri, error))?;
+            .map_err(|error| sdk_error("list uploads", &uri, &error))?;
         let last = page.uploads().last().map(|upload| (upload.key.clone(), upload.upload_id.clone()));
         let next = (page.next_key_marker.clone().filter(|key| !key.is_empty()), page.next_upload_id_marker.clone());
         let truncated = page.is_truncated.unwrap_or(false);

@@ -26,10 +26,6 @@ fn put(root: &Path, key: &str, bytes: &[u8], modified: &str) {
     File::options().write(true).open(&path).unwrap().set_modified(SystemTime::from(modified)).unwrap();
 }
 
-fn hourly() -> SourceConfig {
-    SourceConfig { layout: Layout::HiveHourly, ..config(Framing::Lines) }
-}
-
 fn storage(root: &Path) -> Storage {
     Storage::open(root.to_str().unwrap(), &S3Config::default(), Path::new("/")).unwrap()
 }

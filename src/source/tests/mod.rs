@@ -4,15 +4,21 @@ mod decoders;
 mod framers;
 mod listing;
 
-use super::config::{Framing, Layout, Select, SourceConfig};
+use super::config::{Framing, IfEmpty, Layout, Select, SourceConfig};
 use super::emit::Frame;
 use super::read::{ObjectStats, read_in_blocks};
+use super::zone::PathZone;
 use crate::limits::LimitsConfig;
 use crate::storage::S3Config;
 use crate::text::{ByteSize, Span};
 use etl_sdk::{ObjectRef, Reject, Result};
 use std::io::Read;
 use std::sync::Arc;
+
+/// A source by hours whose objects are lines.
+pub(super) fn hourly() -> SourceConfig {
+    SourceConfig { layout: Layout::HiveHourly, ..config(Framing::Lines) }
+}
 
 fn config(framing: Framing) -> SourceConfig {
     SourceConfig {
@@ -21,6 +27,9 @@ fn config(framing: Framing) -> SourceConfig {
         layout: Layout::Flat,
         select: Select::Modified,
         look_back: Span { seconds: 7_200 },
+        look_ahead: Span { seconds: 3_600 },
+        path_time_zone: PathZone::Utc,
+        if_empty: IfEmpty::Warn,
         suffixes: Vec::new(),
         framing,
         base64: false,
