@@ -18,5 +18,5 @@ pub use self::listener::BatchListener;
 pub use self::memory::divide_memory;
 pub use self::pending::{PendingWindows, pending};
 pub use self::report::BatchReport;
-pub use self::result::WindowResult;
+pub use self::result::{ResultStatus, WindowResult};
 pub use self::windows::{Batch, RunSettings};

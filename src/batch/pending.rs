@@ -37,11 +37,14 @@ pub fn pending(
         match coverage(state, &window) {
             Coverage::Nothing => pending.items.push(item),
             Coverage::Itself if state.is_provisional(&window) => pending.items.push(item),
-            Coverage::Whole if !supersede && let Some(other) = provisional_in(state, &window) => {
-                return Err(Error::new(ErrorKind::Usage, "a window lies in one that was run before it closed")
-                    .with("window", window)
-                    .with("provisional", other)
-                    .hint("`etl-runner retry JOB` runs the provisional windows again; then go on"));
+            Coverage::Whole if let Some(other) = provisional_in(state, &window) => {
+                if !supersede {
+                    return Err(Error::new(ErrorKind::Usage, "a window lies in one that was run before it closed")
+                        .with("window", window)
+                        .with("provisional", other)
+                        .hint("`etl-runner retry JOB` runs the provisional windows again; then go on"));
+                }
+                pending.items.push(Item { again: true, ..item });
             }
             Coverage::Itself if again => pending.items.push(item),
             Coverage::Itself => pending.skipped.push(WindowResult::of(&item, ResultStatus::Skipped)),

@@ -43,6 +43,9 @@ pub struct BatchReport {
     /// Scheduled runs: when the next window closes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_at: Option<String>,
+    /// Backfills that did not begin all windows: the command that goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resume: Option<String>,
     /// The windows; those of a backfill by time.
     pub windows: Vec<WindowResult>,
 }
@@ -73,6 +76,7 @@ impl BatchReport {
             watermark: None,
             remaining: None,
             next_at: None,
+            resume: None,
             windows,
         };
         report.status = match report.outcome() {
@@ -166,7 +170,11 @@ impl BatchReport {
             table.row([window.status.name().to_owned(), window.window().to_string(), message]);
         }
         text.push_str(&table.render(0));
-        if !self.dry_run {
+        if let Some(resume) = &self.resume {
+            let left = self.windows.iter().filter(|window| !window.status.is_good()).count() as u64;
+            let (left, are) = (count(left), if left == 1 { "window is" } else { "windows are" });
+            text.extend([&left, " ", are, " left: the same command goes on: ", resume, "\n"]);
+        } else if !self.dry_run {
             match failed.as_slice() {
                 [] => {}
                 [one] => {

@@ -8,7 +8,10 @@ use super::options::{EXIT_CODES, OutputArgs, ScreenArgs, usage};
 use super::query::{RUNS_EXAMPLES, RunsArgs, SQL_EXAMPLES, SqlArgs};
 use super::run::{PLAN_EXAMPLES, PlanArgs, RUN_EXAMPLES, RunArgs, RunOptionArgs};
 use super::state::{EXAMPLES as STATE_EXAMPLES, StateArgs};
-use super::windows::{BACKFILL_EXAMPLES, BackfillArgs, RETRY_EXAMPLES, RetryArgs, STATUS_EXAMPLES, StatusArgs};
+use super::windows::{
+    BACKFILL_EXAMPLES, BackfillArgs, FORGET_EXAMPLES, ForgetArgs, RETRY_EXAMPLES, RetryArgs, STATUS_EXAMPLES,
+    StatusArgs,
+};
 use clap::{Args, Parser, Subcommand};
 use etl_sdk::Result;
 use std::path::PathBuf;
@@ -68,6 +71,9 @@ pub enum Command {
     /// Run failed windows again.
     #[command(after_help = [RETRY_EXAMPLES, EXIT_CODES].concat())]
     Retry(RetryArgs),
+    /// Forget a window, with its rows and its failures, or a stopped backfill.
+    #[command(after_help = [FORGET_EXAMPLES, EXIT_CODES].concat())]
+    Forget(ForgetArgs),
     /// Show, set, export, import or rebuild a job's state.
     #[command(after_help = STATE_EXAMPLES)]
     State(StateArgs),
@@ -144,6 +150,7 @@ impl Command {
             Self::Check(check) => check.output.into(),
             Self::Recover(recover) => recover.output.into(),
             Self::Gc(gc) => gc.output.into(),
+            Self::Forget(forget) => forget.output.into(),
             Self::List(list) => list.output.into(),
             Self::Schema(schema) => schema.output.into(),
         }

@@ -82,6 +82,8 @@ pub struct PlanArgs {
     #[command(flatten)]
     threads: ThreadsArgs,
     #[command(flatten)]
+    allowed: AllowedArgs,
+    #[command(flatten)]
     pub screen: ScreenArgs,
 }
 
@@ -108,6 +110,17 @@ impl WindowArgs {
     }
 }
 
+impl AllowedArgs {
+    fn options(&self) -> RunOptions {
+        RunOptions {
+            allow_empty: self.allow_empty,
+            supersede: self.supersede,
+            allow_open: self.allow_open,
+            ..RunOptions::default()
+        }
+    }
+}
+
 impl RunArgs {
     pub fn into_request(self) -> RunRequest {
         let args = self.options;
@@ -117,10 +130,8 @@ impl RunArgs {
             options: RunOptions {
                 dry_run: args.dry_run,
                 wait: args.wait.duration(),
-                allow_empty: args.allowed.allow_empty,
-                supersede: args.allowed.supersede,
-                allow_open: args.allowed.allow_open,
                 threads: args.threads.threads,
+                ..args.allowed.options()
             },
         }
     }
@@ -131,7 +142,7 @@ impl PlanArgs {
         PlanRequest {
             job: JobRequest { now: self.now.now, ..self.job.into_request() },
             window: self.window.argument(),
-            threads: self.threads.threads,
+            options: RunOptions { dry_run: true, threads: self.threads.threads, ..self.allowed.options() },
         }
     }
 }

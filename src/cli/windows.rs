@@ -1,11 +1,12 @@
 //! The arguments of the commands that look after many windows, for clap. Their comments are the help.
 
-use super::options::{OutputArgs, ScreenArgs, TimedJobArgs, WaitArgs};
-use crate::commands::{BackfillRequest, RetryRequest, RunOptions, StatusRequest};
+use super::options::{OutputArgs, ScreenArgs, TimedJobArgs, WaitArgs, usage};
+use crate::commands::{BackfillRequest, ForgetRequest, Forgettable, RetryRequest, RunOptions, StatusRequest};
 use crate::status::WindowStatus;
 use crate::trigger::WindowSpan;
 use crate::window::{Every, Instant, Window};
 use clap::{Args, ValueEnum};
+use etl_sdk::Result;
 use std::num::NonZeroUsize;
 
 pub const BACKFILL_EXAMPLES: &str = "\
@@ -37,6 +38,43 @@ Examples:
   etl-runner status job.yaml
   etl-runner status job.yaml --from 2026-11-20 --list
   etl-runner status job.yaml --only failed,missing --output json";
+
+pub const FORGET_EXAMPLES: &str = "\
+Examples:
+  etl-runner forget job.yaml --window 2026-11-20T05/PT1H
+  etl-runner forget job.yaml --window 2027-01-01 --apply --reason 'a mistyped year'
+  etl-runner forget job.yaml --backfill 2026-08-01/2026-10-30 --apply
+
+";
+
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    #[command(flatten)]
+    job: TimedJobArgs,
+    #[command(flatten)]
+    what: ForgettableArgs,
+    /// Forget it instead of only showing what would go.
+    #[arg(long)]
+    apply: bool,
+    /// Reason to record in the log.
+    #[arg(long, value_name = "TEXT", conflicts_with = "backfill")]
+    reason: Option<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct ForgettableArgs {
+    /// Window to forget, as `status --list` shows it: its files and dead letters are removed.
+    #[arg(long, value_name = "WINDOW")]
+    window: Option<Window>,
+    /// Stopped backfill to forget, from its first instant to its last: START/END; its windows stay as they are.
+    #[arg(long, value_name = "SPAN")]
+    backfill: Option<Window>,
+}
 
 #[derive(Debug, Args)]
 pub struct BackfillArgs {
@@ -170,6 +208,20 @@ impl RetryArgs {
             parallel: self.runs.parallel,
             options: self.runs.options(false),
         }
+    }
+}
+
+impl ForgetArgs {
+    pub fn into_request(self) -> Result<ForgetRequest> {
+        let what = match (self.what.window, self.what.backfill) {
+            (Some(window), _) => Forgettable::Window(window),
+            (None, Some(span)) => Forgettable::Backfill(span),
+            (None, None) => {
+                return Err(usage("nothing is named that is to be forgotten", "add --window or --backfill"));
+            }
+        };
+        let (reason, apply, wait) = (self.reason, self.apply, self.wait.duration());
+        Ok(ForgetRequest { job: self.job.into_request(), what, reason, apply, wait })
     }
 }
 

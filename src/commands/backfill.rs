@@ -3,11 +3,15 @@
 use super::request::BackfillRequest;
 use super::session::{Session, listen, recover_first};
 use super::windows::{print, run_watched, settings};
-use crate::batch::{Batch, BatchReport, PendingWindows, WindowResult, pending};
+use crate::batch::{Batch, BatchReport, Item, PendingWindows, ResultStatus, WindowResult, pending};
+use crate::commit::{BackfillSpan, spans};
 use crate::report::Outcome;
+use crate::run::JobContext;
 use crate::screen::Printer;
+use crate::status::{command, is_complete};
 use crate::text::count;
 use crate::trigger::JobLatestFile;
+use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
 use std::fmt::Write as _;
 
@@ -47,18 +51,84 @@ pub fn run(request: &BackfillRequest, printer: &Printer) -> Result<Outcome> {
         count(items.len() as u64),
         count(results.len() as u64)
     ));
+    let asked = asked(request, &items, &results, context)?;
     let job_latest = JobLatestFile::open(context.job, &context.runtime, &context.stop)?;
     let stop_on_failure = request.stop_on_failure || ordered;
     let batch = Batch { command: "backfill", context, settings, threads: fitted.threads, parallel, stop_on_failure };
     let report = run_watched(&batch, &items, job_latest.as_ref(), printer)?;
     results.extend(report.windows);
     results.sort_by_key(WindowResult::window);
-    let report = BatchReport {
+    let mut report = BatchReport {
         watermark: report.watermark,
         ..BatchReport::new("backfill", job, results, report.elapsed_seconds)
     };
+    if let Some(asked) = &asked {
+        report.resume = resume(request, asked, &report);
+        if report.resume.is_none() {
+            // All of them began: `retry` runs those that failed.
+            asked.forget(context.objects())?;
+        }
+    }
     print(&report, &request.job.job_file, printer)?;
-    Ok(report.outcome())
+    let outcome = report.outcome();
+    if outcome == Outcome::Done {
+        forget_complete(context)?;
+    }
+    Ok(outcome)
+}
+
+/// Remembers what was asked for, unless it is a single window or nothing is left of it.
+fn asked(
+    request: &BackfillRequest,
+    items: &[Item],
+    skipped: &[WindowResult],
+    context: &JobContext<'_>,
+) -> Result<Option<BackfillSpan>> {
+    let schedule = context.job.config.schedule.as_ref();
+    let every = request.span.every.or(schedule.map(|schedule| schedule.every));
+    let (Some(every), false, true) = (every, items.is_empty(), items.len() + skipped.len() > 1) else {
+        return Ok(None);
+    };
+    let key = |text: &String| text.split('=').next().unwrap_or_default().to_owned();
+    let span = BackfillSpan {
+        span: Window::new(request.span.from.0, request.span.to.0)?,
+        every,
+        newest_first: request.span.newest_first,
+        again: request.again,
+        supersede: request.options.supersede,
+        parallel: request.parallel.get(),
+        overrides: request.job.overrides.iter().map(key).collect(),
+        since: context.objects().clock().now(),
+    };
+    span.keep(context.objects())?;
+    Ok(Some(span))
+}
+
+/// The command that goes on, when windows are left that were not begun.
+fn resume(request: &BackfillRequest, asked: &BackfillSpan, report: &BatchReport) -> Option<String> {
+    let mut left = report.windows.iter().filter(|window| !window.status.is_good()).map(WindowResult::window);
+    if !report.windows.iter().any(|window| window.status == ResultStatus::Waiting) {
+        return None;
+    }
+    let mut part = asked.clone();
+    if asked.again {
+        // The same command would begin anew with what it has run.
+        let first = left.next()?;
+        let last = left.next_back().unwrap_or(first);
+        if asked.newest_first {
+            part.span.end = last.end;
+        } else {
+            part.span.start = first.start;
+        }
+    }
+    Some(command(&part, &request.job.job_file, request.job.overrides.iter().cloned()))
+}
+
+/// Forgets the backfills whose windows are all done, by whichever command.
+fn forget_complete(context: &JobContext<'_>) -> Result<()> {
+    let state = context.stores.log.refresh()?;
+    let complete = spans::all(context.objects())?.into_iter().filter(|span| is_complete(span, &state));
+    complete.into_iter().try_for_each(|span| span.forget(context.objects()))
 }
 
 /// Shows what would be run.

@@ -7,6 +7,7 @@ pub mod compare;
 pub mod dead_letters;
 pub mod explain;
 pub mod explain_component;
+pub mod forget;
 pub mod gc;
 pub mod list;
 pub mod plan;
@@ -25,7 +26,7 @@ pub mod status;
 mod windows;
 
 pub use self::request::{
-    BackfillRequest, ExplanationRequest, GcRequest, JobRequest, LogRepair, PlanRequest, RecoverRequest, RetryRequest,
-    RunOptions, RunRequest, RunsRequest, SqlFormat, SqlRequest, SqlSource, StateAction, StateFormat, StateRequest,
-    StatusRequest,
+    BackfillRequest, ExplanationRequest, ForgetRequest, Forgettable, GcRequest, JobRequest, LogRepair, PlanRequest,
+    RecoverRequest, RetryRequest, RunOptions, RunRequest, RunsRequest, SqlFormat, SqlRequest, SqlSource, StateAction,
+    StateFormat, StateRequest, StatusRequest,
 };

@@ -3,13 +3,14 @@
 use super::request::PlanRequest;
 use super::scheduled::{as_json, screen as due_screen};
 use super::session::Session;
-use crate::engine::{Pipeline, Task, estimated_bytes, pack};
+use super::windows::settings;
+use crate::engine::{Task, estimated_bytes, pack};
 use crate::job::Places;
 use crate::process::stop::Stop;
-use crate::registry::builtin;
-use crate::report::{Outcome, WindowReport};
+use crate::report::{Effect, Outcome, Progress, WindowReport};
+use crate::run::{Foreseen, Listed, foresee, left_to_do};
 use crate::screen::Printer;
-use crate::source::{self, Nothing};
+use crate::source::{self, InputObject, Nothing};
 use crate::text::columns::{Align, Columns};
 use crate::text::{bytes, count, instant_exact};
 use crate::trigger::DueFinder;
@@ -52,7 +53,10 @@ pub struct PlanReport {
     pub sink: String,
     /// Worker threads.
     pub threads: usize,
-    /// What a person should know of the input, and what the run would be lowered to, and why.
+    /// What it would do to what is there, and why it would be refused.
+    pub effect: Effect,
+    /// What a person should know of the input and how it differs from that of the last run, and what the run would be
+    /// lowered to, and why.
     pub warnings: Vec<String>,
 }
 
@@ -78,48 +82,71 @@ pub struct ObjectPlan {
     pub modified: String,
 }
 
-/// Prints what a run would read and write.
+/// Prints what a run would read, write and replace. Ends as the run would that is refused.
 pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
     let mut session = Session::open(&request.job, Stop::default(), printer)?;
     let Some(window) = request.window.map(|argument| argument.window(session.now)).transpose()? else {
         return scheduled(&session, printer);
     };
-    let fitted = session.fit_and_watch(request.threads, printer)?;
-    let pipeline = Pipeline::build(&session.job, &builtin())?;
-    let places = Places::open(&session.job)?;
-    let config = &session.job.config;
-    let (listing, noticed) = session.runtime.block_on(async {
+    let fitted = session.fit_and_watch(request.options.threads, printer)?;
+    let settings = settings(&session, &request.options, fitted.warnings.clone());
+    let session = session.build()?;
+    let context = session.context()?;
+    let (config, places) = (&context.job.config, &context.places);
+    let (listing, noticed) = context.runtime.block_on(async {
         let listing = source::list(&places.source, &config.source, &window, &config.limits).await?;
         let noticed = source::warnings(&places.source, &config.source, &listing).await?;
         Ok::<_, Error>((listing, noticed))
     })?;
+    let (prefixes, outside) = (listing.prefixes, listing.outside.0);
+    let (bytes, estimated_bytes) = sizes(&listing.objects);
+    let listed = Listed {
+        seen: listing.listed,
+        strays: listing.strays.missed(),
+        warnings: noticed,
+        skipped: listing.skipped.into_iter().map(|(reason, (count, _))| (reason, count)).collect(),
+        tasks: pack(listing.objects, config.limits.task_bytes.0),
+    };
+    let plan = settings.plan(window, fitted.threads, Progress::default());
+    let Foreseen { effect, compared, refusal, .. } = foresee(&context, &plan, &listed)?;
+    let mut warnings = listed.warnings.clone();
+    warnings.extend(fitted.warnings);
+    warnings.extend(compared.into_iter().flat_map(|compared| compared.warnings));
     let report = PlanReport {
         job: config.job.clone(),
         window: window.into(),
         source: places.source.url().to_owned(),
-        prefixes: listing.prefixes,
-        listed: listing.listed,
-        skipped: listing.skipped.iter().map(|(reason, (count, _))| ((*reason).to_owned(), *count)).collect(),
-        outside: listing.outside.0,
-        strays: listing.strays.missed(),
-        bytes: listing.objects.iter().map(|object| object.size).sum(),
-        estimated_bytes: listing.objects.iter().map(estimated_bytes).sum(),
-        tasks: pack(listing.objects, config.limits.task_bytes.0).iter().map(describe).collect(),
-        tables: pipeline
+        prefixes,
+        listed: listed.seen,
+        skipped: listed.skipped.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+        outside,
+        strays: listed.strays,
+        bytes,
+        estimated_bytes,
+        tasks: listed.tasks.iter().map(describe).collect(),
+        tables: context
+            .pipeline
             .tables
             .iter()
             .filter_map(|plan| plan.sink.as_ref().map(|sink| sink.table().to_owned()))
             .collect(),
         sink: places.sink.url().to_owned(),
         threads: fitted.threads,
-        warnings: noticed.into_iter().chain(fitted.warnings).collect(),
+        effect,
+        warnings,
     };
     if printer.is_json() {
         printer.json(&json!({"plan": report}))?;
     } else {
         printer.result(&screen(&report))?;
     }
-    Ok(Outcome::Done)
+    let Some(refusal) = refusal else { return Ok(Outcome::Done) };
+    printer.explain(&refusal);
+    Ok(Outcome::Stopped(refusal.kind()))
+}
+
+fn sizes(objects: &[InputObject]) -> (u64, u64) {
+    (objects.iter().map(|object| object.size).sum(), objects.iter().map(estimated_bytes).sum())
 }
 
 /// Prints which windows a scheduled run would take.
@@ -134,10 +161,11 @@ fn scheduled(session: &Session, printer: &Printer) -> Result<Outcome> {
     if let Some(nothing) = session.runtime.block_on(session.stop.unless(below))? {
         printer.warning(&nothing.to_string());
     }
+    let left = left_to_do(log.refresh()?.as_ref());
     if printer.is_json() {
-        printer.json(&json!({"plan": as_json(&scheduled, name)}))?;
+        printer.json(&json!({"plan": as_json(&scheduled, name, &left)}))?;
     } else {
-        printer.result(&due_screen(&scheduled, name))?;
+        printer.result(&due_screen(&scheduled, name, &left))?;
     }
     Ok(Outcome::Done)
 }
@@ -198,6 +226,9 @@ fn screen(report: &PlanReport) -> String {
         row(&format!("task {}", task.number), format!("{}: {}", bytes(task.estimated_bytes), names.join(", ")));
     }
     row("write", format!("{} to {}", report.tables.join(", "), report.sink));
+    for (name, fact) in report.effect.lines() {
+        row(name, fact);
+    }
     for warning in &report.warnings {
         row("warning", warning.clone());
     }

@@ -58,8 +58,8 @@ pub struct PlanRequest {
     pub job: JobRequest,
     /// The window; the schedule decides when absent.
     pub window: Option<WindowArgument>,
-    /// Worker threads; overrides `limits.threads`.
-    pub threads: Option<NonZeroUsize>,
+    /// How it would be run.
+    pub options: RunOptions,
 }
 
 /// Many windows of a span of time.
@@ -161,6 +161,30 @@ pub enum StateFormat {
     State,
     /// `job-latest.json` of the Spark pipeline.
     JobLatest,
+}
+
+/// Something that is to count no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForgetRequest {
+    /// The job.
+    pub job: JobRequest,
+    /// What.
+    pub what: Forgettable,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// Forget it; else it is only shown.
+    pub apply: bool,
+    /// How long to wait for a run of the window.
+    pub wait: Duration,
+}
+
+/// What can be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgettable {
+    /// A window, with its rows.
+    Window(Window),
+    /// That a backfill of a span is not at its end.
+    Backfill(Window),
 }
 
 /// A look for what stopped and killed runs left behind.

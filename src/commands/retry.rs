@@ -4,13 +4,16 @@ use super::request::RetryRequest;
 use super::session::{Session, listen, recover_first};
 use super::windows::{print, run_watched, settings};
 use crate::batch::{Batch, Item};
-use crate::commit::lease;
+use crate::commit::{lease, spans};
 use crate::report::Outcome;
+use crate::run::JobContext;
 use crate::schedule::{Closing, DueReason};
 use crate::screen::Printer;
+use crate::status::BackfillReport;
 use crate::text::{count, instant};
 use crate::trigger::{FailedWindows, JobLatestFile, failed};
 use etl_sdk::{Error, ErrorKind, Result};
+use std::path::Path;
 
 /// Runs the failed windows again, oldest first, each with the window that is recorded.
 pub fn run(request: &RetryRequest, printer: &Printer) -> Result<Outcome> {
@@ -50,6 +53,9 @@ pub fn run(request: &RetryRequest, printer: &Printer) -> Result<Outcome> {
         let who = if held { "; another run holds it now" } else { "" };
         printer.note(&format!("{job}: window {} {reason}{who}", item.window));
     }
+    if request.window.is_none() {
+        tell_never_began(context, &request.job.job_file, printer)?;
+    }
     if settings.dry_run || items.is_empty() {
         return show(job, &items, printer);
     }
@@ -59,6 +65,21 @@ pub fn run(request: &RetryRequest, printer: &Printer) -> Result<Outcome> {
     let report = run_watched(&batch, &items, job_latest.as_ref(), printer)?;
     print(&report, &request.job.job_file, printer)?;
     Ok(report.outcome())
+}
+
+/// Tells of windows that somebody asked for and that never began: they have not failed.
+fn tell_never_began(context: &JobContext<'_>, job_file: &Path, printer: &Printer) -> Result<()> {
+    let state = context.stores.log.refresh()?;
+    for span in spans::all(context.objects())? {
+        if let Some(backfill) = BackfillReport::of(&span, &state, &[], job_file) {
+            let (number, command) = (count(backfill.never_began), backfill.command);
+            printer.warning(&format!(
+                "retry does not run windows that never began: {number} of a backfill that stopped at {}: {command}",
+                backfill.stopped_at
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Shows what would be run.

@@ -4,7 +4,7 @@ use super::session::{RunSession, recover_first};
 use super::windows::{print, run_watched};
 use crate::batch::{Batch, RunSettings};
 use crate::commit::Event;
-use crate::report::Outcome;
+use crate::report::{Effect, Outcome};
 use crate::schedule::{Due, DueReason, DueWindow, Origin};
 use crate::screen::Printer;
 use crate::text::columns::{Align, Columns};
@@ -25,7 +25,9 @@ pub fn run(
 ) -> Result<Outcome> {
     let context = &session.context()?;
     let job = &context.job.config.job;
-    recover_first(context, printer)?;
+    if !settings.dry_run {
+        recover_first(context, printer)?;
+    }
     let finder = DueFinder {
         job: context.job,
         log: &context.stores.log,
@@ -64,6 +66,12 @@ pub fn run(
 }
 
 fn nothing_due(due: &Due, job: &str) -> String {
+    if let Some(window) = due.waits_for {
+        let next = instant(due.next_at);
+        return format!(
+            "nothing to do: job {job} waits for window {window}, which ran while it was open and closes at {next}"
+        );
+    }
     format!(
         "nothing to do: job {job} is done up to {}; the next window closes at {}",
         instant(due.begin.max(due.closed_until)),
@@ -72,7 +80,8 @@ fn nothing_due(due: &Due, job: &str) -> String {
 }
 
 /// What a scheduled run would take, as JSON.
-pub fn as_json(scheduled: &ScheduledWindows, job: &str) -> Value {
+/// `left` is what it does first for runs that died.
+pub fn as_json(scheduled: &ScheduledWindows, job: &str, left: &Effect) -> Value {
     let due = &scheduled.due;
     let windows: Vec<Value> = due.windows.iter().map(window_as_json).collect();
     json!({
@@ -84,6 +93,9 @@ pub fn as_json(scheduled: &ScheduledWindows, job: &str) -> Value {
         "next_at": instant(due.next_at),
         "windows": windows,
         "remaining": due.remaining,
+        "waits_for": due.waits_for,
+        "publishes_first": left.publishes_first,
+        "announces_first": left.announces_first,
     })
 }
 
@@ -102,11 +114,15 @@ fn window_as_json(due: &DueWindow) -> Value {
 }
 
 /// What a scheduled run would take, for people.
-pub fn screen(scheduled: &ScheduledWindows, job: &str) -> String {
+/// `left` is what it does first for runs that died.
+pub fn screen(scheduled: &ScheduledWindows, job: &str, left: &Effect) -> String {
     let due = &scheduled.due;
     let mut screen = format!("plan: job {job}, nothing is done\n");
     if let Some(first_run) = &scheduled.first_run {
         screen.extend(["  ", first_run, "\n"]);
+    }
+    for (name, fact) in left.lines() {
+        screen.extend(["  ", name, "  ", &fact, "\n"]);
     }
     if due.windows.is_empty() {
         screen.extend(["  ", &nothing_due(due, job), "\n"]);

@@ -9,8 +9,9 @@ use crate::process::stop::Stop;
 use crate::report::Outcome;
 use crate::run;
 use crate::run::RebuildPlan;
-use crate::schedule::{JobLatest, due};
+use crate::schedule::{JobLatest, undone};
 use crate::screen::Printer;
+use crate::status::commonest;
 use crate::text::columns::{Align, Columns};
 use crate::text::{bytes, count, instant};
 use crate::trigger::{JobLatestFile, job_latest};
@@ -138,6 +139,7 @@ fn carried(log: &CommitLog, state: &JobState) -> Result<BTreeMap<String, [u64; 3
 fn show(job: &Job, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
     let state = log.refresh()?;
     let running = lease::live(log.objects(), log.runner())?.len() as u64;
+    let known = state.windows.values().filter(|known| known.is_known()).count() as u64;
     let committed = state.windows.values().filter(|known| known.is_committed()).count() as u64;
     let watermark = state.watermark.map(instant);
     let carried = carried(log, &state)?;
@@ -147,7 +149,7 @@ fn show(job: &Job, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
             "uri": log.objects().uri_of(""),
             "version": state.version,
             "watermark": watermark,
-            "windows": state.windows.len(),
+            "windows": known,
             "committed": committed,
             "unpublished": state.unpublished.len(),
             "running": running,
@@ -163,7 +165,7 @@ fn show(job: &Job, log: &CommitLog, printer: &Printer) -> Result<Outcome> {
     row("state", log.objects().uri_of("").trim_end_matches('/').to_owned());
     row("entries", count(state.version));
     row("watermark", watermark.unwrap_or_else(|| "none: no scheduled run yet".to_owned()));
-    row("windows", format!("{} known, {} committed", count(state.windows.len() as u64), count(committed)));
+    row("windows", format!("{} known, {} committed", count(known), count(committed)));
     row("unpublished", count(state.unpublished.len() as u64));
     row("running", count(running));
     for (table, [rows, pieces, size]) in &carried {
@@ -196,7 +198,7 @@ fn set(
     if after.watermark != at {
         printer.note(&format!("windows after {} are already done: the watermark advances", name(at)));
     }
-    let skipped = skipped(job, &before, after.watermark, session.now);
+    let skipped = skipped(job, &before, after.watermark);
     if skipped > 0 {
         printer.warning(&format!(
             "{} closed windows before it are not done, and no scheduled run will take them: `etl-runner status` shows \
@@ -223,15 +225,15 @@ fn set(
     Ok(Outcome::Done)
 }
 
-/// Windows that were due before, and that the new watermark leaves behind.
-fn skipped(job: &Job, before: &JobState, after: Option<DateTime<Utc>>, now: DateTime<Utc>) -> u64 {
-    let (Some(after), Some(_), Some(schedule)) = (after, before.watermark, job.config.schedule.as_ref()) else {
-        return 0;
-    };
-    let mut schedule = schedule.clone();
-    schedule.catch_up = u32::MAX;
-    let due = due(before, &schedule, job.config.source.select, None, now);
-    due.map_or(0, |due| due.windows.iter().filter(|due| due.window.end <= after).count() as u64)
+/// Windows before the new watermark that are not done, since the first that is known or was due.
+fn skipped(job: &Job, before: &JobState, after: Option<DateTime<Utc>>) -> u64 {
+    let every = job.config.schedule.as_ref().map(|schedule| schedule.every).or_else(|| commonest(before));
+    let first = before.windows.iter().find(|(_, known)| known.is_known()).map(|(window, _)| window.start);
+    let from = first.into_iter().chain(before.watermark).min();
+    match (every, from, after) {
+        (Some(every), Some(from), Some(after)) => undone(before, every, from, after).count() as u64,
+        _ => 0,
+    }
 }
 
 /// The watermark of an exported state.

@@ -2,14 +2,15 @@
 
 use super::request::StatusRequest;
 use super::session::Session;
-use crate::commit::lease;
+use crate::commit::{lease, spans};
 use crate::job::{Job, Places};
 use crate::process::stop::Stop;
 use crate::report::Outcome;
 use crate::schedule::DEFAULT_BUFFER;
 use crate::screen::{Printer, Tone};
 use crate::source::Nothing;
-use crate::status::{Scope, StatusReport, WindowStatus, build, failures, grid, list, summary};
+use crate::status::{BackfillReport, Scope, StatusReport, WindowStatus, build, failures, grid, list, summary};
+use crate::text::count;
 use chrono::TimeDelta;
 use etl_sdk::Result;
 
@@ -28,6 +29,9 @@ pub fn run(request: &StatusRequest, printer: &Printer) -> Result<Outcome> {
         let warning = Nothing::warning(&places.source, &job.config.source);
         report.warnings.extend(session.runtime.block_on(warning).unwrap_or_else(|error| Some(error.to_string())));
     }
+    let spans = spans::all(log.objects())?;
+    let left = spans.iter().filter_map(|span| BackfillReport::of(span, &state, &live, &request.job.job_file));
+    report.backfills = left.collect();
     if printer.is_json() {
         printer.json(&serde_json::json!({"status": report}))?;
     } else {
@@ -53,23 +57,32 @@ fn scope(request: &StatusRequest, job: &Job) -> Scope {
 fn screen(report: &StatusReport, request: &StatusRequest, printer: &Printer) -> String {
     let mut text = format!("job {}: {}\n", report.job, summary(report));
     match &report.watermark {
-        Some(watermark) => text.extend(["everything before ", watermark, " is done\n"]),
+        Some(watermark) => text.push_str(&before(watermark, report.undone_before_watermark)),
         None if report.total > 0 => text.push_str("no watermark: no scheduled run yet\n"),
         None => {}
     }
-    if let Some(number) = report.counts.get(WindowStatus::Provisional.name()).filter(|number| **number > 0) {
-        let number = crate::text::count(*number);
-        text.extend([
-            &number,
-            " of them ran before they closed; once closed, the schedule, a backfill or retry runs them again\n",
-        ]);
+    match report.counts.get(WindowStatus::Provisional.name()) {
+        None | Some(0) => {}
+        Some(1) => {
+            text.push_str("1 window ran before it closed; then the schedule, a backfill or retry runs it again\n");
+        }
+        Some(number) => {
+            let number = count(*number);
+            text.extend([
+                &number,
+                " windows ran before they closed; then the schedule, a backfill or retry runs them again\n",
+            ]);
+        }
     }
     if report.late_objects > 0 {
-        let late = crate::text::count(report.late_objects);
+        let late = count(report.late_objects);
         text.extend([&late, " objects arrived after their window; --list says where they went\n"]);
     }
     for warning in &report.warnings {
         text.extend(["warning: ", warning, "\n"]);
+    }
+    for backfill in &report.backfills {
+        text.extend([&backfill.text(), "\n"]);
     }
     text.push('\n');
     if request.list {
@@ -83,6 +96,15 @@ fn screen(report: &StatusReport, request: &StatusRequest, printer: &Printer) -> 
         text.push_str(&failures);
     }
     text
+}
+
+/// The watermark and the windows before it: two facts.
+fn before(watermark: &str, undone: u64) -> String {
+    match undone {
+        0 => format!("the watermark is {watermark}; every known window before it is done\n"),
+        1 => format!("the watermark is {watermark}; 1 closed window before it is not done\n"),
+        undone => format!("the watermark is {watermark}; {} closed windows before it are not done\n", count(undone)),
+    }
 }
 
 fn tone(status: WindowStatus) -> Tone {

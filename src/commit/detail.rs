@@ -47,6 +47,9 @@ pub struct CommitDetail {
     /// Objects with error records that a replay took: they are not taken again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replayed_objects: Vec<ReplayedObject>,
+    /// Whether it replaces what it names by nothing, and is announced to nobody: the window is forgotten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgets: bool,
     /// Rows per step.
     pub ledger: Ledger,
 }
@@ -135,6 +138,7 @@ impl CommitDetail {
             targets: BTreeMap::new(),
             replayed: Vec::new(),
             replayed_objects: Vec::new(),
+            forgets: false,
             ledger: Ledger::default(),
         }
     }

@@ -68,6 +68,13 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// That runs of a window ended without a commit counts no more. Runs that are at work on it must not commit.
+    Forgotten {
+        /// The window, which nothing is committed of.
+        window: Window,
+        /// Why, for people.
+        reason: String,
+    },
     /// The watermark was set by hand, or for the first time.
     Watermark {
         /// Everything before it is done; `None` forgets it.
@@ -115,6 +122,9 @@ pub struct Commit {
     /// Whether the window was open when it was run: objects may have arrived since, so it is not done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub provisional: bool,
+    /// Whether the window is forgotten with it: what it replaces goes, and nothing comes in its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgets: bool,
 }
 
 /// What a commit did, in numbers.
@@ -193,6 +203,7 @@ impl Event {
     pub fn conflicts_with(&self, window: &Window) -> bool {
         match self {
             Self::Commit(commit) => commit.window.overlaps(window),
+            Self::Forgotten { window: forgotten, .. } => forgotten.overlaps(window),
             Self::Fence { windows, .. } => windows.iter().any(|fenced| fenced.overlaps(window)),
             Self::Published { .. }
             | Self::Announced { .. }

@@ -58,6 +58,9 @@ pub struct WindowState {
     /// Objects of its hours that arrived later and are in the output of other windows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<LateState>,
+    /// Revisions that were forgotten: the next one has this number at least, so that no two commits share names of files.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forgotten: u32,
 }
 
 /// A commit as the state keeps it.
@@ -89,6 +92,9 @@ pub struct CommitState {
     /// See [`Commit::provisional`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub provisional: bool,
+    /// See [`Commit::forgets`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgets: bool,
 }
 
 /// A run that ended without a commit.
@@ -169,6 +175,11 @@ impl JobState {
                 });
             }
             Event::Fence { .. } | Event::Rebuilt { .. } => {}
+            Event::Forgotten { window, .. } => {
+                if !self.window(window).is_committed() {
+                    self.forget(window);
+                }
+            }
             Event::Watermark { at, .. } => {
                 self.watermark = *at;
                 self.advance();
@@ -205,6 +216,7 @@ impl JobState {
             dropped: BTreeMap::new(),
             owed: BTreeSet::new(),
             provisional: commit.provisional,
+            forgets: commit.forgets,
         };
         let window = self.windows.entry(commit.window).or_default();
         if commit.amendment == 0 {
@@ -221,7 +233,17 @@ impl JobState {
     fn published(&mut self, version: u64, window: &Window, owed: &[String]) {
         let Some(known) = self.unpublished.remove(&version) else { return };
         if let Some(commit) = self.live_mut(window, version) {
+            if commit.forgets {
+                return self.forget(window);
+            }
             commit.owed = owed.iter().filter(|target| !known.announced.contains(*target)).cloned().collect();
+        }
+    }
+
+    fn forget(&mut self, window: &Window) {
+        let forgotten = self.windows.remove(window).map_or(0, |known| known.next_revision());
+        if forgotten > 0 {
+            self.windows.insert(*window, WindowState { forgotten, ..WindowState::default() });
         }
     }
 
@@ -326,6 +348,11 @@ impl WindowState {
         !self.commits.is_empty()
     }
 
+    /// Whether anything counts of it: a commit, or that its last run ended without one.
+    pub fn is_known(&self) -> bool {
+        self.is_committed() || self.last_failure.is_some()
+    }
+
     /// Whether it was open when its last run began.
     pub fn is_provisional(&self) -> bool {
         self.commits.first().is_some_and(|commit| commit.provisional)
@@ -333,7 +360,7 @@ impl WindowState {
 
     /// The revision that the next run of the window gets.
     pub fn next_revision(&self) -> u32 {
-        self.commits.first().map_or(0, |commit| commit.revision.saturating_add(1))
+        self.commits.first().map_or(self.forgotten, |commit| commit.revision.saturating_add(1))
     }
 
     /// The number that the next replay of the window's dead letters gets.
@@ -350,6 +377,11 @@ impl WindowState {
         }
         all
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Windows as pairs: JSON's maps have text keys, and reading those of ten thousand windows back costs more.
@@ -386,6 +418,7 @@ mod tests {
             dropped: BTreeMap::new(),
             owed: BTreeSet::new(),
             provisional: false,
+            forgets: false,
         };
         let state = WindowState { commits: vec![commit.clone(), commit], ..WindowState::default() };
         assert_eq!((state.next_revision(), state.next_amendment()), (u32::MAX, u32::MAX));

@@ -231,7 +231,7 @@ impl Known {
 
 fn lost(window: &Window, winner: &Entry) -> Error {
     let what = match winner.event {
-        Event::Fence { .. } => "what this run left behind was given up by another runner",
+        Event::Fence { .. } | Event::Forgotten { .. } => "what this run left behind was given up by another runner",
         _ => "another runner has committed it since this run began",
     };
     Error::new(ErrorKind::Held, "commit the window")

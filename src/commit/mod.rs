@@ -16,6 +16,7 @@ mod objects;
 mod record;
 pub mod repair;
 mod resume;
+pub mod spans;
 mod stores;
 pub mod work;
 
@@ -25,6 +26,7 @@ pub use self::history::{CommitState, FailureState, JobState, LateState, Unpublis
 pub use self::log::{CommitLog, Condition};
 pub use self::objects::{ContentHash, Listed, Objects, StateObject};
 pub use self::record::TargetRecord;
+pub use self::spans::BackfillSpan;
 pub use self::stores::Stores;
 pub use self::work::{KeptRows, PlanRecord, TaskResult, Work};
 pub use crate::commit::detail::ReplayedObject;

@@ -450,6 +450,7 @@ impl Attempt {
             targets: publish::records(&self.targets, replacing)?,
             replayed: Vec::new(),
             replayed_objects: Vec::new(),
+            forgets: false,
             ledger: Ledger::default(),
         };
         let (path, hash) = detail.keep(self.stores.log.objects(), token)?;
@@ -465,6 +466,7 @@ impl Attempt {
             late: Vec::new(),
             carried: None,
             provisional: false,
+            forgets: false,
         };
         let condition = Condition { window: Some((window, base)), carried: None };
         self.stores.log.commit(Event::Commit(Box::new(commit)), &condition).map(Option::unwrap)

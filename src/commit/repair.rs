@@ -304,6 +304,7 @@ impl Repair<'_> {
             carried,
             // As far as the window alone tells; the schedule may have closed it a little later.
             provisional: detail.now_msec.0 < detail.window.end.timestamp_millis(),
+            forgets: detail.forgets,
         }))
     }
 

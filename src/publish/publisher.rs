@@ -119,7 +119,11 @@ impl Publisher<'_> {
             failpoint!("publish.file");
             self.stores.tables.publish(&file.pending)
         })?;
-        let announcements = self.announcer.announce(&self.stores.log, id, &detail, &commit.announced)?;
+        let announcements = if detail.forgets {
+            Announcements::default()
+        } else {
+            self.announcer.announce(&self.stores.log, id, &detail, &commit.announced)?
+        };
         // Before the files: what was announced never leads to a file that is gone.
         self.announcer.retract(&detail)?;
         failpoint!("publish.before_removal");

@@ -1,9 +1,10 @@
 //! The run report as data. Field names are a contract: dashboards and the job's history read them. Reports of older
 //! versions are read too: a field that they do not have is empty.
 
-use crate::storage::answer_of;
+use super::effect::Effect;
+use super::error::ErrorReport;
+use crate::text::instant_exact;
 use crate::text::suggest::variant;
-use crate::text::{instant_exact, one_line};
 use crate::window::Window;
 use etl_sdk::{CacheStats, EpochMillis, Error, Fact, Ledger, ReasonCode, Result, StepCounts};
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,9 @@ pub struct RunReport {
     pub cpu_seconds: f64,
     /// Most resident memory of the process.
     pub peak_memory_bytes: u64,
+    /// What the run would do to what is there; only of a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
     /// What a person should know of, though the run did not fail for it.
     pub warnings: Vec<String>,
     /// Why it failed.
@@ -281,61 +285,9 @@ pub struct PhaseReport {
     pub elapsed_seconds: f64,
 }
 
-/// An error as data.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ErrorReport {
-    /// `usage`, `config`, `not_found`, `permission`, `unavailable`, `limit`, `gate`, `held`, `stopped` or
-    /// `internal`.
-    pub kind: String,
-    /// One line with all causes.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-    /// The facts that the error and its causes of our own name.
-    pub facts: BTreeMap<String, String>,
-    /// What a store answered: its first 2 KiB, without credentials. It is in reports alone, and never in the log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub answer: Option<String>,
-}
-
 impl From<Window> for WindowReport {
     fn from(window: Window) -> Self {
         Self { start: instant_exact(window.start), end: instant_exact(window.end) }
-    }
-}
-
-impl From<&Error> for ErrorReport {
-    fn from(error: &Error) -> Self {
-        use etl_sdk::ErrorKind;
-        let kind = match error.kind() {
-            ErrorKind::Usage => "usage",
-            ErrorKind::Config => "config",
-            ErrorKind::NotFound => "not_found",
-            ErrorKind::Permission => "permission",
-            ErrorKind::Unavailable => "unavailable",
-            ErrorKind::Limit => "limit",
-            ErrorKind::Gate => "gate",
-            ErrorKind::Held => "held",
-            ErrorKind::Stopped => "stopped",
-            ErrorKind::Damaged => "damaged",
-            ErrorKind::Internal => "internal",
-        };
-        let mut facts = BTreeMap::new();
-        let mut next: Option<&Error> = Some(error);
-        while let Some(error) = next {
-            for (name, value) in error.facts() {
-                facts.entry((*name).to_owned()).or_insert_with(|| value.clone());
-            }
-            next = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
-        }
-        Self {
-            kind: kind.to_owned(),
-            message: one_line(&error.to_string()),
-            hint: error.hint_text().map(str::to_owned),
-            facts,
-            answer: answer_of(error).map(str::to_owned),
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The run report as a screen: the verdict first, then the rows from input to output.
 
+use super::effect::Effect;
 use super::model::{RunReport, Status, StepReport};
 use crate::text::columns::Align::{Left, Right};
 use crate::text::columns::Columns;
@@ -23,6 +24,9 @@ impl RunReport {
         }
         for warning in &self.warnings {
             let _ = writeln!(text, "warning: {warning}");
+        }
+        for (name, fact) in self.effect.iter().flat_map(Effect::lines) {
+            let _ = writeln!(text, "{name}: {fact}");
         }
         text.push('\n');
         text.push_str(&self.inputs());
@@ -234,7 +238,8 @@ fn reasons(reasons: &BTreeMap<String, u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::model::{CacheReport, EnrichmentReport, ErrorReport, FileReport, PhaseReport, RuleResult};
+    use crate::report::ErrorReport;
+    use crate::report::model::{CacheReport, EnrichmentReport, FileReport, PhaseReport, RuleResult};
     use crate::window::Window;
     use chrono::DateTime;
     use etl_sdk::{CacheStats, EpochMillis, Error, ErrorKind, Fact, Ledger};

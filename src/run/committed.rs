@@ -94,6 +94,7 @@ impl Decision {
             late: self.late,
             carried,
             provisional: self.provisional,
+            forgets: false,
         };
         let condition = Condition {
             window: Some((detail.window, self.base)),

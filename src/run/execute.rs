@@ -5,6 +5,7 @@ use super::announced::announce;
 use super::committed::{Decided, Decision};
 use super::compared::{compare, covered, refuse_to_empty};
 use super::context::JobContext;
+use super::foreseen::foresee;
 use super::judged::{judge, show_dead_letters};
 use super::lease::claim;
 use super::listed::{Listed, list};
@@ -101,12 +102,16 @@ impl Attempt<'_> {
         stages.admitted = Some(admit(context, asked)?);
         phases.begin("list");
         let listed = stages.listed.insert(list(context, &asked.window, &asked.progress, stop)?);
+        let foreseen = stages.foreseen.insert(foresee(context, asked, listed)?);
+        if let Some(refusal) = foreseen.refusal.take() {
+            return Err(refusal);
+        }
         phases.begin("read");
         let run = run_of(&context.job.config.job, &asked.window, asked.now_msec);
         let state = context.stores.log.refresh()?;
         let carrying_run = CarryingRun {
             window: asked.window,
-            replaces: Some(&state.overlapping(&asked.window)),
+            replaces: Some(&foreseen.covered),
             name: &run.id,
             now_msec: run.now,
             keep: false,

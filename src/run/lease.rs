@@ -43,7 +43,8 @@ fn try_claim(context: &JobContext<'_>, window: Window, stop: &Stop) -> Result<Cl
     Lease::claim(context.objects(), window, context.stores.log.runner(), length, on_lost)
 }
 
-fn held(window: Window, holder: Option<&Holder>) -> Error {
+/// The error of a window that another run holds.
+pub fn held(window: Window, holder: Option<&Holder>) -> Error {
     let mut error = Error::new(ErrorKind::Held, "another run holds the window").with("window", window);
     if let Some(holder) = holder {
         error = error

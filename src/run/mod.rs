@@ -12,6 +12,8 @@ mod context;
 mod execute;
 mod fingerprint;
 pub mod fit;
+mod foreseen;
+mod forget;
 mod judged;
 mod lease;
 mod listed;
@@ -31,6 +33,9 @@ mod tests;
 
 pub use self::context::JobContext;
 pub use self::execute::execute;
+pub use self::foreseen::{Foreseen, foresee, left_to_do};
+pub use self::forget::{ForgetPlan, ForgetReport, forget};
+pub use self::listed::Listed;
 pub use self::plan::RunPlan;
 pub use self::rebuild::{RebuildPlan, rebuild};
 pub use self::replay::{ReplayPlan, ReplayReport, Take, drop_letters, replay};

@@ -99,7 +99,7 @@ pub fn path_of_inputs(context: &JobContext<'_>, plan: &RunPlan, name: &str, list
 }
 
 /// The commits that one of the window, resting on `state`, replaces.
-fn replacing(context: &JobContext<'_>, state: &JobState, window: &Window, covered: &[Window]) -> Result<Replacing> {
+pub fn replacing(context: &JobContext<'_>, state: &JobState, window: &Window, covered: &[Window]) -> Result<Replacing> {
     let read = |path: &str, hash: &ContentHash| CommitDetail::read(context.objects(), path, hash);
     let replaced = inputs::replaced(state, window, covered);
     let unpublished = state.unpublished.values().filter(|commit| commit.window.overlaps(window));
@@ -113,7 +113,7 @@ fn replacing(context: &JobContext<'_>, state: &JobState, window: &Window, covere
 }
 
 /// The files of the replaced commits, and what those were to replace and may not have.
-fn replaced(replacing: &Replacing) -> Replaced {
+pub fn replaced(replacing: &Replacing) -> Replaced {
     let mut all = Replaced::default();
     for detail in &replacing.replaced {
         all.files.extend(detail.files.iter().map(|file| ReplacedFile {

@@ -99,7 +99,8 @@ fn report(runs: &[(Window, &CommitState)], rows: BTreeMap<String, u64>, warnings
 /// The runs that count, oldest window first, without the replays that add to them: their records are in the input.
 fn runs(state: &JobState, from: DateTime<Utc>) -> Vec<(Window, &CommitState)> {
     let windows = state.windows.iter().filter(|(window, _)| window.start >= from);
-    windows.filter_map(|(window, known)| Some((*window, known.commits.first()?))).collect()
+    let runs = windows.filter_map(|(window, known)| Some((*window, known.commits.first()?)));
+    runs.filter(|(_, commit)| !commit.forgets).collect()
 }
 
 /// What was replayed of a window.

@@ -36,6 +36,7 @@ pub fn of_run(
         elapsed_seconds: times.elapsed_seconds,
         cpu_seconds: used.cpu_seconds,
         peak_memory_bytes: used.peak_memory_bytes,
+        effect: stages.foreseen.as_ref().map(|foreseen| foreseen.effect.clone()),
         warnings: warnings(plan, stages),
         error: error.map(Into::into),
         ..RunReport::new(run_of(job, &plan.window, plan.now_msec).id, job, plan.window, plan.now_msec)
@@ -92,6 +93,8 @@ fn warnings(plan: &RunPlan, stages: &Stages) -> Vec<String> {
         let version = earlier.state.version;
         warnings.push(format!("an earlier run had committed the window (commit {version}); it is published now"));
     }
+    let foreseen = stages.foreseen.iter().filter_map(|foreseen| foreseen.compared.as_ref());
+    warnings.extend(foreseen.flat_map(|compared| compared.warnings.clone()));
     warnings.extend(stages.compared.iter().flat_map(|compared| compared.warnings.clone()));
     warnings.extend(stages.planned.iter().flat_map(|planned| planned.warnings.clone()));
     let tasks = stages.listed.as_ref().map_or(0, |listed| listed.tasks.len());

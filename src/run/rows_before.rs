@@ -38,6 +38,7 @@ mod tests {
             dropped: [].into(),
             owed: [].into(),
             provisional: false,
+            forgets: false,
         }
     }
 

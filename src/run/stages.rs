@@ -3,6 +3,7 @@
 use super::admitted::Admitted;
 use super::announced::Announced;
 use super::compared::Compared;
+use super::foreseen::Foreseen;
 use super::listed::Listed;
 use super::planned::Planned;
 use super::recovered::{EarlierCommit, Recovery};
@@ -23,6 +24,8 @@ pub struct Stages {
     pub listed: Option<Listed>,
     /// How they differ from those of earlier runs.
     pub compared: Option<Compared>,
+    /// What a dry run would do to what is there.
+    pub foreseen: Option<Foreseen>,
     /// How the run is called, and what it rests on.
     pub planned: Option<Planned>,
     /// Its output.

@@ -23,6 +23,8 @@ pub struct Due {
     pub closed_until: DateTime<Utc>,
     /// When the next window that is not closed yet will be.
     pub next_at: DateTime<Utc>,
+    /// A provisional window that is still open, behind which nothing is due.
+    pub waits_for: Option<Window>,
 }
 
 /// What decides where a scheduled run starts.
@@ -131,13 +133,16 @@ pub fn due(
             .with("source.select", "path")
             .hint("hours are run as a whole: set the watermark to a whole hour with `etl-runner state set`"));
     }
+    let last = begin.max(closed - TimeDelta::seconds(1));
+    let waits_for = state.window_at(last).filter(|window| state.is_provisional(window) && window.end > closed);
     let mut due = Due {
         windows: Vec::new(),
         remaining: 0,
         begin,
         origin,
         closed_until: closed,
-        next_at: every.after(closed.max(begin)) + buffer,
+        next_at: waits_for.map_or_else(|| every.after(closed.max(begin)), |window| window.end) + buffer,
+        waits_for,
     };
     for window in (Gaps { state, every, next: begin, end: closed }) {
         if due.windows.len() < schedule.catch_up as usize {
@@ -156,6 +161,17 @@ fn reason(state: &JobState, window: &Window, closed: DateTime<Utc>) -> DueReason
         None if window.end == closed => DueReason::Next,
         None => DueReason::Missed,
     }
+}
+
+/// The windows between two instants that are not done, oldest first: those of the grid of which nothing is committed, and
+/// provisional ones.
+pub fn undone(
+    state: &JobState,
+    every: Every,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> impl Iterator<Item = Window> + '_ {
+    Gaps { state, every, next: from, end: until }
 }
 
 /// The windows of the grid between committed ones, and those that are provisional, oldest first.

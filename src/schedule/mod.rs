@@ -10,6 +10,6 @@ mod tests;
 
 pub use self::closing::Closing;
 pub use self::config::{DEFAULT_BUFFER, ScheduleConfig};
-pub use self::due::{Coverage, Due, DueReason, DueWindow, Origin, closed_until, coverage, due};
+pub use self::due::{Coverage, Due, DueReason, DueWindow, Origin, closed_until, coverage, due, undone};
 pub use self::job_latest::JobLatest;
 pub use self::late::candidates;

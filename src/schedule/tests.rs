@@ -39,6 +39,7 @@ fn commit(of: Window) -> Event {
         late: Vec::new(),
         carried: None,
         provisional: false,
+        forgets: false,
     }))
 }
 

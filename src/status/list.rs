@@ -2,7 +2,7 @@
 
 use super::model::{StatusReport, WindowReport, WindowStatus};
 use crate::text::columns::{Align, Columns};
-use crate::text::count;
+use crate::text::{count, instant};
 use std::fmt::Write as _;
 use strum::VariantArray;
 
@@ -106,5 +106,21 @@ pub fn failures(report: &StatusReport, job: &str) -> String {
         ),
         _ => text.push_str(&["run them again: etl-runner retry ", job, "\n"].concat()),
     }
+    text.push_str(&missing(report, job));
     text
+}
+
+/// The windows that never began, and the command that runs them; nothing when there are none, or when the schedule or a
+/// backfill that is told already has them.
+fn missing(report: &StatusReport, job: &str) -> String {
+    let number = report.counts.get(WindowStatus::Missing.name()).copied().unwrap_or(0);
+    let Some(missing) = report.missing.filter(|_| report.backfills.is_empty()) else { return String::new() };
+    let (windows, them) = if number == 1 { ("window", "it") } else { ("windows", "them") };
+    let (from, to) = (instant(missing.start), instant(missing.end));
+    let every = report.every.as_deref().unwrap_or_default();
+    format!(
+        "{} missing {windows} never began, and retry does not run {them}: etl-runner backfill {job} --from {from} --to {to} \
+         --every {every}\n",
+        count(number)
+    )
 }

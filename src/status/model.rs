@@ -1,8 +1,9 @@
 //! The status as data. Field names are a contract.
 
+use super::backfills::BackfillReport;
 use crate::commit::lease::Holder;
 use crate::commit::{FailureState, FailureStatus, JobState, LateState, WindowState};
-use crate::schedule::{Coverage, coverage};
+use crate::schedule::{Coverage, coverage, undone};
 use crate::text::instant;
 use crate::text::suggest::variant;
 use crate::window::{Every, Window};
@@ -113,8 +114,10 @@ pub struct StatusReport {
     pub now: String,
     /// Version of the log that was read; 0 when nothing ran yet.
     pub version: u64,
-    /// Everything before it is done; none until a scheduled run or a person sets it.
+    /// Where scheduled runs go on; none until a scheduled run or a person sets it.
     pub watermark: Option<String>,
+    /// Windows before the watermark that are not done, since the first that is known: no scheduled run takes them.
+    pub undone_before_watermark: u64,
     /// Length of the windows that missing ones are told by; none when nothing is known.
     pub every: Option<String>,
     /// First instant that was looked at.
@@ -131,8 +134,13 @@ pub struct StatusReport {
     pub failed_reruns: u64,
     /// What a person should know of the job's input.
     pub warnings: Vec<String>,
+    /// Backfills that have windows left which never began.
+    pub backfills: Vec<BackfillReport>,
     /// The windows, oldest first.
     pub windows: Vec<WindowReport>,
+    /// From the first to the last window that is missing, and that no scheduled run takes.
+    #[serde(skip)]
+    pub(super) missing: Option<Window>,
 }
 
 /// One window.
@@ -221,6 +229,7 @@ pub fn build(job: &str, state: &JobState, leases: &[Holder], now: DateTime<Utc>,
         now: instant(now),
         version: state.version,
         watermark: state.watermark.map(instant),
+        undone_before_watermark: undone_before_watermark(state, every),
         every: every.map(|every| every.to_string()),
         from: ends.map(|(from, _)| instant(from)),
         to: ends.map(|(_, to)| instant(to)),
@@ -229,7 +238,9 @@ pub fn build(job: &str, state: &JobState, leases: &[Holder], now: DateTime<Utc>,
         late_objects: 0,
         failed_reruns: 0,
         warnings: Vec::new(),
+        backfills: Vec::new(),
         windows: Vec::new(),
+        missing: None,
     };
     let Some((from, to)) = ends else { return report };
     let mut add = |window: WindowReport| {
@@ -237,6 +248,11 @@ pub fn build(job: &str, state: &JobState, leases: &[Holder], now: DateTime<Utc>,
         report.total += 1;
         report.late_objects += window.late.iter().map(|late| late.objects).sum::<u64>();
         report.failed_reruns += u64::from(window.is_failed_rerun());
+        let is_due = scope.is_scheduled && state.watermark.is_none_or(|watermark| window.window.start >= watermark);
+        if window.status == WindowStatus::Missing && !is_due {
+            let start = report.missing.map_or(window.window.start, |missing| missing.start);
+            report.missing = Some(Window { start, end: window.window.end });
+        }
         if scope.only.is_empty() || scope.only.contains(&window.status) {
             report.windows.push(window);
         }
@@ -255,11 +271,20 @@ pub fn build(job: &str, state: &JobState, leases: &[Holder], now: DateTime<Utc>,
     report
 }
 
+/// Closed windows between the first that is known and the watermark that are not done.
+pub fn undone_before_watermark(state: &JobState, every: Option<Every>) -> u64 {
+    let first = state.windows.iter().find(|(_, known)| known.is_known()).map(|(window, _)| window.start);
+    let (Some(every), Some(watermark), Some(first)) = (every, state.watermark, first) else { return 0 };
+    undone(state, every, first, watermark).count() as u64
+}
+
 /// The windows that something is known of, in order. One that never committed, and whose time others have committed, is
 /// none of them.
 fn known(state: &JobState, running: &BTreeMap<Window, &Holder>) -> Vec<Window> {
     let of_state = state.windows.iter().filter(|(window, known)| {
-        known.is_committed() || running.contains_key(window) || coverage(state, window) != Coverage::Whole
+        known.is_committed()
+            || running.contains_key(window)
+            || (known.is_known() && coverage(state, window) != Coverage::Whole)
     });
     let mut windows: Vec<Window> = of_state.map(|(window, _)| *window).collect();
     windows.extend(running.keys().filter(|window| !state.windows.contains_key(window)));
@@ -267,10 +292,10 @@ fn known(state: &JobState, running: &BTreeMap<Window, &Holder>) -> Vec<Window> {
     windows
 }
 
-/// The commonest length of committed windows, if it is one of a grid.
-fn commonest(state: &JobState) -> Option<Every> {
+/// The commonest length of known windows, if it is one of a grid.
+pub fn commonest(state: &JobState) -> Option<Every> {
     let mut lengths: BTreeMap<i64, u64> = BTreeMap::new();
-    for window in state.windows.keys() {
+    for (window, _) in state.windows.iter().filter(|(_, known)| known.is_known()) {
         *lengths.entry((window.end - window.start).num_seconds()).or_default() += 1;
     }
     let (length, _) = lengths.into_iter().max_by_key(|(_, count)| *count)?;

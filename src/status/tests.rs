@@ -37,6 +37,7 @@ impl Log {
             late,
             carried: None,
             provisional: false,
+            forgets: false,
         })))
     }
 
@@ -262,6 +263,7 @@ fn json_fields_are_a_contract() {
             "now",
             "version",
             "watermark",
+            "undone_before_watermark",
             "every",
             "from",
             "to",
@@ -270,6 +272,7 @@ fn json_fields_are_a_contract() {
             "late_objects",
             "failed_reruns",
             "warnings",
+            "backfills",
             "windows"
         ]
     );

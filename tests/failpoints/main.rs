@@ -38,6 +38,7 @@ mod changed;
 mod clocks;
 mod crash;
 mod faults;
+mod forget;
 mod race;
 mod replay;
 mod targets;

@@ -535,5 +535,6 @@ fn commit_of(window: Window) -> Commit {
         late: Vec::new(),
         carried: None,
         provisional: false,
+        forgets: false,
     }
 }

@@ -24,6 +24,7 @@ fn help_shows_examples_and_exit_codes() {
       backfill      Run a job over many past windows
       status        Show which windows are done, missing, failed or running
       retry         Run failed windows again
+      forget        Forget a window, with its rows and its failures, or a stopped backfill
       state         Show, set, export, import or rebuild a job's state
       runs          List the runs of a job, newest first, or show the full report of one
       sql           Query a job in SQL: its runs, ledgers, files, dead letters and output tables
@@ -171,8 +172,8 @@ fn run_help_names_each_option() {
 #[test]
 fn every_subcommand_has_an_example() {
     for command in [
-        "run", "plan", "backfill", "status", "retry", "state", "runs", "sql", "compare", "recover", "gc", "check",
-        "list", "explain", "schema",
+        "run", "plan", "backfill", "status", "retry", "forget", "state", "runs", "sql", "compare", "recover", "gc",
+        "check", "list", "explain", "schema",
     ] {
         let text = call(&[command, "--help"], JOB);
         assert!(text.starts_with("exit code 0\n"), "{text}");

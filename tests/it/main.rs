@@ -26,6 +26,8 @@ mod explain;
 mod fault_proxy;
 mod faults;
 mod floors;
+mod foresight;
+mod forget;
 mod gc;
 mod hostile;
 mod invariance;

@@ -190,6 +190,13 @@ impl Carrying {
         self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), pieces);
     }
 
+    /// Leaves of all tables what other runs left, and nothing of this one.
+    pub fn leave_others(&self) {
+        for (table, earlier) in &self.earlier {
+            self.leave_as_they_are(table, earlier.stay.clone());
+        }
+    }
+
     fn piece(&self, (rows, parts): (u64, Vec<Part>)) -> Piece {
         let (run, stamp) = (Some(self.name.clone()), self.stamp);
         Piece { run, level: 0, window: self.window, stamp, rows, parts, made_of: None }
