@@ -39,6 +39,8 @@ mod clocks;
 mod crash;
 mod faults;
 mod forget;
+mod life;
+mod mixed;
 mod race;
 mod replay;
 mod targets;
