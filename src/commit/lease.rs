@@ -170,11 +170,15 @@ impl Shared {
 }
 
 impl Holder {
-    /// The same by the clock of the store, which says when the lease was written last. `length` is that of a lease of an
-    /// earlier version, which does not say it.
+    /// The same by the clock of the store, which says when the lease was written last. One of an earlier version does not
+    /// say how long it is: it holds for `length` at most, and no longer than it says.
     fn known(self, modified: DateTime<Utc>, length: Duration) -> Self {
-        let length = self.length_millis.map_or(length, Duration::from_millis);
-        Self { until: modified.checked_add_signed(delta(length)).unwrap_or(DateTime::<Utc>::MAX_UTC), ..self }
+        let end = |length| modified.checked_add_signed(delta(length)).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let until = match self.length_millis {
+            Some(millis) => end(Duration::from_millis(millis)),
+            None => end(length).min(self.until),
+        };
+        Self { until, ..self }
     }
 
     /// Whether it holds, as far as `asking` can tell: it has not expired, and its process is not known to be gone.
