@@ -97,11 +97,12 @@ async fn print(
         cut = batch.num_rows() > room;
         let rows = batch.num_rows().min(room);
         for start in (0..rows).step_by(ROWS_AT_ONCE) {
-            text.push_str(&writer.write(&batch.slice(start, ROWS_AT_ONCE.min(rows - start)))?);
-            if !text.is_empty() && !printer.piece(&text)? {
-                return Ok(());
+            let more = writer.write(&batch.slice(start, ROWS_AT_ONCE.min(rows - start)))?;
+            for text in [std::mem::take(&mut text), more] {
+                if !text.is_empty() && !printer.piece(&text)? {
+                    return Ok(());
+                }
             }
-            text.clear();
         }
         if cut {
             break;

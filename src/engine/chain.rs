@@ -2,15 +2,23 @@
 
 use super::pipeline::{Step, TablePlan};
 use crate::rows::quality::{Findings, TableChecker};
-use crate::rows::sort::Sorter;
+use crate::rows::sort::{Sorter, batch_size};
 use arrow::array::RecordBatch;
 use etl_sdk::{CacheStats, EnrichmentWorker, Output, Result, Run, StepName};
 use std::sync::Arc;
+
+/// Bytes that the rows have which pass the steps together, when they grow as rows did before.
+const PART_BYTES: usize = 64 << 20;
+
+/// Rows that pass before it is known how much the steps add to them.
+const FIRST_ROWS: usize = 64;
 
 /// The enrichments and quality rules of one table, as one thread runs them.
 pub struct Chain {
     steps: Vec<(StepName, Box<dyn EnrichmentWorker>)>,
     checker: Option<TableChecker>,
+    /// The most bytes that the steps have added to a row, on average of the rows that passed together.
+    added: Option<usize>,
 }
 
 impl Chain {
@@ -21,11 +29,39 @@ impl Chain {
         Ok(Self {
             steps: plan.steps.iter().map(worker).collect::<Result<_>>()?,
             checker: plan.quality.as_ref().map(checker).transpose()?,
+            added: None,
         })
     }
 
-    /// Passes a batch through all steps, counting what goes in and comes out of each.
-    pub fn apply(&mut self, mut batch: RecordBatch, out: &mut Output) -> Result<RecordBatch> {
+    /// Passes a batch through all steps, counting what goes in and comes out of each, and gives what comes out to `each`:
+    /// in several parts where steps add much to rows.
+    pub fn apply(
+        &mut self,
+        batch: RecordBatch,
+        out: &mut Output,
+        each: &mut dyn FnMut(RecordBatch, &mut Output) -> Result<()>,
+    ) -> Result<()> {
+        if self.steps.is_empty() {
+            let batch = self.pass(batch, out)?;
+            return each(batch, out);
+        }
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let left = batch.slice(start, batch.num_rows() - start);
+            let bytes = batch_size(&left);
+            let rows = rows_at_once(left.num_rows(), bytes, self.added);
+            let part = left.slice(0, rows);
+            let before = if rows == left.num_rows() { bytes } else { batch_size(&part) };
+            let passed = self.pass(part, out)?;
+            let added = batch_size(&passed).saturating_sub(before) / rows;
+            self.added = Some(self.added.map_or(added, |most| most.max(added)));
+            each(passed, out)?;
+            start += rows;
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, mut batch: RecordBatch, out: &mut Output) -> Result<RecordBatch> {
         for (name, worker) in &mut self.steps {
             out.ledger.step(name).read += batch.num_rows() as u64;
             batch = worker.enrich(name, batch, out)?;
@@ -45,5 +81,27 @@ impl Chain {
     /// Hit rates of all steps.
     pub fn caches(&self) -> impl Iterator<Item = CacheStats> + '_ {
         self.steps.iter().flat_map(|(_, worker)| worker.caches())
+    }
+}
+
+/// How many of `rows` rows with so many bytes pass together.
+fn rows_at_once(rows: usize, bytes: usize, added: Option<usize>) -> usize {
+    match added {
+        None => rows.min(FIRST_ROWS),
+        Some(added) => (PART_BYTES / (bytes / rows.max(1) + added).max(1)).clamp(1, rows.max(1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_pass_in_parts_when_steps_add_much() {
+        assert_eq!(rows_at_once(4_096, 16 << 20, None), FIRST_ROWS);
+        assert_eq!(rows_at_once(10, 16 << 20, None), 10);
+        assert_eq!(rows_at_once(4_096, 16 << 20, Some(200)), 4_096);
+        assert_eq!(rows_at_once(4_096, 4_096 << 10, Some(1 << 20)), 63);
+        assert_eq!(rows_at_once(3, 300 << 20, Some(0)), 1);
     }
 }

@@ -159,9 +159,11 @@ impl Downstream {
             return collector.push(batch);
         }
         let Some(sink) = &mut task.sinks[table] else { return Ok(()) };
-        let batch = self.chains[table].apply(batch, out)?;
-        self.progress.add_rows(batch.num_rows() as u64);
-        sink.write(batch, out)
+        let progress = &self.progress;
+        self.chains[table].apply(batch, out, &mut |batch, out| {
+            progress.add_rows(batch.num_rows() as u64);
+            sink.write(batch, out)
+        })
     }
 
     fn write_rejects(&mut self, rejects: &mut Vec<Reject>) -> Result<()> {

@@ -114,9 +114,10 @@ fn merge_table(
     let mut take = |batch: RecordBatch| {
         let batch = context.pipeline.transformer.complete(table, context.run, batch)?;
         kept += batch.num_rows() as u64;
-        let batch = chain.apply(batch, &mut out)?;
-        context.progress.add_rows(batch.num_rows() as u64);
-        sink.write(batch, &mut out)?;
+        chain.apply(batch, &mut out, &mut |batch, out| {
+            context.progress.add_rows(batch.num_rows() as u64);
+            sink.write(batch, out)
+        })?;
         out.rejects.drain(..).try_for_each(|reject| dead_letters.write(&reject))
     };
     let mut met = Met::default();

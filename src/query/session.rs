@@ -15,8 +15,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::config::SpillCompression;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
@@ -32,6 +32,9 @@ const MIN_PART_MEMORY: usize = 32 << 20;
 
 /// Bytes of the longest rows of a table that a batch may have: a share of `limits.memory`, within these bounds.
 const BATCH_BYTES: std::ops::RangeInclusive<u64> = 4 << 20..=32 << 20;
+
+/// Where a batch has fewer rows, they are so long that a question is not divided into parts: each part holds several.
+const LONG_ROWS: usize = 64;
 
 const READS_ONLY: &str = "sql only reads: SELECT, SHOW TABLES, DESCRIBE and EXPLAIN";
 
@@ -140,12 +143,20 @@ impl Query {
         if let (Some(max), false) = (max_rows, explains) {
             answer = answer.limit(0, Some(max)).map_err(run)?;
         }
-        let context = answer.task_ctx();
+        let (mut state, logical) = answer.into_parts();
         self.batch_rows.reset();
-        let plan = answer.create_physical_plan().await.map_err(run)?;
+        let mut plan = state.create_physical_plan(&logical).await.map_err(run)?;
         // Planning has looked at the files: all steps of the plan work on batches that fit.
-        let config = context.session_config().clone().with_batch_size(self.batch_rows.get());
-        let rows = execute_stream(plan, Arc::new(context.with_session_config(config))).map_err(run)?;
+        let batch_rows = self.batch_rows.get();
+        let mut config = state.config().clone().with_batch_size(batch_rows);
+        if batch_rows < LONG_ROWS {
+            config = config.with_target_partitions(1);
+        }
+        *state.config_mut() = config;
+        if batch_rows < LONG_ROWS {
+            plan = state.create_physical_plan(&logical).await.map_err(run)?;
+        }
+        let rows = execute_stream(plan, Arc::new(TaskContext::from(&state))).map_err(run)?;
         let fields = rows.schema().fields().iter().cloned().collect::<Vec<_>>();
         let fields = if named.len() == fields.len() {
             fields.iter().zip(named).map(|(field, name)| Arc::new(field.as_ref().clone().with_name(name))).collect()

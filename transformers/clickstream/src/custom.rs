@@ -70,6 +70,11 @@ impl CustomWriter {
         // A text cut anywhere is no JSON: by default entries that do not fit are left out whole. The map has them all.
         let room = if self.compat.is_reference() { usize::MAX } else { rows.room_of_next() };
         self.json.clear();
+        if source.len() > ROOM_KEPT {
+            // Long texts would grow by doubling, with both halves in memory.
+            let raw = |index: &u32| entry(*index as usize).1.raw(source).len();
+            self.json.reserve_exact(self.order.iter().map(raw).sum::<usize>().min(room) + ROOM_KEPT / 16);
+        }
         self.json.push('{');
         for &index in &self.order {
             let (key, value) = entry(index as usize);

@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// Longest look back for event ids, in hours: a year.
 const MAX_LOOK_BACK: u32 = 8_784;
 
+/// Most bytes of a payload: texts of a column have less than two gigabytes, and one row's are twice as long as its payload.
+const MAX_PAYLOAD: usize = 512 << 20;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub config: ClickstreamConfig,
@@ -28,6 +31,12 @@ impl Settings {
         }
         if config.unique_events.is_some_and(|unique| unique.look_back_hours > MAX_LOOK_BACK) {
             return wrong("unique_events.look_back_hours", &format!("write {MAX_LOOK_BACK} hours at most"));
+        }
+        if config.payload_bytes > MAX_PAYLOAD {
+            return wrong(
+                "payload_bytes",
+                &format!("write {MAX_PAYLOAD} at most: a value of a row has less than 2 GiB"),
+            );
         }
         Ok(Self { tables: tables(&config)?, config, rules: Arc::new(rules) })
     }
