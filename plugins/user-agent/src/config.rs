@@ -22,7 +22,7 @@ pub struct Options {
     /// The columns to fill. What they hold is overwritten, with null where nothing is known.
     pub output: OutputColumns,
     /// User agents whose result each worker remembers; an entry takes about 1 kB, 5 kB at most. Default: 16384.
-    #[schemars(range(min = 2))]
+    #[schemars(range(min = 2, max = 16_777_216))]
     pub cache_entries: usize,
 }
 

@@ -3,13 +3,19 @@
 //! What no rule knows is `Other`. The category follows the device's name alone (see [`category`]), so a desktop
 //! computer, whose device is `Other`, is in the category `Other` as well.
 
+mod rewrite;
+mod rules;
+
 use crate::config::Compat;
 use crate::details::{Details, DetailsBuilder, Part};
 use etl_sdk::{Error, Fact, Result};
+use rules::{Part as Made, Rules, Source};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use ua_parser::{Extractor, Regexes};
+use ua_parser::device::Flag;
+use ua_parser::{Regexes, device, os, user_agent};
 
 /// The rules in the program; `third_party/uap-core/README.md` says where they are from.
 const BUILT_IN: &str = include_str!("../../../third_party/uap-core/regexes.yaml");
@@ -19,7 +25,7 @@ const BUILT_IN_VERSION: &str = include_str!("../../../third_party/uap-core/VERSI
 pub(crate) struct Uap {
     compat: Compat,
     file: Option<PathBuf>,
-    extractor: OnceLock<Extractor<'static>>,
+    extractor: OnceLock<Extractor>,
     compiling: Mutex<()>,
 }
 
@@ -32,31 +38,35 @@ impl Uap {
     /// Rules from a file, compiled here: a wrong file is found before the run starts.
     pub(crate) fn from_file(path: PathBuf, compat: Compat) -> Result<Self> {
         let text = std::fs::read_to_string(&path).map_err(|error| wrong_file(&path).source(error))?;
-        let rules = serde_saphyr::from_str(&text).map_err(|error| wrong_file(&path).source(error))?;
-        let extractor = compile(rules).map_err(|error| wrong_file(&path).source(error))?;
+        let rules: Regexes<'_> = serde_saphyr::from_str(&text).map_err(|error| wrong_file(&path).source(error))?;
+        let extractor = compile(&rules).map_err(|error| wrong_file(&path).source(error))?;
         Ok(Self { compat, file: Some(path), extractor: OnceLock::from(extractor), compiling: Mutex::new(()) })
     }
 
     /// What the rules say of a user agent.
     pub(crate) fn resolve(&self, text: &str) -> Result<Details> {
-        let (browser, os, device) = self.extractor()?.extract(text);
+        let extractor = self.extractor()?;
+        let (browser, os, device) = (extractor.browser(text), extractor.os(text), extractor.device(text));
         let browser = match &browser {
-            Some(found) => {
-                Browser { family: known(&found.family), major: found.major, minor: found.minor, patch: found.patch }
-            }
+            Some([family, major, minor, patch]) => Browser {
+                family: family.as_deref(),
+                major: major.as_deref(),
+                minor: minor.as_deref(),
+                patch: patch.as_deref(),
+            },
             None => Browser { family: Some(OTHER), ..Browser::default() },
         };
         let os = match &os {
-            Some(found) => Os {
-                family: known(&found.os),
-                major: found.major.as_deref(),
-                minor: found.minor.as_deref(),
-                patch: found.patch.as_deref(),
-                patch_minor: found.patch_minor.as_deref(),
+            Some([family, major, minor, patch, patch_minor]) => Os {
+                family: family.as_deref(),
+                major: major.as_deref(),
+                minor: minor.as_deref(),
+                patch: patch.as_deref(),
+                patch_minor: patch_minor.as_deref(),
             },
             None => Os { family: Some(OTHER), ..Os::default() },
         };
-        let device = Device { family: device.as_ref().map_or(Some(OTHER), |found| known(&found.device)) };
+        let device = Device { family: device.as_ref().map_or(Some(OTHER), |[family, ..]| family.as_deref()) };
         details(&browser, &os, &device, self.compat)
     }
 
@@ -70,7 +80,7 @@ impl Uap {
     }
 
     /// The compiled rules.
-    pub(crate) fn extractor(&self) -> Result<&Extractor<'static>> {
+    pub(crate) fn extractor(&self) -> Result<&Extractor> {
         if let Some(extractor) = self.extractor.get() {
             return Ok(extractor);
         }
@@ -80,14 +90,80 @@ impl Uap {
             return Ok(extractor);
         }
         let broken = || Error::internal("compile the built-in user agent rules");
-        let rules = serde_saphyr::from_str(BUILT_IN).map_err(|error| broken().source(error))?;
-        let extractor = compile(rules).map_err(|error| broken().source(error))?;
+        let rules: Regexes<'_> = serde_saphyr::from_str(BUILT_IN).map_err(|error| broken().source(error))?;
+        let extractor = compile(&rules).map_err(|error| broken().source(error))?;
         Ok(self.extractor.get_or_init(|| extractor))
     }
 }
 
-fn compile(rules: Regexes<'static>) -> Result<Extractor<'static>, ua_parser::Error> {
-    Extractor::try_from(rules)
+/// The rules of browsers, operating systems and devices.
+pub(crate) struct Extractor {
+    browsers: Rules<4>,
+    systems: Rules<5>,
+    devices: Rules<3>,
+}
+
+type Parts<'t, const N: usize> = Option<[Option<Cow<'t, str>>; N]>;
+
+impl Extractor {
+    /// Family and the parts of the version: major, minor, patch.
+    pub(crate) fn browser<'t>(&'t self, text: &'t str) -> Parts<'t, 4> {
+        self.browsers.extract(text)
+    }
+
+    /// Family and the parts of the version: major, minor, patch, and what is behind it.
+    pub(crate) fn os<'t>(&'t self, text: &'t str) -> Parts<'t, 5> {
+        self.systems.extract(text)
+    }
+
+    /// Family, brand and model.
+    pub(crate) fn device<'t>(&'t self, text: &'t str) -> Parts<'t, 3> {
+        self.devices.extract(text)
+    }
+}
+
+fn compile(rules: &Regexes<'_>) -> Result<Extractor, Box<dyn std::error::Error + Send + Sync>> {
+    let browsers = rules.user_agent_parsers.iter().map(|rule: &user_agent::Parser<'_>| Source {
+        regex: &rule.regex,
+        ignore_case: false,
+        parts: |groups| {
+            Ok([
+                Made::family(rule.family_replacement.clone(), groups)?,
+                Made::literal(rule.v1_replacement.clone(), groups, 2),
+                Made::literal(rule.v2_replacement.clone(), groups, 3),
+                Made::literal(rule.v3_replacement.clone(), groups, 4),
+            ])
+        },
+    });
+    let systems = rules.os_parsers.iter().map(|rule: &os::Parser<'_>| Source {
+        regex: &rule.regex,
+        ignore_case: false,
+        parts: |groups| {
+            Ok([
+                Made::template(rule.os_replacement.clone(), groups, 1),
+                Made::template(rule.os_v1_replacement.clone(), groups, 2),
+                Made::template(rule.os_v2_replacement.clone(), groups, 3),
+                Made::template(rule.os_v3_replacement.clone(), groups, 4),
+                Made::template(rule.os_v4_replacement.clone(), groups, 5),
+            ])
+        },
+    });
+    let devices = rules.device_parsers.iter().map(|rule: &device::Parser<'_>| Source {
+        regex: &rule.regex,
+        ignore_case: rule.regex_flag == Some(Flag::IgnoreCase),
+        parts: |groups| {
+            Ok([
+                Made::template(rule.device_replacement.clone(), groups, 1),
+                Made::template(rule.brand_replacement.clone(), 0, 1),
+                Made::template(rule.model_replacement.clone(), groups, 1),
+            ])
+        },
+    });
+    Ok(Extractor {
+        browsers: Rules::compile(browsers, 3)?,
+        systems: Rules::compile(systems, 3)?,
+        devices: Rules::compile(devices, 2)?,
+    })
 }
 
 fn wrong_file(path: &Path) -> Error {
@@ -119,10 +195,6 @@ struct Os<'a> {
 #[derive(Serialize)]
 struct Device<'a> {
     family: Option<&'a str>,
-}
-
-fn known(value: &str) -> Option<&str> {
-    (!value.is_empty()).then_some(value)
 }
 
 fn details(browser: &Browser<'_>, os: &Os<'_>, device: &Device<'_>, compat: Compat) -> Result<Details> {

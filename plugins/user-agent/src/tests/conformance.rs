@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::path::Path;
+use ua_parser::{Extractor, Regexes};
 
 #[derive(Deserialize)]
 struct Cases<T> {
@@ -78,10 +79,10 @@ fn browsers_as_published() {
     let uap = Uap::from_file(folder.join("regexes.yaml"), Compat::Default).unwrap();
     let mut agreement = Agreement::default();
     for case in cases::<VersionCase>(&folder, "test_ua.yaml") {
-        let found = uap.extractor().unwrap().ua.extract(&case.user_agent_string);
+        let found = uap.extractor().unwrap().browser(&case.user_agent_string);
         let expected = [Some(&*case.family), case.major.as_deref(), case.minor.as_deref(), case.patch.as_deref()];
         let found = match &found {
-            Some(found) => [Some(&*found.family), found.major, found.minor, found.patch],
+            Some(found) => found.each_ref().map(Option::as_deref),
             None => [Some("Other"), None, None, None],
         };
         agreement.compare(&case.user_agent_string, expected, found);
@@ -95,7 +96,7 @@ fn operating_systems_as_published() {
     let uap = Uap::from_file(folder.join("regexes.yaml"), Compat::Default).unwrap();
     let mut agreement = Agreement::default();
     for case in cases::<VersionCase>(&folder, "test_os.yaml") {
-        let found = uap.extractor().unwrap().os.extract(&case.user_agent_string);
+        let found = uap.extractor().unwrap().os(&case.user_agent_string);
         let expected = [
             Some(&*case.family),
             case.major.as_deref(),
@@ -104,13 +105,7 @@ fn operating_systems_as_published() {
             case.patch_minor.as_deref(),
         ];
         let found = match &found {
-            Some(found) => [
-                Some(&*found.os),
-                found.major.as_deref(),
-                found.minor.as_deref(),
-                found.patch.as_deref(),
-                found.patch_minor.as_deref(),
-            ],
+            Some(found) => found.each_ref().map(Option::as_deref),
             None => [Some("Other"), None, None, None, None],
         };
         agreement.compare(&case.user_agent_string, expected, found);
@@ -124,15 +119,62 @@ fn devices_as_published() {
     let uap = Uap::from_file(folder.join("regexes.yaml"), Compat::Default).unwrap();
     let mut agreement = Agreement::default();
     for case in cases::<DeviceCase>(&folder, "test_device.yaml") {
-        let found = uap.extractor().unwrap().dev.extract(&case.user_agent_string);
+        let found = uap.extractor().unwrap().device(&case.user_agent_string);
         let expected = [Some(&*case.family), case.brand.as_deref(), case.model.as_deref()];
         let found = match &found {
-            Some(found) => [Some(&*found.device), found.brand.as_deref(), found.model.as_deref()],
+            Some(found) => found.each_ref().map(Option::as_deref),
             None => [Some("Other"), None, None],
         };
         agreement.compare(&case.user_agent_string, expected, found);
     }
     agreement.check(16_000);
+}
+
+/// The crate whose rules these are gives the same for the published cases of each kind, as they are, behind and before a
+/// long text, and for texts of nothing but what rules look for, shorter and longer than its engines are quick for.
+#[test]
+fn long_texts_give_what_the_plain_engine_gives() {
+    let Some(folder) = data("conformance").map(|data| data.join("uap/latest")) else { return };
+    let uap = Uap::from_file(folder.join("regexes.yaml"), Compat::Default).unwrap();
+    let text = std::fs::read_to_string(folder.join("regexes.yaml")).unwrap();
+    let plain = Extractor::try_from(serde_saphyr::from_str::<Regexes<'_>>(&text).unwrap()).unwrap();
+    let mut texts: Vec<String> = Vec::new();
+    for (file, step) in [("test_ua.yaml", 20), ("test_os.yaml", 10), ("test_device.yaml", 200)] {
+        let cases = cases::<Value>(&folder, file);
+        for case in cases.iter().step_by(step) {
+            let agent = case["user_agent_string"].as_str().unwrap();
+            texts.extend([agent.to_owned(), "x1/2.3 ".repeat(200) + agent, agent.to_owned() + &" bot/1".repeat(300)]);
+        }
+    }
+    for length in [100, 500, 530, 540, 1_380, 1_400, 1_920, 1_960, 2_048] {
+        let text = |piece: &str| piece.repeat(length)[..length].to_owned();
+        texts.extend(["bot ", "Spider ", "abc-bot/1.2 ", "; NT-5 Build ", "é bot "].map(|piece| {
+            let text = piece.repeat(length);
+            text[..text.floor_char_boundary(length)].to_owned()
+        }));
+        texts.push(format!("CSimpleSpider/{}", text("1")));
+        texts.push(format!("; NT-{} Build", text("1")));
+    }
+    let own = |parts: &[Option<&str>]| -> Vec<String> {
+        parts.iter().map(|part| part.unwrap_or_default().to_owned()).collect()
+    };
+    let extractor = uap.extractor().unwrap();
+    for text in &texts {
+        let (browser, os, device) = plain.extract(text);
+        let expected = browser.map(|found| own(&[Some(&found.family), found.major, found.minor, found.patch]));
+        let found = extractor.browser(text).map(|found| own(&found.each_ref().map(Option::as_deref)));
+        assert_eq!(found, expected, "{text}");
+        let expected = os.map(|found| {
+            let [major, minor, patch, behind] =
+                [&found.major, &found.minor, &found.patch, &found.patch_minor].map(Option::as_deref);
+            own(&[Some(&found.os), major, minor, patch, behind])
+        });
+        let found = extractor.os(text).map(|found| own(&found.each_ref().map(Option::as_deref)));
+        assert_eq!(found, expected, "{text}");
+        let expected = device.map(|found| own(&[Some(&found.device), found.brand.as_deref(), found.model.as_deref()]));
+        let found = extractor.device(text).map(|found| own(&found.each_ref().map(Option::as_deref)));
+        assert_eq!(found, expected, "{text}");
+    }
 }
 
 /// The user agents of a file of the reference, run through the step with the rules the reference had.
