@@ -25,6 +25,11 @@ pub trait Enrichment: Send + Sync {
     /// A worker for batches of the schema given to [`Enrichment::output_schema`].
     fn worker(self: Arc<Self>, run: &Run, input: &SchemaRef) -> Result<Box<dyn EnrichmentWorker>>;
 
+    /// The reason codes of its dead letters, all of them: a job may set limits for these and no others.
+    fn reasons(&self) -> &[&'static str] {
+        &[]
+    }
+
     /// What the run report says of the data behind it.
     fn facts(&self) -> Vec<Fact> {
         Vec::new()

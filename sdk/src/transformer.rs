@@ -37,6 +37,11 @@ pub trait Transformer: Send + Sync {
         }
     }
 
+    /// The reason codes of its dead letters, all of them: a job may set limits for these and no others.
+    fn reasons(&self) -> &[&'static str] {
+        &[]
+    }
+
     /// Whether windows must be run one after the other, oldest first: its rows depend on those of the windows before. A
     /// backfill then runs them so.
     fn ordered(&self) -> bool {

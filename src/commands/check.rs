@@ -8,6 +8,7 @@ use crate::process::stop::Stop;
 use crate::registry::Registry;
 use crate::report::Outcome;
 use crate::rows::quality::Rule;
+use crate::run::fit;
 use crate::screen::Printer;
 use crate::source::Nothing;
 use crate::text::columns::{Align, Columns};
@@ -39,7 +40,7 @@ pub struct CheckReport {
     /// Where records that cannot be used go.
     pub dead_letters: String,
     /// How many of them refuse a run.
-    pub dead_letter_limit: Option<String>,
+    pub dead_letter_limit: String,
     /// What a person should know.
     pub warnings: Vec<String>,
 }
@@ -84,6 +85,7 @@ pub struct RuleCheck {
 pub fn run(request: &JobRequest, registry: &Registry, printer: &Printer) -> Result<Outcome> {
     let session = Session::open(request, Stop::default(), printer)?;
     let mut report = inspect(&session.job, registry)?;
+    fit::check(&session.job)?;
     let source = Places::open(&session.job)?.source;
     report.warnings =
         session.runtime.block_on(Nothing::warning(&source, &session.job.config.source))?.into_iter().collect();
@@ -125,7 +127,7 @@ pub fn inspect(job: &Job, registry: &Registry) -> Result<CheckReport> {
         sink: places.sink.url().to_owned(),
         state: places.state.url().to_owned(),
         dead_letters: places.dead_letters.url().to_owned(),
-        dead_letter_limit: job.config.limits.dead_letters.as_ref().map(ToString::to_string),
+        dead_letter_limit: job.config.limits.dead_letters.to_string(),
         warnings: Vec::new(),
     })
 }
@@ -161,8 +163,7 @@ fn screen(report: &CheckReport) -> String {
     }
     row("sink", report.sink.clone());
     row("state", report.state.clone());
-    let limit = report.dead_letter_limit.as_ref().map_or("no limit".to_owned(), |limit| format!("at most {limit}"));
-    row("dead letters", format!("{}, {limit}", report.dead_letters));
+    row("dead letters", format!("{}, at most {}", report.dead_letters, report.dead_letter_limit));
     for warning in &report.warnings {
         row("warning", warning.clone());
     }
@@ -213,7 +214,7 @@ tables:
           table         event, 2 columns, partitioned by year
           sink          /data/out
           state         /data/out/_state
-          dead letters  /data/out/_dead_letters, no limit
+          dead letters  /data/out/_dead_letters, at most 5% (the default)
         "#);
     }
 

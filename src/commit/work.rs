@@ -5,8 +5,10 @@
 
 use super::entry::token;
 use super::objects::{ContentHash, Objects, to_json};
+use crate::output::dead_letter::Examples;
 use crate::output::staging::{DeadLetterFile, PendingFile, WrittenFile};
 use crate::rows::quality::QualityCounts;
+use crate::source::Losses;
 use crate::window::Window;
 use bytes::Bytes;
 use etl_sdk::{EpochMillis, Error, ErrorKind, Ledger, Result};
@@ -56,6 +58,12 @@ pub struct TaskResult {
     pub compressed_bytes: u64,
     /// Bytes as framed.
     pub decompressed_bytes: u64,
+    /// What damaged objects lost.
+    #[serde(default)]
+    pub losses: Losses,
+    /// The first dead letter of each reason.
+    #[serde(default)]
+    pub examples: Examples,
 }
 
 /// Partial rows of one table, kept in the state.

@@ -2,13 +2,14 @@
 
 use super::chain::Chain;
 use super::context::{RunContext, finish_dead_letters};
-use crate::output::dead_letter::DeadLetterWriter;
+use crate::output::dead_letter::{DeadLetterWriter, Examples};
 use crate::output::sink::TableSink;
 use crate::output::staging::{DeadLetterFile, WrittenFile};
 use crate::process::stop::Stop;
 use crate::report::Progress;
 use crate::rows::quality::Findings;
 use crate::rows::sort::RowCollector;
+use crate::source::Losses;
 use arrow::array::RecordBatch;
 use etl_sdk::{CacheStats, Drain, Ledger, Output, Reject, Result, Transformer, Unit};
 use std::fmt;
@@ -41,6 +42,10 @@ pub struct TaskOutcome {
     pub compressed_bytes: u64,
     /// Bytes as framed.
     pub decompressed_bytes: u64,
+    /// What damaged objects lost.
+    pub losses: Losses,
+    /// The first dead letter of each reason.
+    pub examples: Examples,
 }
 
 /// What the rows and rejects of one thread go through. Steps live as long as the thread, all else as long as a task.
@@ -52,6 +57,9 @@ struct Downstream {
     task: Option<TaskRows>,
     /// The elements that were asked for of the record being read, when not all are.
     only: Option<Vec<u32>>,
+    /// The first dead letters of the task, and whether their bytes may be shown.
+    examples: Examples,
+    shows_bytes: bool,
 }
 
 /// Where the rows and rejects of a task go.
@@ -80,6 +88,8 @@ impl Outlet {
             stop: context.stop.clone(),
             task: None,
             only: None,
+            examples: Examples::default(),
+            shows_bytes: context.keeps_examples(),
         }))))
     }
 
@@ -119,6 +129,7 @@ impl Outlet {
         }
         outcome.dead_letters = finish_dead_letters(dead_letters)?;
         outcome.collectors = collectors;
+        outcome.examples = std::mem::take(&mut downstream.examples);
         for chain in &mut downstream.chains {
             outcome.quality.merge(chain.take_findings());
         }
@@ -169,6 +180,7 @@ impl Downstream {
     fn write_rejects(&mut self, rejects: &mut Vec<Reject>) -> Result<()> {
         let Some(task) = &mut self.task else { return Ok(()) };
         for reject in rejects.drain(..) {
+            self.examples.add(&reject, self.shows_bytes);
             let only = self.only.as_deref().filter(|_| self.transformer.unit_of(&reject.step) == Unit::Record);
             task.dead_letters.write_elements(&reject, only)?;
         }

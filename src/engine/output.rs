@@ -5,8 +5,9 @@ use super::context::RunContext;
 use super::merged::MergedTable;
 use super::pipeline::Pipeline;
 use super::read::Tasks;
+use crate::output::dead_letter::Examples;
 use crate::output::staging::{DeadLetterFile, WrittenFile};
-use crate::source::STEP as SOURCE_STEP;
+use crate::source::{Losses, STEP as SOURCE_STEP};
 use etl_sdk::{CacheStats, Ledger};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,6 +31,10 @@ pub struct RunOutput {
     pub compressed_bytes: u64,
     /// Bytes as framed.
     pub decompressed_bytes: u64,
+    /// What damaged objects lost.
+    pub losses: Losses,
+    /// The first dead letter of each reason.
+    pub examples: Examples,
 }
 
 /// How many files, counted from the first, are in registered results of tasks: other runners count on them.
@@ -52,6 +57,8 @@ impl RunOutput {
             archived: 0,
             compressed_bytes: 0,
             decompressed_bytes: 0,
+            losses: Losses::default(),
+            examples: Examples::default(),
         };
         for result in &tasks.results {
             output.files.extend(result.files.iter().cloned());
@@ -61,6 +68,8 @@ impl RunOutput {
             output.archived += result.archived;
             output.compressed_bytes += result.compressed_bytes;
             output.decompressed_bytes += result.decompressed_bytes;
+            output.losses.merge(&result.losses);
+            output.examples.merge(&result.examples);
         }
         if tasks.registered {
             output.registered = Registered { files: output.files.len(), dead_letters: output.dead_letters.len() };

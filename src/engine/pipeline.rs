@@ -1,18 +1,19 @@
 //! What a job does to its rows, built once and checked: transformer, steps per table, and what is written.
 
-use crate::job::{Job, StepConfig};
-use crate::output::sink::{STEP as SINK_STEP, TableSinkSpec};
+use crate::job::{EnrichConfig, Job, StepConfig};
+use crate::output::sink::{self, STEP as SINK_STEP, TableSinkSpec};
 use crate::registry::Registry;
 use crate::rows::quality;
-use crate::rows::quality::{Rule, TableRules, Target};
+use crate::rows::quality::{QualityConfig, Rule, TableRules, Target};
 use crate::rows::sort::merge::check_merge;
-use crate::rows::sql::SqlStep;
-use crate::source::STEP as SOURCE_STEP;
+use crate::rows::sql::{FAILED as SQL_FAILED, SqlStep};
+use crate::source::{STEP as SOURCE_STEP, reason};
 use crate::targets::manifests::{self, ManifestRules};
 use crate::text::suggest::unknown;
 use arrow::datatypes::SchemaRef;
 use etl_sdk::{Enrichment, Error, Keep, Ledger, Result, StepName, Table, Transformer};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,7 +76,9 @@ impl Pipeline {
         let written = tables.iter().filter_map(|plan| plan.sink.as_ref());
         let manifests =
             manifests::rules(&job.config.manifest, written).map_err(|error| job.placed(&["manifest", "per"], error))?;
-        Ok(Self { transformer, tables, manifests, rules })
+        let pipeline = Self { transformer, tables, manifests, rules };
+        pipeline.check_limits(job)?;
+        Ok(pipeline)
     }
 
     /// A ledger with all steps in the order rows meet them, at zero.
@@ -96,6 +99,35 @@ impl Pipeline {
         }
         ledger.step(SINK_STEP);
         ledger
+    }
+
+    /// The reason codes that dead letters of the job can have.
+    pub fn reasons(&self) -> BTreeSet<String> {
+        let steps = self.tables.iter().flat_map(|plan| &plan.steps).flat_map(|step| step.enrichment.reasons());
+        let built_in = reason::ALL.iter().chain(&sink::REASONS);
+        let known = built_in.chain(self.transformer.reasons()).chain(steps).map(|code| (*code).to_owned());
+        known.chain(self.rules.iter().filter_map(|rule| rule.dead_letter_reason().map(str::to_owned))).collect()
+    }
+
+    /// Refuses limits for reason codes that no dead letter of the job can have: they would never hold anything back.
+    fn check_limits(&self, job: &Job) -> Result<()> {
+        let limits = &job.config.limits.dead_letters.reasons;
+        if limits.is_empty() {
+            return Ok(());
+        }
+        let mut known = self.reasons();
+        // What is switched off is known all the same.
+        known.extend(job.config.quality.iter().filter_map(QualityConfig::given_reason));
+        let is_sql = |step: &EnrichConfig| matches!(step.step, StepConfig::Sql { .. });
+        known.extend(job.config.enrich.iter().any(is_sql).then(|| SQL_FAILED.to_owned()));
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        match limits.keys().find(|code| !known.contains(&code.as_str())) {
+            Some(code) => {
+                let path = ["limits", "dead_letters", "reasons", code];
+                Err(job.placed(&path, unknown("reason code", code, &known)))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The table that a step of the ledger works on, if it works on rows of one.

@@ -183,6 +183,8 @@ fn register(context: &RunContext<'_>, work: Option<&Work>, task: &Task, outcome:
         archived: outcome.archived,
         compressed_bytes: outcome.compressed_bytes,
         decompressed_bytes: outcome.decompressed_bytes,
+        losses: outcome.losses,
+        examples: outcome.examples,
     };
     let Some(work) = work else { return Ok(FinishedTask { result, collectors, keys }) };
     let tables = context.pipeline.tables.iter().map(|plan| plan.table.schema.table.as_str());

@@ -5,7 +5,7 @@ use super::downstream::{Outlet, TaskOutcome, TaskRows};
 use super::pipeline::{TablePlan, is_merged};
 use super::tasks::Task;
 use crate::output::sink::TableSink;
-use crate::source::{Frame, InputObject, Opened, Opening, STEP as SOURCE_STEP, open, read_object};
+use crate::source::{Frame, InputObject, Opened, Opening, STEP as SOURCE_STEP, open, read_and_measure};
 use etl_sdk::{CacheStats, Output, Result, TransformerWorker};
 use std::sync::Arc;
 
@@ -116,7 +116,7 @@ impl<'a> Worker<'a> {
     ) -> Result<()> {
         let config = self.context.config;
         let (mut records, mut rejected) = (0, 0);
-        let stats = read_object(reader, &object.object, &config.source, &config.limits, &mut |frame| {
+        let read = read_and_measure(reader, &object.object, &config.source, &config.limits, &mut |frame| {
             match frame {
                 Frame::Record(record) => {
                     records += 1;
@@ -136,8 +136,9 @@ impl<'a> Worker<'a> {
         })?;
         self.count_records(records, rejected);
         outcome.objects += 1;
-        outcome.compressed_bytes += stats.compressed_bytes;
-        outcome.decompressed_bytes += stats.decompressed_bytes;
+        outcome.compressed_bytes += read.stats.compressed_bytes;
+        outcome.decompressed_bytes += read.stats.decompressed_bytes;
+        outcome.losses.add(&object.object.uri, object.size, &read);
         Ok(())
     }
 

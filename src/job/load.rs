@@ -268,7 +268,8 @@ state:
             (
                 "memory: 256MiB",
                 "dead_letters: some",
-                "13: `limits.dead_letters`: \"some\" is no limit; write a share such as 5% or a count such as 1000",
+                "13: `limits.dead_letters`: \"some\" is no limit; write a share such as 5%, 100% at most, or a count such as \
+                 1000",
             ),
             ("  url: ./out\n", "", "1: `sink` is missing"), // an empty section is no section
             ("job: shop-events", "job: Shop", "1: `job` cannot be `Shop`"),
@@ -300,7 +301,7 @@ state:
                 "6: windows of 15m need objects that are selected by time",
             ),
             ("limits:", "notify: {topic: x}\nlimits:", "12: the section `notify` is not there yet"),
-            ("memory: 256MiB", "threads: 0", "13: `limits.threads` must be at least 1"),
+            ("memory: 256MiB", "threads: 0", "13: `limits.threads` must be at least 1, not 0"),
             ("url: ./out", "url: ./raw", "11: source and sink are the same place"),
             (
                 "limits:",

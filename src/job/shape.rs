@@ -1,7 +1,7 @@
 //! Checks a document against a JSON Schema, and says what is wrong in the words of the person who wrote it.
 //!
 //! Only what the schemas of this program use is known: `$ref`, `type`, `properties`, `additionalProperties`,
-//! `required`, `items`, `enum`, `const`, `anyOf`, `oneOf`, `minimum`. Patterns are left to the types themselves, whose
+//! `required`, `items`, `enum`, `const`, `anyOf`, `oneOf`, `minimum`, `maximum`. Patterns are left to the types themselves, whose
 //! messages are better.
 
 use super::yaml::{Node, NodeKind, wrong};
@@ -44,7 +44,7 @@ impl<'a> Shape<'a> {
         if !types.is_empty() && !types.iter().any(|name| is_of_type(node, name)) {
             return Err(wrong_type(node, &types, path));
         }
-        check_minimum(node, schema, path)?;
+        check_range(node, schema, path)?;
         match &node.kind {
             NodeKind::Scalar { .. } => Ok(()),
             NodeKind::Sequence(items) => match schema.get("items") {
@@ -226,13 +226,16 @@ fn cut(text: &str) -> String {
     }
 }
 
-fn check_minimum(node: &Node, schema: &Value, path: &str) -> Result<()> {
-    let Some(minimum) = schema.get("minimum").and_then(Value::as_f64) else { return Ok(()) };
-    let number = node.to_value();
-    if number.as_f64().is_none_or(|number| number >= minimum) {
-        return Ok(());
-    }
-    Err(wrong(&node.place, format_args!("`{path}` must be at least {minimum}, not {number}")))
+fn check_range(node: &Node, schema: &Value, path: &str) -> Result<()> {
+    let value = node.to_value();
+    let Some(number) = value.as_f64() else { return Ok(()) };
+    let bound = |key| schema.get(key).and_then(Value::as_f64);
+    let wanted = match (bound("minimum"), bound("maximum")) {
+        (Some(minimum), _) if number < minimum => format!("at least {minimum}"),
+        (_, Some(maximum)) if number > maximum => format!("at most {maximum}"),
+        _ => return Ok(()),
+    };
+    Err(wrong(&node.place, format_args!("`{path}` must be {wanted}, not {value}")))
 }
 
 /// The first sentence of a schema's description, on one line.
@@ -255,7 +258,7 @@ mod tests {
             "required": ["url"],
             "properties": {
                 "url": {"type": "string", "description": "Where. More."},
-                "rows": {"type": "integer", "minimum": 1},
+                "rows": {"type": "integer", "minimum": 1, "maximum": 9},
                 "mode": {"oneOf": [{"const": "lines", "type": "string"}, {"const": "array", "type": "string"}]},
                 "size": {"anyOf": [{"$ref": "#/$defs/Size"}, {"type": "null"}]},
                 "tables": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Table"}},
@@ -291,6 +294,7 @@ mod tests {
             ("url: 5", "j.yaml:1: `url` must be text, not the number 5", "put it in quotes: \"5\""),
             ("url: x\nrows: many", "j.yaml:2: `rows` must be a whole number, not the text `many`", ""),
             ("url: x\nrows: 0", "j.yaml:2: `rows` must be at least 1, not 0", ""),
+            ("url: x\nrows: 10", "j.yaml:2: `rows` must be at most 9, not 10", ""),
             ("url: x\nrows: [1]", "j.yaml:2: `rows` must be a whole number, not a list", ""),
             (
                 "url: x\nmode: line",

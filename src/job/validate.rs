@@ -1,14 +1,33 @@
 //! What a schema cannot say of a job: names, and settings that exclude each other.
 
+use super::config::JobConfig;
 use super::load::Job;
 use super::yaml::wrong;
+use crate::limits::MIN_MEMORY;
 use crate::source::{Layout, Select};
+use crate::text::{ByteSize, Span};
 use crate::window::Instant;
 use etl_sdk::{Error, Result};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Longest job name; it is part of file names and keys.
 const MAX_NAME: usize = 64;
+
+/// More threads than this no machine serves well, and many cannot be started.
+const MAX_THREADS: u64 = 1_024;
+
+/// The least bytes of a record: fewer hold no request of any kind.
+const MIN_RECORD: u64 = 64;
+
+/// The least bytes of a file and of a row group: below, a file is its footer.
+const MIN_FILE: u64 = 4 << 10;
+
+const DAY: u64 = 86_400;
+const YEAR: u64 = 366 * DAY;
+
+/// A lease is renewed three times in its length, and a bucket may take seconds for a call.
+const MIN_LEASE_IN_BUCKET: u64 = 10;
 
 impl Job {
     /// Checks the settings against each other. Reads nothing but the job.
@@ -99,40 +118,91 @@ impl Job {
                 .wrong(&["schedule", "start"], format_args!("no window of {every} starts at {}", String::from(start)))
                 .hint(format!("write {} or {}", String::from(before), String::from(after))));
         }
-        if schedule.catch_up == 0 {
-            return Err(self.wrong(&["schedule", "catch_up"], "`schedule.catch_up` must be at least 1"));
-        }
         Ok(())
     }
 
-    /// Zero of these stops every run before it reads anything.
+    /// Checks every number against what can hold at all. What the numbers need together is found out when a run is fitted
+    /// into its memory.
     fn check_bounds(&self) -> Result<()> {
+        let all = [self.check_counts(), self.check_sizes(), self.check_spans()];
+        all.into_iter().collect()
+    }
+
+    fn check_counts(&self) -> Result<()> {
         let (limits, sink, manifest) = (&self.config.limits, &self.config.sink, &self.config.manifest);
-        let bounds = [
-            ("limits", "threads", limits.threads.map_or(1, |threads| threads as u64)),
-            ("limits", "memory", limits.memory.0),
-            ("limits", "memory_total", limits.memory_total.map_or(1, |total| total.0)),
-            ("limits", "record_bytes", limits.record_bytes.0),
-            ("limits", "object_bytes", limits.object_bytes.0),
-            ("limits", "expansion_ratio", u64::from(limits.expansion_ratio)),
-            ("limits", "depth", u64::from(limits.depth)),
-            ("limits", "objects", limits.objects),
-            ("limits", "task_bytes", limits.task_bytes.0),
-            ("limits.retry", "attempts", u64::from(limits.retry.attempts)),
-            ("limits.retry", "stall", u64::try_from(limits.retry.stall.seconds).unwrap_or(0)),
-            ("sink", "target_file_size", sink.target_file_size.0),
-            ("sink", "row_group_rows", sink.row_group_rows as u64),
-            ("sink", "row_group_bytes", sink.row_group_bytes.0),
-            ("sink", "max_open_writers", sink.max_open_writers as u64),
-            ("manifest", "files", u64::from(manifest.files)),
-            ("manifest", "bytes", manifest.bytes.0),
-        ];
-        match bounds.iter().find(|(_, _, value)| *value == 0) {
-            Some((section, key, _)) => {
-                let path: Vec<&str> = section.split('.').chain([*key]).collect();
-                Err(self.wrong(&path, format_args!("`{section}.{key}` must be at least 1")))
-            }
-            None => Ok(()),
-        }
+        let any = 1..=u64::MAX;
+        let threads = limits.threads.unwrap_or(1) as u64;
+        self.check_ranges(
+            &[
+                ("limits.threads", threads, 1..=MAX_THREADS),
+                ("limits.expansion_ratio", u64::from(limits.expansion_ratio), any.clone()),
+                ("limits.depth", u64::from(limits.depth), any.clone()),
+                ("limits.objects", limits.objects, any.clone()),
+                ("limits.retry.attempts", u64::from(limits.retry.attempts), any.clone()),
+                ("sink.row_group_rows", sink.row_group_rows as u64, any.clone()),
+                ("sink.max_open_writers", sink.max_open_writers as u64, any.clone()),
+                ("manifest.files", u64::from(manifest.files), any.clone()),
+                (
+                    "schedule.catch_up",
+                    self.config.schedule.as_ref().map_or(1, |schedule| schedule.catch_up.into()),
+                    any,
+                ),
+            ],
+            |count| count.to_string(),
+        )
+    }
+
+    fn check_sizes(&self) -> Result<()> {
+        let (limits, sink, manifest) = (&self.config.limits, &self.config.sink, &self.config.manifest);
+        let from = |least: u64| least..=u64::MAX;
+        self.check_ranges(
+            &[
+                ("limits.memory", limits.memory.0, from(MIN_MEMORY.0)),
+                ("limits.memory_total", limits.memory_total.map_or(1, |total| total.0), from(1)),
+                ("limits.record_bytes", limits.record_bytes.0, from(MIN_RECORD)),
+                ("limits.object_bytes", limits.object_bytes.0, from(MIN_RECORD)),
+                ("limits.zstd_window", limits.zstd_window.0, 1 << 10..=2 << 30),
+                ("limits.task_bytes", limits.task_bytes.0, from(1)),
+                ("sink.target_file_size", sink.target_file_size.0, from(MIN_FILE)),
+                ("sink.row_group_bytes", sink.row_group_bytes.0, from(MIN_FILE)),
+                ("manifest.bytes", manifest.bytes.0, from(1)),
+            ],
+            |bytes| ByteSize(bytes).to_string(),
+        )
+    }
+
+    fn check_spans(&self) -> Result<()> {
+        let JobConfig { limits, source, state, schedule, .. } = &self.config;
+        let is_in_bucket = state.url.as_ref().unwrap_or(&self.config.sink.url).starts_with("s3://");
+        let lease = if is_in_bucket { MIN_LEASE_IN_BUCKET } else { 1 };
+        let seconds = |span: Span| u64::try_from(span.seconds).unwrap_or(0);
+        let buffer = schedule.as_ref().map_or(0, |schedule| seconds(schedule.buffer));
+        let late = schedule.as_ref().and_then(|schedule| schedule.look_back).map_or(0, seconds);
+        self.check_ranges(
+            &[
+                ("limits.retry.budget", seconds(limits.retry.budget), 1..=DAY),
+                ("limits.retry.stall", seconds(limits.retry.stall), 1..=DAY),
+                ("source.look_back", seconds(source.look_back), 0..=YEAR),
+                ("source.look_ahead", seconds(source.look_ahead), 0..=YEAR),
+                ("schedule.buffer", buffer, 0..=YEAR),
+                ("schedule.look_back", late, 0..=YEAR),
+                ("state.lease", state.lease.map_or(lease, seconds), lease..=DAY),
+            ],
+            |seconds| Span { seconds: seconds as i64 }.to_string(),
+        )
+    }
+
+    /// Names the first setting that lies outside of its range.
+    fn check_ranges(&self, settings: &[(&str, u64, RangeInclusive<u64>)], text: impl Fn(u64) -> String) -> Result<()> {
+        let Some((key, value, range)) = settings.iter().find(|(_, value, range)| !range.contains(value)) else {
+            return Ok(());
+        };
+        let path: Vec<&str> = key.split('.').collect();
+        let bound = if value < range.start() {
+            format!("at least {}", text(*range.start()))
+        } else {
+            format!("at most {}", text(*range.end()))
+        };
+        Err(self.wrong(&path, format_args!("`{key}` must be {bound}, not {}", text(*value))))
     }
 }

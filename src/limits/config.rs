@@ -7,14 +7,19 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
 
+/// The least memory that sorting works with.
+pub const MIN_MEMORY: ByteSize = ByteSize::mib(8);
+
 /// Bounds and resources.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// More dead letters than this make the run fail with exit code 3 and publish nothing: a share of all records and
     /// elements read (`5%`) or a count (`1000`), for all of them or also by reason:
-    /// `{all: 5%, reasons: {not_json: 100, wrong_type: 1%}}`. Default: no limit.
-    pub dead_letters: Option<DeadLetterLimits>,
+    /// `{all: 5%, reasons: {not_json: 100, wrong_type: 1%}}`. A damaged object counts as the records that it has
+    /// probably lost. `100%` never refuses. Default: `5%`, and a single dead letter beside a good record passes.
+    #[schemars(default = "DeadLetterLimits::default_text")]
+    pub dead_letters: DeadLetterLimits,
     /// Memory for sorting and merging; beyond it, rows spill to disk. Default: `128MiB`, and an eighth of
     /// what the process may take where that is less.
     pub memory: ByteSize,
@@ -33,6 +38,9 @@ pub struct LimitsConfig {
     /// Most decompressed bytes per compressed byte, once 64 MiB are decompressed; what lies beyond is one dead letter.
     /// Default: `200`.
     pub expansion_ratio: u32,
+    /// Largest window that a zstd frame may ask for (`zstd --long`); a reader holds one. A frame that asks for more is one
+    /// dead letter, and what lies beyond it is not read. Default: `128MiB`.
+    pub zstd_window: ByteSize,
     /// Deepest nesting of a record. Default: `200`.
     pub depth: u32,
     /// Most objects a window may select; more is an error that names the count. Default: `1000000`.
@@ -47,7 +55,7 @@ pub struct LimitsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
-            dead_letters: None,
+            dead_letters: DeadLetterLimits::default(),
             memory: ByteSize::mib(128),
             memory_total: None,
             threads: None,
@@ -55,6 +63,7 @@ impl Default for LimitsConfig {
             record_bytes: ByteSize::mib(32),
             object_bytes: ByteSize::mib(16 << 10),
             expansion_ratio: 200,
+            zstd_window: ByteSize::mib(128),
             depth: 200,
             objects: 1_000_000,
             task_bytes: ByteSize::mib(192),

@@ -17,16 +17,19 @@ pub enum DeadLetterLimit {
     Count(u64),
 }
 
+/// The limit over all dead letters of a job that says none.
+const DEFAULT: DeadLetterLimit = DeadLetterLimit::Share(0.05);
+
 /// Limits of dead letters: of all of them, and of those with one reason.
 ///
 /// Written as one limit (`5%`, `1000`) for all, or as `{all: 5%, reasons: {not_json: 100, stale: 1%}}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct DeadLetterLimits {
-    /// For the sum over all reasons.
+    /// For the sum over all reasons; see [`DeadLetterLimits::exceeded`] where the job says none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub all: Option<DeadLetterLimit>,
-    /// By reason code. Reasons are open-ended, so any name may stand here.
+    /// By reason code.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub reasons: BTreeMap<String, DeadLetterLimit>,
 }
@@ -49,11 +52,28 @@ impl DeadLetterLimit {
     }
 }
 
+impl DeadLetterLimits {
+    /// The limit over all reasons, when `dead` of `read` are more than it allows.
+    ///
+    /// A limit of the job file is taken at its word. The default is 5 %, of which the granularity of small windows is no
+    /// part: a single dead letter passes among at least one record that is none.
+    pub fn exceeded(&self, dead: u64, read: u64) -> Option<DeadLetterLimit> {
+        let limit = self.all.unwrap_or(DEFAULT);
+        let is_single = self.all.is_none() && dead == 1 && read > 1;
+        (limit.is_exceeded(dead, read) && !is_single).then_some(limit)
+    }
+
+    /// What the JSON Schema shows as the default.
+    pub(super) fn default_text() -> String {
+        DEFAULT.to_string()
+    }
+}
+
 impl TryFrom<Value> for DeadLetterLimit {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        let wrong = || format!("{value} is no limit; write a share such as 5% or a count such as 1000");
+        let wrong = || format!("{value} is no limit; write a share such as 5%, 100% at most, or a count such as 1000");
         if let Some(count) = value.as_u64() {
             return Ok(Self::Count(count));
         }
@@ -112,12 +132,14 @@ impl TryFrom<Value> for DeadLetterLimits {
     }
 }
 
-/// `5%, not_json 100`.
+/// `7%, 100 not_json`.
 impl fmt::Display for DeadLetterLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.all.iter().map(ToString::to_string);
-        let reasons = self.reasons.iter().map(|(reason, limit)| format!("{limit} {reason}"));
-        f.write_str(&all.chain(reasons).collect::<Vec<_>>().join(", "))
+        match self.all {
+            Some(limit) => limit.fmt(f)?,
+            None => write!(f, "{DEFAULT} (the default)")?,
+        }
+        self.reasons.iter().try_for_each(|(reason, limit)| write!(f, ", {limit} {reason}"))
     }
 }
 
@@ -210,6 +232,26 @@ mod tests {
             let error = read(wrong).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
+    }
+
+    #[test]
+    fn the_default_is_a_share_and_lets_a_single_dead_letter_pass() {
+        let default = DeadLetterLimits::default();
+        assert_eq!(default.to_string(), "5% (the default)");
+        let reasons = BTreeMap::from([("not_json".to_owned(), DeadLetterLimit::Count(3))]);
+        assert_eq!(
+            DeadLetterLimits { reasons, ..DeadLetterLimits::default() }.to_string(),
+            "5% (the default), 3 not_json"
+        );
+        for (dead, read, refuses) in
+            [(0, 0, false), (5, 100, false), (6, 100, true), (1, 2, false), (1, 1, true), (2, 39, true), (2, 40, false)]
+        {
+            assert_eq!(default.exceeded(dead, read).is_some(), refuses, "{dead} of {read}");
+        }
+        let written = DeadLetterLimits { all: Some(DEFAULT), ..DeadLetterLimits::default() };
+        assert!(written.exceeded(1, 2).is_some());
+        let none = DeadLetterLimits { all: Some(DeadLetterLimit::Share(1.0)), ..DeadLetterLimits::default() };
+        assert_eq!(none.exceeded(7, 7), None);
     }
 
     #[test]

@@ -3,5 +3,5 @@
 mod config;
 mod dead_letters;
 
-pub use self::config::LimitsConfig;
+pub use self::config::{LimitsConfig, MIN_MEMORY};
 pub use self::dead_letters::{DeadLetterLimit, DeadLetterLimits, Share};

@@ -148,6 +148,8 @@ pub struct ObjectsReport {
     pub read: u64,
     /// In an archive class, unreadable without a restore.
     pub archived: u64,
+    /// Those that end too early or are broken, so that not all of them was read.
+    pub damaged: u64,
 }
 
 /// Bytes in and out.
@@ -224,6 +226,8 @@ pub struct DeadLetterReport {
     pub total: u64,
     /// By reason code, over all steps.
     pub by_reason: BTreeMap<String, u64>,
+    /// Records that damaged objects have probably lost beside them: an estimate.
+    pub probably_lost: u64,
     /// Where they were written.
     pub files: Vec<String>,
 }

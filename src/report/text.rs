@@ -79,6 +79,9 @@ impl RunReport {
         if objects.archived > 0 {
             let _ = write!(found, ", {} archived and not read", count(objects.archived));
         }
+        if objects.damaged > 0 {
+            let _ = write!(found, ", {} damaged", count(objects.damaged));
+        }
         let mut columns = Columns::new(&[Left, Left]);
         columns.row(["objects".to_owned(), found]);
         if !objects.skipped.is_empty() {
@@ -177,6 +180,9 @@ impl RunReport {
             columns.row([format!("  {reason}"), count(*rows)]);
         }
         let mut text = columns.render(0);
+        if dead.probably_lost > 0 {
+            let _ = writeln!(text, "  and about {} records lost in damaged objects", count(dead.probably_lost));
+        }
         for file in dead.files.iter().take(MAX_FILES) {
             let _ = writeln!(text, "  in {file}");
         }
@@ -396,7 +402,8 @@ mod tests {
             },
             "strays": 0,
             "read": 40,
-            "archived": 0
+            "archived": 0,
+            "damaged": 0
           },
           "bytes": {
             "compressed": 12897484,
@@ -465,6 +472,7 @@ mod tests {
               "bad_json": 13,
               "no_app_id": 7
             },
+            "probably_lost": 0,
             "files": [
               "out/_dead_letters/a.json.gz"
             ]

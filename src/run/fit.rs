@@ -41,9 +41,22 @@ pub struct Fitted {
 pub fn fit(job: &mut Job, threads: usize) -> Result<Fitted> {
     let asked = job.config.limits.memory_total.map(|total| total.0);
     let total = bounds(asked);
-    let parts = if job.config.sink.url.starts_with("s3://") { PARTS } else { 0 };
-    let row_groups = job.config.sink.row_group_bytes.0;
-    fit_into(&mut job.config.limits, threads, row_groups, parts, total)
+    let (parts, row_groups) = (parts(job), job.config.sink.row_group_bytes.0);
+    let fitted = fit_into(&mut job.config.limits, threads, row_groups, parts, total);
+    fitted.map_err(|error| if total == asked { job.placed(&["limits", "memory_total"], error) } else { error })
+}
+
+/// Whether a run of one thread fits into `limits.memory_total` at all.
+pub fn check(job: &Job) -> Result<()> {
+    let asked = job.config.limits.memory_total.map(|total| total.0);
+    let (row_groups, mut limits) = (job.config.sink.row_group_bytes.0, job.config.limits.clone());
+    let fitted = fit_into(&mut limits, 1, row_groups, parts(job), asked);
+    fitted.map(|_| ()).map_err(|error| job.placed(&["limits", "memory_total"], error))
+}
+
+/// What parts on their way to a bucket take.
+fn parts(job: &Job) -> u64 {
+    if job.config.sink.url.starts_with("s3://") { PARTS } else { 0 }
 }
 
 fn fit_into(

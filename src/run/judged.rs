@@ -2,6 +2,7 @@
 
 use super::context::JobContext;
 use super::rows_before::rows_before;
+use super::toll::toll;
 use crate::engine::balance;
 use crate::engine::context::RunContext;
 use crate::engine::output::RunOutput;
@@ -27,11 +28,8 @@ pub fn judge(
     let state = if rules.is_empty() { Arc::default() } else { context.stores.log.refresh()? };
     let history = |table: &str, runs| rows_before(&state, window, table, runs);
     let verdict = conclude(rules, findings, &run.sorter, &|table| output.rows(table), &history);
-    let ledger = &output.ledger;
-    let chain = run.pipeline.transformer.chain();
-    let made = chain.iter().filter_map(|step| ledger.get(step)).map(|counts| counts.added).sum::<u64>();
     // Too many dead letters come first: they may be why a rule is broken.
-    match check_dead_letters(run.config.limits.dead_letters.as_ref(), ledger, output.records() + made) {
+    match check_dead_letters(&run.config.limits.dead_letters, &toll(run.pipeline, output)) {
         Ok(()) => verdict,
         Err(refusal) => Ok(Verdict { refusal: Some(refusal), ..verdict.unwrap_or_default() }),
     }

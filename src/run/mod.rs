@@ -30,6 +30,7 @@ mod rows_before;
 mod stages;
 #[cfg(test)]
 mod tests;
+mod toll;
 
 pub use self::context::JobContext;
 pub use self::execute::execute;

@@ -7,6 +7,7 @@ use super::phases::Times;
 use super::plan::{RunPlan, run_of};
 use super::recovered::EarlierCommit;
 use super::stages::Stages;
+use super::toll;
 use crate::commit::token;
 use crate::engine::Pipeline;
 use crate::engine::output::RunOutput;
@@ -37,7 +38,7 @@ pub fn of_run(
         cpu_seconds: used.cpu_seconds,
         peak_memory_bytes: used.peak_memory_bytes,
         effect: stages.foreseen.as_ref().map(|foreseen| foreseen.effect.clone()),
-        warnings: warnings(plan, stages),
+        warnings: warnings(context, plan, stages),
         error: error.map(Into::into),
         ..RunReport::new(run_of(job, &plan.window, plan.now_msec).id, job, plan.window, plan.now_msec)
     };
@@ -83,7 +84,7 @@ pub fn status_of(error: &Error) -> Status {
 }
 
 /// What a person should know of, in the order in which it was found.
-fn warnings(plan: &RunPlan, stages: &Stages) -> Vec<String> {
+fn warnings(context: &JobContext<'_>, plan: &RunPlan, stages: &Stages) -> Vec<String> {
     let mut warnings = plan.warnings.clone();
     let open_until = stages.admitted.as_ref().and_then(|admitted| admitted.open_until);
     warnings.extend(open_until.map(|closes| provisional(&plan.window, closes)));
@@ -105,6 +106,7 @@ fn warnings(plan: &RunPlan, stages: &Stages) -> Vec<String> {
         warnings.push(format!("{} objects are archived and were not read; restore them first", output.archived));
     }
     warnings.extend(stages.output.carried.iter().cloned());
+    warnings.extend(stages.output.merged.iter().flat_map(|output| toll::warnings(context.pipeline, output)));
     warnings.extend(stages.output.judged.iter().flat_map(|judged| judged.warnings.clone()));
     warnings.extend(stages.announced.iter().flat_map(|announced| announced.warnings.clone()));
     warnings
@@ -125,6 +127,9 @@ pub fn with_output(mut report: RunReport, pipeline: &Pipeline, output: &RunOutpu
     report.bytes.compressed = output.compressed_bytes;
     report.bytes.decompressed = output.decompressed_bytes;
     report.records = output.records();
+    let lost = output.losses.estimate();
+    report.objects.damaged = lost.objects;
+    report.dead_letters.probably_lost = lost.total();
     report.set_ledger(&output.ledger, &|step| pipeline.table_of(step));
     report.set_files(&table_names(pipeline), output.files().iter().map(file).collect());
     report.caches = output.caches.values().map(CacheReport::from).collect();

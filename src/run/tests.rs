@@ -77,7 +77,7 @@ fn outcome(dispatch: &dyn Dispatch, dry_run: bool) -> (RunReport, BTreeMap<PathB
         },
         "sink": {"url": "out", "format": "json"},
         "quality": [{"table": "event_v2", "unique": ["event_id"], "action": "warn"}],
-        "limits": {"task_bytes": "4KiB"},
+        "limits": {"task_bytes": "4KiB", "dead_letters": "100%"},
     });
     fs::write(folder.path().join("job.yaml"), job.to_string()).unwrap();
     let job = load(&folder.path().join("job.yaml"), &[], &|_| None).unwrap();

@@ -2,6 +2,7 @@
 //! padding starts afresh, so pieces that were encoded one by one can follow each other.
 
 use super::bounds::{Damage, Ended, Meter};
+use super::mark::marks;
 use super::reason;
 use base64_simd::STANDARD_NO_PAD;
 use std::io::{self, Read};
@@ -34,10 +35,7 @@ impl<'a> Base64<'a> {
         while self.plain.is_empty() && !self.at_end {
             let count = self.text.read(&mut self.block)?;
             self.at_end = count == 0;
-            let mut from = 0;
-            if self.at_start && self.block[..count].starts_with(b"\xEF\xBB\xBF") {
-                from = 3;
-            }
+            let from = if self.at_start { marks(&self.block[..count]) } else { 0 };
             self.at_start = false;
             for index in from..count {
                 match self.block[index] {

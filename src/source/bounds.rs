@@ -3,12 +3,16 @@
 
 use super::reason;
 use crate::limits::LimitsConfig;
+use crate::text::ByteSize;
 use etl_sdk::{Error, ErrorKind};
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 
 /// Decompressed bytes from which on the expansion ratio counts: small objects may well be all zeros.
 const RATIO_COUNTS_FROM: u64 = 64 << 20;
+
+/// What zstd says of a frame with too large a window; the crate hands on its texts and no code.
+const ZSTD_WINDOW: &str = "Frame requires too much memory for decoding";
 
 /// What is wrong with an object's bytes, as opposed to the store that holds them.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,7 +43,10 @@ pub(super) enum Ended {
 pub(super) struct Meter {
     object_bytes: u64,
     expansion_ratio: u64,
+    zstd_window: u64,
     compressed: Cell<u64>,
+    /// Stored bytes that the outermost decoder has taken: it reads ahead of itself.
+    taken: Cell<u64>,
     /// Plain bytes of all segments.
     plain: Cell<u64>,
     cause: RefCell<Option<Ended>>,
@@ -50,7 +57,9 @@ impl Meter {
         Self {
             object_bytes: limits.object_bytes.0,
             expansion_ratio: u64::from(limits.expansion_ratio),
+            zstd_window: limits.zstd_window.0,
             compressed: Cell::new(0),
+            taken: Cell::new(0),
             plain: Cell::new(0),
             cause: RefCell::new(None),
         }
@@ -59,6 +68,19 @@ impl Meter {
     /// Stored bytes read so far.
     pub(super) fn compressed(&self) -> u64 {
         self.compressed.get()
+    }
+
+    /// Counts stored bytes that the outermost decoder takes.
+    pub(super) fn take(&self, bytes: usize) {
+        self.taken.set(self.taken.get() + bytes as u64);
+    }
+
+    /// The place among the stored bytes that decoding has reached.
+    pub(super) fn taken(&self) -> u64 {
+        match self.taken.get() {
+            0 => self.compressed.get(),
+            taken => taken.min(self.compressed.get()),
+        }
     }
 
     /// Keeps the cause and makes an error that decoders pass on.
@@ -72,11 +94,22 @@ impl Meter {
         if let Some(cause) = self.cause.borrow_mut().take() {
             return cause;
         }
+        let message = error.to_string();
+        if message == ZSTD_WINDOW {
+            let message =
+                format!("a zstd frame asks for a window beyond limits.zstd_window, {}", ByteSize(self.zstd_window));
+            return Ended::Damage(Damage::new(reason::WINDOW_TOO_LARGE, message));
+        }
         let reason = match error.kind() {
             io::ErrorKind::UnexpectedEof => reason::TRUNCATED_OBJECT,
             _ => reason::CORRUPT_OBJECT,
         };
-        Ended::Damage(Damage::new(reason, error.to_string()))
+        Ended::Damage(Damage::new(reason, message))
+    }
+
+    /// The largest window that a zstd frame may have, as the power of two that it is.
+    pub(super) fn zstd_window_log(&self) -> u32 {
+        self.zstd_window.max(1).ilog2()
     }
 
     /// Wraps what feeds the framer; counts over all segments of the object.

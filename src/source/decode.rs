@@ -2,13 +2,16 @@
 
 use super::base64::Base64;
 use super::bounds::{Damage, Ended, Meter, Metered, Stored};
+use super::gzip::Members;
 use super::reason;
+use super::snappy::{Blocks, XERIAL, is_hadoop};
+use super::utf16::{Order, Utf16};
 use super::zip::{self, Entry};
 use bzip2::bufread::MultiBzDecoder;
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::ZlibDecoder;
 use snap::read::FrameDecoder;
 use std::cell::Cell;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 /// Compressed bytes handed to a decoder at a time.
 const INPUT_BLOCK: usize = 128 << 10;
@@ -16,16 +19,27 @@ const INPUT_BLOCK: usize = 128 << 10;
 /// Compressions inside one another that are taken off.
 const MAX_LAYERS: u8 = 3;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// Formats that are named and not read, by their first bytes.
+const NOT_READ: [(&[u8], &str); 11] = [
+    (b"\xfd7zXZ\0", "xz"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+    (b"LZIP", "lzip"),
+    (b"\x1f\x9d", "compress"),
+    (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
+    (b"Rar!\x1a\x07", "RAR"),
+    (b"PAR1", "Parquet"),
+    (b"Obj\x01", "Avro"),
+    (b"ORC", "ORC"),
+    (b"\xff\xfe\0\0", "UTF-32"),
+    (b"\0\0\xfe\xff", "UTF-32"),
+];
 
 /// Where plain bytes go.
 pub(super) trait Sink {
     /// Takes a stretch of plain bytes up to its end; a record does not reach from one stretch into the next.
     fn segment(&mut self, reader: &mut dyn Read, meter: &Meter) -> Result<(), Ended>;
-    /// Passes over bytes that belong to no record.
-    fn pass(&mut self, bytes: u64);
-    /// Counts an entry of an archive that is left out.
-    fn reject(&mut self, damage: Damage) -> Result<(), Ended>;
+    /// Counts an entry of an archive that is left out, with its stored bytes.
+    fn leave_out(&mut self, damage: Damage, stored: u64) -> Result<(), Ended>;
 }
 
 /// The kinds of compression, by their first bytes.
@@ -35,12 +49,20 @@ enum Format {
     Zstd,
     Bzip2,
     Zip,
+    Zlib,
     Snappy,
+    HadoopSnappy,
+    XerialSnappy,
+    Utf16(Order),
+    NotRead(&'static str),
     Plain,
 }
 
 impl Format {
     fn of(head: &[u8]) -> Self {
+        if let Some((_, name)) = NOT_READ.iter().find(|(magic, _)| head.starts_with(magic)) {
+            return Self::NotRead(name);
+        }
         match head {
             // One byte alone is a gzip that was cut there: text has no use for it.
             [0x1f] | [0x1f, 0x8b, ..] => Self::Gzip,
@@ -51,7 +73,11 @@ impl Format {
             | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, ..] => Self::Bzip2,
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Self::Zip,
             [0xff, 6, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => Self::Snappy,
-            _ => Self::Plain,
+            head if head.starts_with(&XERIAL) => Self::XerialSnappy,
+            head if is_hadoop(head) => Self::HadoopSnappy,
+            // Levels from fastest to best (RFC 1950); no record of text begins like it.
+            [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => Self::Zlib,
+            head => Order::of(head).map_or(Self::Plain, Self::Utf16),
         }
     }
 
@@ -61,7 +87,12 @@ impl Format {
             Self::Zstd => "zstd",
             Self::Bzip2 => "bzip2",
             Self::Zip => "zip",
+            Self::Zlib => "zlib",
             Self::Snappy => "snappy",
+            Self::HadoopSnappy => "hadoop-snappy",
+            Self::XerialSnappy => "xerial-snappy",
+            Self::Utf16(_) => "utf-16",
+            Self::NotRead(name) => name,
             Self::Plain => "plain",
         }
     }
@@ -113,8 +144,8 @@ impl Read for Sniffed<'_> {
     }
 }
 
-/// Takes off all layers of an object and hands the plain bytes to `sink`. Returns the outermost layer's name: `gzip`,
-/// `zstd`, `bzip2`, `zip`, `snappy`, `base64` or `plain`.
+/// Takes off all layers of an object and hands the plain bytes to `sink`. Returns the outermost layer's name; see
+/// [`super::read::ObjectStats::encoding`].
 pub(super) fn decode(
     input: &mut dyn Read,
     base64: bool,
@@ -139,14 +170,22 @@ impl Layers<'_> {
         let mut sniffed = Sniffed::new(reader);
         let format = Format::of(sniffed.seen());
         if format == Format::Plain && !base64 {
-            return self.plain(sniffed);
+            return self.sink.segment(&mut sniffed, self.meter);
         }
+        // Only the outermost decoder takes stored bytes.
+        let taken = self.encoding.is_none().then_some(self.meter);
+        let buffered = |sniffed| Taken { inner: BufReader::with_capacity(INPUT_BLOCK, sniffed), meter: taken };
         self.encoding.get_or_insert(if format == Format::Plain { "base64" } else { format.name() });
+        if let Format::NotRead(name) = format {
+            let message =
+                format!("the object is in the format {name}, which is not read; write gzip or zstd, or lines of JSON");
+            return Err(Ended::Damage(Damage::new(reason::UNSUPPORTED_FORMAT, message)));
+        }
         if format == Format::Zip && left > 0 {
-            let (meter, archive) = (self.meter, BufReader::with_capacity(INPUT_BLOCK, sniffed));
+            let (meter, archive) = (self.meter, buffered(sniffed));
             return zip::entries(meter, archive, &mut |entry| match entry {
                 Entry::Content(content) => self.take_off(content, left - 1, base64),
-                Entry::LeftOut(damage) => self.sink.reject(damage),
+                Entry::LeftOut(damage, stored) => self.sink.leave_out(damage, stored),
             });
         }
         if format != Format::Plain && left == 0 {
@@ -160,26 +199,48 @@ impl Layers<'_> {
         match format {
             // Text cannot begin like a compression, so Base64 is looked for once the compressions around it are off.
             Format::Plain => under(&mut Base64::new(&mut sniffed, meter), left, false),
-            Format::Gzip => under(&mut MultiGzDecoder::new(buffered(sniffed)), left - 1, base64),
+            Format::Gzip => under(&mut Members::new(buffered(sniffed)), left - 1, base64),
+            Format::Zlib => under(&mut ZlibDecoder::new(buffered(sniffed)), left - 1, base64),
             Format::Bzip2 => under(&mut MultiBzDecoder::new(buffered(sniffed)), left - 1, base64),
             Format::Snappy => under(&mut FrameDecoder::new(buffered(sniffed)), left - 1, base64),
-            Format::Zstd | Format::Zip => {
+            Format::HadoopSnappy => under(&mut Blocks::hadoop(buffered(sniffed)), left - 1, base64),
+            Format::XerialSnappy => under(&mut Blocks::xerial(buffered(sniffed)), left - 1, base64),
+            Format::Utf16(order) => under(&mut Utf16::new(buffered(sniffed), order), left - 1, base64),
+            Format::Zstd | Format::Zip | Format::NotRead(_) => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(buffered(sniffed));
                 let mut decoder = decoder.map_err(|error| meter.explain(&error))?;
+                decoder.window_log_max(meter.zstd_window_log()).map_err(|error| meter.explain(&error))?;
                 under(&mut decoder, left - 1, base64)
             }
         }
     }
+}
 
-    fn plain(&mut self, mut sniffed: Sniffed<'_>) -> Result<(), Ended> {
-        if sniffed.seen().starts_with(BYTE_ORDER_MARK) {
-            sniffed.start += BYTE_ORDER_MARK.len();
-            self.sink.pass(BYTE_ORDER_MARK.len() as u64);
+/// What a decoder reads from, and how far it came.
+struct Taken<'a, R> {
+    inner: BufReader<R>,
+    meter: Option<&'a Meter>,
+}
+
+impl<R: Read> Read for Taken<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if let Some(meter) = self.meter {
+            meter.take(count);
         }
-        self.sink.segment(&mut sniffed, self.meter)
+        Ok(count)
     }
 }
 
-fn buffered(sniffed: Sniffed<'_>) -> BufReader<Sniffed<'_>> {
-    BufReader::with_capacity(INPUT_BLOCK, sniffed)
+impl<R: Read> BufRead for Taken<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        if let Some(meter) = self.meter {
+            meter.take(count);
+        }
+        self.inner.consume(count);
+    }
 }

@@ -1,5 +1,8 @@
 //! What framing gives: records, and stretches that are none.
 
+use super::bounds::Damage;
+use super::reason;
+use super::unread::{Missing, Unread};
 use etl_sdk::{Address, ObjectRef, RawRecord, Reject, Result};
 use std::sync::Arc;
 
@@ -24,6 +27,7 @@ pub(super) struct Emitter<'a> {
     pub visit: &'a mut dyn FnMut(Frame<'_>) -> Result<()>,
     pub records: u64,
     pub rejected: u64,
+    pub unread: Vec<Unread>,
 }
 
 impl Emitter<'_> {
@@ -32,7 +36,36 @@ impl Emitter<'_> {
         (self.visit)(Frame::Record(RawRecord { object: self.object, offset, index, bytes, only: None }))
     }
 
+    /// Puts damage to the object into the dead letters, as the stretch that it breaks. `missing` is what lies beyond it.
+    pub(super) fn reject_damage(&mut self, stretch: Stretch, damage: Damage, missing: Missing) -> Result<()> {
+        self.note(damage.reason, &damage.message, missing);
+        self.put(stretch, damage.reason, damage.message)
+    }
+
     pub(super) fn reject(&mut self, stretch: Stretch, reason: &'static str, message: String) -> Result<()> {
+        match reason {
+            reason::NOT_AN_ARRAY => self.note(reason, &message, Missing::Plain(stretch.length)),
+            reason::UNTERMINATED_ARRAY => self.note(reason, &message, Missing::Unknown),
+            _ => {}
+        }
+        self.put(stretch, reason, message)
+    }
+
+    /// Adds to what was not read. An archive may leave out as many entries as it likes: they are one.
+    fn note(&mut self, reason: &'static str, message: &str, missing: Missing) {
+        let Some(unread) = self.unread.iter_mut().find(|unread| unread.reason == reason) else {
+            self.unread.push(Unread { reason, message: message.to_owned(), letters: 1, missing });
+            return;
+        };
+        unread.letters += 1;
+        unread.missing = match (unread.missing, missing) {
+            (Missing::Stored(before), Missing::Stored(more)) => Missing::Stored(before.saturating_add(more)),
+            (Missing::Plain(before), Missing::Plain(more)) => Missing::Plain(before.saturating_add(more)),
+            (_, last) => last,
+        };
+    }
+
+    fn put(&mut self, stretch: Stretch, reason: &'static str, message: String) -> Result<()> {
         self.rejected += 1;
         let truncated = stretch.is_truncated();
         let Stretch { offset, length, index, raw } = stretch;

@@ -5,6 +5,7 @@
 
 use super::config::{Framing, SourceConfig};
 use super::emit::{Emitter, Stretch, too_long};
+use super::mark::marks;
 use super::reason;
 use super::values::Values;
 use crate::limits::LimitsConfig;
@@ -58,7 +59,7 @@ impl Framer {
     }
 }
 
-/// One record per line; `\n` and `\r\n` end a line and the last one needs no end. Lines of blanks are no records.
+/// One record per line, without byte order marks before it; `\n` and `\r\n` end a line and the last one needs no end. Lines of blanks are no records.
 pub(super) struct Lines {
     /// Bytes at the front of the next `data` that hold no line end.
     scanned: usize,
@@ -110,6 +111,8 @@ impl Lines {
             return self.reject_long(Stretch::new(offset, None, line), out);
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let marks = marks(line);
+        let (line, offset) = (&line[marks..], offset + marks as u64);
         if line.len() > self.most {
             return self.reject_long(Stretch::new(offset, None, line), out);
         }
@@ -145,6 +148,7 @@ impl Document {
             return out.reject(long, reason::RECORD_TOO_LONG, too_long(self.most as u64 + 1, self.most));
         }
         let trimmed = data.trim_ascii_start();
+        let trimmed = trimmed[marks(trimmed)..].trim_ascii_start();
         let offset = offset + (data.len() - trimmed.len()) as u64;
         match trimmed.trim_ascii_end() {
             [] => Ok(()),

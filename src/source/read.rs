@@ -5,6 +5,8 @@ use super::config::SourceConfig;
 use super::decode::{Sink, decode};
 use super::emit::{Emitter, Frame, Stretch};
 use super::frame::Framer;
+use super::reason;
+use super::unread::{Missing, Unread};
 use crate::limits::LimitsConfig;
 use etl_sdk::{ObjectRef, Result};
 use serde::Serialize;
@@ -25,8 +27,18 @@ pub struct ObjectStats {
     pub records: u64,
     /// Dead letters of the step `source`.
     pub rejected: u64,
-    /// The outermost layer: `gzip`, `zstd`, `bzip2`, `zip`, `snappy`, `base64` or `plain`.
+    /// The outermost layer: `gzip`, `zstd`, `bzip2`, `zip`, `zlib`, `snappy`, `hadoop-snappy`, `xerial-snappy`, `utf-16`,
+    /// `base64`, the name of a format that is not read, or `plain`.
     pub encoding: &'static str,
+}
+
+/// What came of reading an object.
+#[derive(Clone, Debug)]
+pub struct ObjectRead {
+    /// What it held.
+    pub stats: ObjectStats,
+    /// What of it was not read; where exactly a decoder met damage may depend on the size of its buffers.
+    pub(super) unread: Vec<Unread>,
 }
 
 /// Reads an object to its end and shows every record and every stretch that is none to `visit`, in the order of the
@@ -47,6 +59,17 @@ pub fn read_object(
     read_in_blocks(&mut input, object, config, limits, visit, BLOCK)
 }
 
+/// As [`read_object`], and says what of the object was not read.
+pub fn read_and_measure(
+    mut input: Box<dyn Read + Send>,
+    object: &Arc<ObjectRef>,
+    config: &SourceConfig,
+    limits: &LimitsConfig,
+    visit: &mut dyn FnMut(Frame<'_>) -> Result<()>,
+) -> Result<ObjectRead> {
+    read(&mut input, object, config, limits, visit, BLOCK)
+}
+
 /// As [`read_object`], with the most plain bytes that are framed at a time. What is found does not depend on it: tests
 /// and the fuzz targets hold that.
 pub fn read_in_blocks(
@@ -57,6 +80,17 @@ pub fn read_in_blocks(
     visit: &mut dyn FnMut(Frame<'_>) -> Result<()>,
     block: usize,
 ) -> Result<ObjectStats> {
+    Ok(read(input, object, config, limits, visit, block)?.stats)
+}
+
+fn read(
+    input: &mut dyn Read,
+    object: &Arc<ObjectRef>,
+    config: &SourceConfig,
+    limits: &LimitsConfig,
+    visit: &mut dyn FnMut(Frame<'_>) -> Result<()>,
+    block: usize,
+) -> Result<ObjectRead> {
     let meter = Meter::new(limits);
     let mut pump = Pump {
         block,
@@ -66,21 +100,22 @@ pub fn read_in_blocks(
         offset: 0,
         most: usize::try_from(limits.record_bytes.0).unwrap_or(usize::MAX / 4),
         framer: Framer::new(config, limits),
-        out: Emitter { object, visit, records: 0, rejected: 0 },
+        out: Emitter { object, visit, records: 0, rejected: 0, unread: Vec::new() },
     };
     let (encoding, result) = decode(input, config.base64, &meter, &mut pump);
     match result {
         Ok(()) => {}
         Err(Ended::Error(error)) => return Err(error),
-        Err(Ended::Damage(damage)) => pump.abandon(damage)?,
+        Err(Ended::Damage(damage)) => pump.abandon(damage, &meter)?,
     }
-    Ok(ObjectStats {
+    let stats = ObjectStats {
         compressed_bytes: meter.compressed(),
         decompressed_bytes: pump.offset + (pump.end - pump.start) as u64,
         records: pump.out.records,
         rejected: pump.out.rejected,
         encoding,
-    })
+    };
+    Ok(ObjectRead { stats, unread: pump.out.unread })
 }
 
 /// Moves plain bytes through one buffer past the framer.
@@ -123,9 +158,13 @@ impl Pump<'_> {
         }
     }
 
-    fn abandon(&mut self, damage: Damage) -> Result<()> {
+    fn abandon(&mut self, damage: Damage, meter: &Meter) -> Result<()> {
         let stretch = self.framer.abandon(&self.buffer[self.start..self.end], self.offset);
-        self.out.reject(stretch, damage.reason, damage.message)
+        let missing = match damage.reason {
+            reason::TRUNCATED_OBJECT => Missing::Unknown,
+            _ => Missing::From(meter.taken()),
+        };
+        self.out.reject_damage(stretch, damage, missing)
     }
 }
 
@@ -152,12 +191,8 @@ impl Sink for Pump<'_> {
         Ok(())
     }
 
-    fn pass(&mut self, bytes: u64) {
-        self.offset += bytes;
-    }
-
-    fn reject(&mut self, damage: Damage) -> Result<(), Ended> {
+    fn leave_out(&mut self, damage: Damage, stored: u64) -> Result<(), Ended> {
         let nothing = Stretch::new(self.offset, None, b"");
-        self.out.reject(nothing, damage.reason, damage.message).map_err(Ended::Error)
+        self.out.reject_damage(nothing, damage, Missing::Stored(stored)).map_err(Ended::Error)
     }
 }

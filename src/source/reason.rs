@@ -9,6 +9,10 @@ pub const CORRUPT_OBJECT: &str = "corrupt_object";
 pub const EXPANSION_RATIO: &str = "expansion_ratio";
 /// Beyond `limits.object_bytes`; the rest of the object is not read.
 pub const OBJECT_TOO_LARGE: &str = "object_too_large";
+/// A format that is not read, such as xz: the object is passed over, and named.
+pub const UNSUPPORTED_FORMAT: &str = "unsupported_format";
+/// A zstd frame that asks for a larger window than `limits.zstd_window`.
+pub const WINDOW_TOO_LARGE: &str = "window_too_large";
 /// Compressed more than three times over.
 pub const TOO_MANY_LAYERS: &str = "too_many_layers";
 /// `source.base64` is set and the object holds something else.
@@ -27,3 +31,22 @@ pub const NOT_JSON: &str = "not_json";
 pub const NOT_AN_ARRAY: &str = "not_an_array";
 /// The object ends inside its array; the elements before are read.
 pub const UNTERMINATED_ARRAY: &str = "unterminated_array";
+
+/// All of them.
+pub const ALL: [&str; 15] = [
+    UNSUPPORTED_FORMAT,
+    WINDOW_TOO_LARGE,
+    TRUNCATED_OBJECT,
+    CORRUPT_OBJECT,
+    EXPANSION_RATIO,
+    OBJECT_TOO_LARGE,
+    TOO_MANY_LAYERS,
+    BAD_BASE64,
+    ZIP_ENCRYPTED,
+    ZIP_UNSUPPORTED,
+    RECORD_TOO_LONG,
+    TOO_DEEP,
+    NOT_JSON,
+    NOT_AN_ARRAY,
+    UNTERMINATED_ARRAY,
+];

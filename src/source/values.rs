@@ -9,6 +9,7 @@
 //! - the break itself, when it is a `{` where only a key or a comma may stand behind a complete value.
 
 use super::emit::{Emitter, Stretch, too_long};
+use super::mark::Between;
 use super::reason;
 use super::scan::{Scan, Scanned};
 use etl_sdk::Result;
@@ -22,6 +23,8 @@ pub(super) struct Values {
     /// Whether an array is open, and the place of its next element.
     open: bool,
     index: u32,
+    /// A byte order mark between two values.
+    mark: Between,
 }
 
 enum Place {
@@ -67,7 +70,7 @@ enum Kind {
 impl Values {
     pub(super) fn new(is_array: bool, most: usize, depth: u32) -> Self {
         let scan = Scan::new(depth as usize);
-        Self { is_array, most, place: Place::Between, scan, open: false, index: 0 }
+        Self { is_array, most, place: Place::Between, scan, open: false, index: 0, mark: Between::default() }
     }
 
     pub(super) fn feed(&mut self, data: &[u8], offset: u64, out: &mut Emitter<'_>) -> Result<usize> {
@@ -97,7 +100,16 @@ impl Values {
     fn between(&mut self, data: &[u8], offset: u64) -> Option<usize> {
         let is_inside = self.is_array && self.open;
         let is_separator = |byte: u8| byte.is_ascii_whitespace() || (is_inside && byte == b',');
-        let at = data.iter().position(|byte| !is_separator(*byte))?;
+        let mark = &mut self.mark;
+        let at = data.iter().position(|byte| !mark.takes(*byte) && (mark.is_part() || !is_separator(*byte)))?;
+        let part = self.mark.take_part();
+        if !part.is_empty() {
+            let offset = offset + at as u64 - part.len() as u64;
+            let message = "the start of a byte order mark where a value should start".to_owned();
+            let stretch = Stretch::new(offset, self.next_index(), part);
+            self.place = Place::Garbage(Garbage::new(stretch, (reason::NOT_JSON, message), Kind::Stray));
+            return Some(at);
+        }
         let offset = offset + at as u64;
         match data[at] {
             b'[' if self.is_array && !self.open => {
@@ -198,7 +210,14 @@ impl Values {
 
     pub(super) fn finish(&mut self, data: &[u8], offset: u64, out: &mut Emitter<'_>) -> Result<()> {
         match std::mem::replace(&mut self.place, Place::Between) {
-            Place::Between => {}
+            Place::Between => {
+                let part = self.mark.take_part();
+                if !part.is_empty() {
+                    let stretch = Stretch::new(offset + data.len() as u64 - part.len() as u64, self.next_index(), part);
+                    let message = "the start of a byte order mark where a value should start".to_owned();
+                    out.reject(stretch, reason::NOT_JSON, message)?;
+                }
+            }
             Place::Value if self.scan.may_end() && Scan::is_complete(data) => {
                 out.record(offset, self.next_index(), data)?;
             }

@@ -29,8 +29,8 @@ struct Header {
 pub(super) enum Entry<'a> {
     /// The decompressed bytes of a file, a segment of its own.
     Content(&'a mut dyn Read),
-    /// A file that cannot be read.
-    LeftOut(Damage),
+    /// A file that cannot be read, with its stored bytes.
+    LeftOut(Damage, u64),
 }
 
 /// Hands each file entry on in order. Folders and the `__MACOSX` entries, which hold
@@ -49,7 +49,7 @@ pub(super) fn entries(
         match unusable {
             // Without its length there is no way past it.
             Some(damage) if !is_length_known => return Err(Ended::Damage(damage)),
-            Some(damage) => visit(Entry::LeftOut(damage))?,
+            Some(damage) => visit(Entry::LeftOut(damage, header.stored))?,
             None => {}
         }
         if is_length_known {

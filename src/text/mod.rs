@@ -11,7 +11,7 @@ pub mod suggest;
 mod units;
 
 pub use self::instant::{instant, instant_exact, instant_millis};
-pub use self::line::one_line;
+pub use self::line::{one_line, printable_start};
 pub use self::malformed::Malformed;
 pub use self::numbers::{bytes, count, seconds};
 pub use self::redact::{redact, remember};

@@ -23,7 +23,7 @@ pub fn stage() -> Scene {
     // What a SIGKILL leaves does not depend on the disk, and a run syncs often.
     let scene = Scene::in_memory(|job| {
         job["transformer"]["with"]["app_ids"] = json!(["shop", "news"]);
-        job["limits"] = json!({"threads": 2, "task_bytes": "16KiB"});
+        job["limits"] = json!({"threads": 2, "task_bytes": "16KiB", "dead_letters": "100%"});
         job["state"] = json!({"lease": "2s"});
     });
     copy(&project().join("fixtures/clickstream/raw"), &scene.path("raw"));

@@ -86,14 +86,19 @@ fn it_goes_on_and_its_windows_run_again() {
     assert_eq!((again.table_rows("event_v2"), again.dead("not_json")), (3, 1));
     assert_eq!(scene.event_ids(), events);
     // The refused one.
-    let retried = call(&scene, &["retry"], &["--window", "2026-11-20T09/PT1H"]);
+    let retried = call(&scene, &["retry"], &["--window", "2026-11-20T09/PT1H", "--set", "limits.dead_letters=100%"]);
     assert_eq!(retried.report["counts"]["done"], 1, "{}", retried.stdout);
     let done = |revision: u64| json!(["done", revision, 0]);
     assert_eq!(statuses(&scene), [done(2), done(0), done(0), done(0), done(0)]);
 
     // Users and sessions are those of one run over everything.
     let whole = left_behind();
-    let run = whole.run_window(&["--window", "2026-11-20T05/PT5H"], &["--set", "sink.url=whole"]).done();
+    let run = whole
+        .run_window(
+            &["--window", "2026-11-20T05/PT5H"],
+            &["--set", "sink.url=whole", "--set", "limits.dead_letters=100%"],
+        )
+        .done();
     assert_eq!(dead_letter_lines(&run.report).len(), 3);
     std::fs::remove_dir_all(whole.path("out")).unwrap();
     std::fs::rename(whole.path("whole"), whole.path("out")).unwrap();

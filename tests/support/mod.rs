@@ -121,7 +121,7 @@ pub fn job() -> Value {
             "with": {"project_id": "test", "app_ids": ["shop"], "freshness_hours": 72, "traffic_source": false},
         },
         "sink": {"url": "out"},
-        "limits": {"threads": 2},
+        "limits": {"threads": 2, "dead_letters": "100%"},
     })
 }
 

@@ -21,7 +21,7 @@ pub struct Options {
     pub output: OutputColumns,
     /// Addresses whose place each worker remembers; an entry takes 150 to 400 bytes. Default: 32768.
     #[serde(default = "default_cache_entries")]
-    #[schemars(range(min = 2))]
+    #[schemars(range(min = 2, max = 16_777_216))]
     pub cache_entries: usize,
 }
 

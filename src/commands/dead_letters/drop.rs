@@ -2,6 +2,7 @@
 
 use super::choice::committed;
 use super::printable::printable;
+use super::reasons::check_reason_of;
 use super::request::DropRequest;
 use crate::commands::session::Session;
 use crate::process::stop::Stop;
@@ -22,11 +23,9 @@ pub fn run(request: &DropRequest, printer: &Printer) -> Result<Outcome> {
     let state = context.stores.log.refresh()?;
     let window = committed(&state, request.window)?;
     let reason = request.reason.as_deref();
-    let mut open: BTreeMap<String, u64> = LetterHistory::read(context.objects(), &state.window(&window))?
-        .by_reason()
-        .into_iter()
-        .map(|(code, counts)| (code, counts.open))
-        .collect();
+    let kept = LetterHistory::read(context.objects(), &state.window(&window))?.by_reason();
+    check_reason_of(context.pipeline, reason, kept.keys().cloned().collect())?;
+    let mut open: BTreeMap<String, u64> = kept.into_iter().map(|(code, counts)| (code, counts.open)).collect();
     open.retain(|code, open| *open > 0 && reason.is_none_or(|reason| reason == code));
     let is_meant = request.yes && !request.dry_run && !open.is_empty();
     if is_meant {

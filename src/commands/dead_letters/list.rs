@@ -2,6 +2,7 @@
 
 use super::choice::windows;
 use super::printable::printable;
+use super::reasons::check_reason;
 use super::request::ListRequest;
 use crate::commands::session::Session;
 use crate::job::Places;
@@ -15,7 +16,7 @@ use crate::window::Window;
 use etl_sdk::Result;
 use serde::Serialize;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Dead letters of one window.
 #[derive(Debug, Serialize)]
@@ -33,6 +34,7 @@ pub fn run(request: &ListRequest, printer: &Printer) -> Result<Outcome> {
     let state = log.refresh()?;
     let reason = request.letters.reason.as_deref();
     let mut listed = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut more = 0;
     for window in windows(&state, request.letters.windows)? {
         if listed.len() >= request.limit.get() {
@@ -40,11 +42,13 @@ pub fn run(request: &ListRequest, printer: &Printer) -> Result<Outcome> {
             continue;
         }
         let mut reasons = LetterHistory::read(log.objects(), &state.window(&window))?.by_reason();
+        seen.extend(reasons.keys().cloned());
         reasons.retain(|code, _| reason.is_none_or(|reason| reason == code));
         if !reasons.is_empty() {
             listed.push(WindowLetters { window, all: sum(&reasons), reasons });
         }
     }
+    check_reason(&session.job, reason, seen)?;
     let job = &session.job.config.job;
     if printer.is_json() {
         printer.json(&json!({"dead_letters": {"job": job, "windows": listed, "more_windows": more}}))?;

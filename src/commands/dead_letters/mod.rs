@@ -5,6 +5,7 @@ mod drop;
 mod errors;
 mod list;
 mod printable;
+mod reasons;
 mod replay;
 mod request;
 mod show;

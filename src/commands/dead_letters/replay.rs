@@ -3,6 +3,7 @@
 use super::choice::{committed, windows};
 use super::errors;
 use super::errors::{Errors, Unclaimed};
+use super::reasons::check_reason_of;
 use super::request::{ReplayRequest, WindowChoice};
 use crate::commands::session::{Session, listen};
 use crate::commit::JobState;
@@ -15,7 +16,7 @@ use crate::text::count;
 use crate::window::Window;
 use etl_sdk::{EpochMillis, ErrorKind, Result};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Replays the windows one after the other, newest first. A window that fails does not keep the others from it.
@@ -79,6 +80,7 @@ impl Replays<'_> {
         let choice = self.request.letters.windows;
         let reason = self.request.letters.reason.as_deref();
         let mut replayed = Replayed::default();
+        self.check_reason(&state)?;
         if let Some(url) = &self.request.firehose {
             let span = match choice {
                 WindowChoice::All => None,
@@ -100,6 +102,19 @@ impl Replays<'_> {
             }
         }
         Ok(replayed)
+    }
+
+    /// Looks through the windows that are meant only for a reason code that the job does not give.
+    fn check_reason(&self, state: &JobState) -> Result<()> {
+        let reason = self.request.letters.reason.as_deref();
+        let mut seen = BTreeSet::new();
+        if reason.is_some_and(|reason| !self.context.pipeline.reasons().contains(reason)) {
+            for window in windows(state, self.request.letters.windows)? {
+                let kept = LetterHistory::read(self.context.objects(), &state.window(&window))?;
+                seen.extend(kept.by_reason().into_keys());
+            }
+        }
+        check_reason_of(self.context.pipeline, reason, seen)
     }
 
     fn one(&self, window: Window, take: Take<'_>, replayed: &mut Replayed) {

@@ -2,6 +2,7 @@
 
 use super::choice::committed;
 use super::printable::printable;
+use super::reasons::check_reason;
 use super::request::ShowRequest;
 use crate::commands::session::Session;
 use crate::job::Places;
@@ -50,6 +51,7 @@ pub fn run(request: &ShowRequest, printer: &Printer) -> Result<Outcome> {
     let state = log.refresh()?;
     let window = committed(&state, request.window)?;
     let kept = LetterHistory::read(log.objects(), &state.window(&window))?;
+    check_reason(&session.job, request.reason.as_deref(), kept.by_reason().into_keys().collect())?;
     let lines = LetterFiles { storage: &places.dead_letters, runtime: &session.runtime, stop: &session.stop };
     let mut screen = Screen { printer, shown: 0, is_gone: false };
     let mut is_cut = false;

@@ -24,11 +24,14 @@ pub(crate) enum Refusal {
     TimeOutOfRange,
 }
 
+/// The reason codes of rows that have no partition.
+pub(crate) const REASONS: [&str; 2] = ["partition_value_too_long", "partition_time_out_of_range"];
+
 impl Refusal {
     pub(super) fn reason(self) -> &'static str {
         match self {
-            Self::TooLong => "partition_value_too_long",
-            Self::TimeOutOfRange => "partition_time_out_of_range",
+            Self::TooLong => REASONS[0],
+            Self::TimeOutOfRange => REASONS[1],
         }
     }
 

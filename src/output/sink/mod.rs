@@ -12,7 +12,7 @@ mod table;
 mod tests;
 
 pub use self::config::*;
-pub(crate) use self::hive::values as partition_values;
+pub(crate) use self::hive::{REASONS, values as partition_values};
 pub(crate) use self::json::lines as json_lines;
 pub use self::spec::TableSinkSpec;
 pub use self::table::{STEP, TableSink};

@@ -109,6 +109,19 @@ pub(crate) struct QualityFields {
     enabled: bool,
 }
 
+impl QualityConfig {
+    /// The reason code of its dead letters as the job file names it, if it makes any.
+    pub fn given_reason(&self) -> Option<String> {
+        let name = self.name.as_ref().filter(|_| self.action == Action::DeadLetter);
+        name.map(|name| reason_code(name))
+    }
+}
+
+/// The reason code of the dead letters of a rule of this name.
+pub(super) fn reason_code(name: &str) -> String {
+    format!("quality_{name}")
+}
+
 impl TryFrom<QualityFields> for QualityConfig {
     type Error = WrongRule;
 

@@ -1,5 +1,6 @@
 //! Rows and numbers in the words of reports.
 
+use super::config::Action;
 use super::rule::{Rule, Test};
 use super::values::Allowed;
 use arrow::array::RecordBatch;
@@ -77,6 +78,11 @@ pub(super) fn share(part: u64, whole: u64) -> String {
 }
 
 impl Rule {
+    /// The reason code of its dead letters, if it makes any.
+    pub fn dead_letter_reason(&self) -> Option<&str> {
+        (self.action == Action::DeadLetter).then_some(self.reason.as_str())
+    }
+
     /// What the rule asks, for a person: `platform in WEB, ANDROID`. `columns` are the names of the table's.
     pub fn describe(&self, columns: &[&str]) -> String {
         let name = |index: &usize| columns.get(*index).copied().unwrap_or("?");

@@ -20,6 +20,6 @@ pub use self::check::{Findings, QualityCounts, TableChecker};
 pub use self::config::QualityConfig;
 pub use self::judge::{Verdict, conclude};
 pub use self::keys::{KEYS, key_schema};
-pub use self::limits::check_dead_letters;
+pub use self::limits::{Toll, check_dead_letters};
 pub use self::rule::{Rule, TableRules, Target, build};
 pub(crate) use crate::rows::quality::config::QualityFields;

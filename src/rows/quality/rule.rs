@@ -1,6 +1,6 @@
 //! Rules as they run: the job file's section checked against the tables.
 
-use super::config::{Action, Asks, QualityConfig, RangeConfig, RowsConfig};
+use super::config::{Action, Asks, QualityConfig, RangeConfig, RowsConfig, reason_code};
 use super::values::{Allowed, Bounds, Scalar};
 use crate::limits::Share;
 use crate::rows::sql::SqlCondition;
@@ -147,7 +147,7 @@ impl Draft<'_> {
                 given.contains(&name) || earlier.iter().any(|rule| rule.name == name)
             }),
         };
-        let reason = format!("quality_{name}").into();
+        let reason = reason_code(&name).into();
         let QualityConfig { action, at_least, .. } = *self.config;
         Ok(Rule { number: self.number, name, table: target.table.clone(), action, at_least, test, reason })
     }

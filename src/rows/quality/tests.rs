@@ -3,7 +3,7 @@ use super::judge::judge;
 use super::values::Scalar;
 use super::*;
 use crate::job::{Job, load};
-use crate::limits::LimitsConfig;
+use crate::limits::{DeadLetterLimits, LimitsConfig};
 use crate::report::RuleResult;
 use crate::rows::sort::Sorter;
 use arrow::array::{
@@ -11,7 +11,8 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use etl_sdk::{EpochMillis, ErrorKind, Ledger, Output, Result, Run};
+use etl_sdk::{EpochMillis, ErrorKind, Output, Result, Run};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
@@ -417,17 +418,12 @@ fn wrong_rules_are_refused_where_they_were_written() {
 
 #[test]
 fn a_limit_by_reason_names_the_reason() {
-    let mut ledger = Ledger::default();
-    *ledger.step("payload").dead.entry("not_json".into()).or_default() += 7;
-    *ledger.step("event").dead.entry("not_json".into()).or_default() += 3;
-    *ledger.step("event").dead.entry("stale".into()).or_default() += 1;
-    let check = |limits: &str| {
-        let limits = serde_json::from_str(limits).unwrap();
-        check_dead_letters(Some(&limits), &ledger, 100)
-    };
+    let dead = [("not_json".to_owned(), 10), ("stale".to_owned(), 1)].into();
+    let toll = Toll { read: 100, dead, lost: BTreeMap::new() };
+    let check = |limits: &str| check_dead_letters(&serde_json::from_str(limits).unwrap(), &toll);
     check("\"11%\"").unwrap();
     check("11").unwrap();
-    check(r#"{"reasons": {"not_json": "10%", "never_seen": 0}}"#).unwrap();
+    check(r#"{"all": "11%", "reasons": {"not_json": "10%", "never_seen": 0}}"#).unwrap();
     let error = check(r#"{"all": "10%", "reasons": {"not_json": 9}}"#).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -436,7 +432,12 @@ fn a_limit_by_reason_names_the_reason() {
     let error = check(r#"{"all": "50%", "reasons": {"not_json": 9}}"#).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Gate);
     assert!(error.to_string().ends_with("dead_letters=10 read=100 limits.dead_letters.reasons=9 reason=not_json"));
-    assert!(check_dead_letters(None, &ledger, 100).is_ok());
+    // Without a limit over all reasons the default holds.
+    let error = check(r#"{"reasons": {"not_json": "10%"}}"#).unwrap_err();
+    assert!(error.to_string().ends_with("dead_letters=11 read=100 limits.dead_letters=5%"), "{error}");
+    let lossy = Toll { lost: [("truncated_object".to_owned(), 4)].into(), ..toll.clone() };
+    let error = check_dead_letters(&DeadLetterLimits::default(), &lossy).unwrap_err().to_string();
+    assert!(error.ends_with("dead_letters=11 read=100 probably_lost=4 limits.dead_letters=5%"), "{error}");
 }
 
 #[test]

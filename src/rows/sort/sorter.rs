@@ -4,7 +4,7 @@ use super::aside::Aside;
 use super::session::{batch_bytes, engine_error, task_context};
 use super::size::{batch_size, cuts};
 use super::spill::{SpillFolder, Stretch, UnnamedFile, disk_error};
-use crate::limits::LimitsConfig;
+use crate::limits::{self, LimitsConfig};
 use crate::process::stop::Stop;
 use crate::process::task::spawn;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
@@ -37,7 +37,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// Bytes of rows a collector holds before it writes them.
 const COLLECTOR_BYTES: usize = 2 << 20;
 /// The least a sort can work with.
-const MIN_MEMORY: usize = 8 << 20;
+const MIN_MEMORY: usize = limits::MIN_MEMORY.0 as usize;
 /// Most rows of a batch that leaves a sort.
 const MAX_ROWS: usize = 8_192;
 /// A row this many times as large as the rows of a full batch is sorted by its key alone.
@@ -78,7 +78,7 @@ impl Sorter {
             return Err(Error::config("set up sorting")
                 .with("setting", "limits.memory")
                 .with("value", limits.memory)
-                .hint("sorting needs 8MiB at least"));
+                .hint(format!("sorting needs {} at least", limits::MIN_MEMORY)));
         }
         let folder = Arc::new(SpillFolder::open(limits.spill_folder.clone())?);
         Ok(Self { memory, folder, runtime, collected: Arc::default(), stop: Stop::default() })

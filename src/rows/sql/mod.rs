@@ -5,4 +5,4 @@ mod plan;
 mod step;
 
 pub use self::condition::SqlCondition;
-pub use self::step::SqlStep;
+pub use self::step::{FAILED, SqlStep};

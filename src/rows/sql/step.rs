@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Reason code of a row whose expressions fail.
-const FAILED: &str = "sql_failed";
+pub const FAILED: &str = "sql_failed";
 /// Reason code of a row that the `WHERE` clause leaves out.
 const FILTERED: &str = "sql";
 
@@ -77,6 +77,10 @@ fn scalars(file: &str, parameters: &Value) -> Result<BTreeMap<String, ScalarValu
 }
 
 impl Enrichment for SqlStep {
+    fn reasons(&self) -> &[&'static str] {
+        &[FAILED]
+    }
+
     fn output_schema(&self, input: &SchemaRef) -> Result<SchemaRef> {
         self.plan(input).map(|plan| plan.output)
     }

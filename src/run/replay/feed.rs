@@ -24,11 +24,13 @@ use std::sync::Arc;
 const MAX_WANTED: usize = 100_000;
 
 /// Reasons behind which the rest of an object was not read.
-const REST: [&str; 6] = [
+const REST: [&str; 8] = [
     reason::TRUNCATED_OBJECT,
     reason::CORRUPT_OBJECT,
     reason::EXPANSION_RATIO,
     reason::OBJECT_TOO_LARGE,
+    reason::UNSUPPORTED_FORMAT,
+    reason::WINDOW_TOO_LARGE,
     reason::TOO_MANY_LAYERS,
     reason::BAD_BASE64,
 ];

@@ -35,6 +35,40 @@ fn snappy(bytes: &[u8]) -> Vec<u8> {
     encoder.into_inner().unwrap()
 }
 
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Blocks of at most `block` bytes in chunks of at most `chunk`.
+fn hadoop(bytes: &[u8], block: usize, chunk: usize) -> Vec<u8> {
+    let mut stored = Vec::new();
+    for block in bytes.chunks(block) {
+        stored.extend((block.len() as u32).to_be_bytes());
+        for chunk in block.chunks(chunk) {
+            let packed = snap::raw::Encoder::new().compress_vec(chunk).unwrap();
+            stored.extend((packed.len() as u32).to_be_bytes());
+            stored.extend(packed);
+        }
+    }
+    stored
+}
+
+fn xerial(bytes: &[u8], chunk: usize) -> Vec<u8> {
+    let mut stored = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
+    for chunk in bytes.chunks(chunk) {
+        let packed = snap::raw::Encoder::new().compress_vec(chunk).unwrap();
+        stored.extend((packed.len() as u32).to_be_bytes());
+        stored.extend(packed);
+    }
+    stored
+}
+
+fn utf16(text: &str, unit: impl Fn(u16) -> [u8; 2]) -> Vec<u8> {
+    format!("\u{feff}{text}").encode_utf16().flat_map(unit).collect()
+}
+
 fn zip(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     add_all(&mut writer, entries, method);
@@ -71,6 +105,16 @@ fn each_compression_is_known_by_its_first_bytes() {
         ("bzip2", [bzip2(&TEXT[..10]), bzip2(&TEXT[10..])].concat()),
         ("snappy", [snappy(&TEXT[..10]), snappy(&TEXT[10..])].concat()),
         ("zip", zip(&[("a.json", TEXT)], CompressionMethod::Deflated)),
+        ("zlib", zlib(TEXT)),
+        ("hadoop-snappy", hadoop(TEXT, 1 << 18, 1 << 16)),
+        ("hadoop-snappy", hadoop(TEXT, 12, 5)),
+        ("hadoop-snappy", hadoop(&gzip(TEXT), 30, 30)),
+        ("xerial-snappy", xerial(TEXT, 1 << 15)),
+        ("xerial-snappy", [xerial(&TEXT[..10], 3), xerial(&TEXT[10..], 4)].concat()),
+        ("utf-16", utf16(std::str::from_utf8(TEXT).unwrap(), u16::to_le_bytes)),
+        ("gzip", gzip(&utf16(std::str::from_utf8(TEXT).unwrap(), u16::to_be_bytes))),
+        ("gzip", [gzip(TEXT), vec![0; 700]].concat()),
+        ("gzip", [gzip(&TEXT[..10]), b"\0\0".to_vec(), gzip(&TEXT[10..]), b"\r\n\n".to_vec()].concat()),
         ("plain", [b"\xEF\xBB\xBF", TEXT].concat()),
         ("gzip", gzip(&[b"\xEF\xBB\xBF", TEXT].concat())),
     ] {
@@ -170,6 +214,10 @@ fn other_compressions_that_are_cut_or_damaged_are_said_to_be() {
         ("zstd", zstd(TEXT)),
         ("bzip2", bzip2(TEXT)),
         ("snappy", snappy(TEXT)),
+        ("zlib", zlib(TEXT)),
+        ("hadoop-snappy", hadoop(TEXT, 99, 9)),
+        ("xerial-snappy", xerial(TEXT, 9)),
+        ("utf-16", utf16("{\"a\":1}", u16::to_be_bytes)[..15].to_vec()),
         ("zip", zip(&[("a", TEXT)], CompressionMethod::Deflated)),
     ] {
         let cut = read(&whole[..whole.len().min(40) * 3 / 4], Framing::Lines);
@@ -182,6 +230,57 @@ fn other_compressions_that_are_cut_or_damaged_are_said_to_be() {
     let tail = [gzip(TEXT), b"tail".to_vec()].concat();
     let seen = read(&tail, Framing::Lines);
     assert_eq!((seen.texts(), seen.reasons().len()), (LINES.to_vec(), 1));
+}
+
+#[test]
+fn formats_that_are_not_read_are_named() {
+    let rest = b"{\"a\":1}\n".repeat(50);
+    for (magic, name) in [
+        (&b"\xfd7zXZ\0"[..], "xz"),
+        (b"\x04\x22\x4d\x18", "lz4"),
+        (b"PAR1", "Parquet"),
+        (b"Obj\x01", "Avro"),
+        (b"\xff\xfe\0\0", "UTF-32"),
+    ] {
+        for bytes in [[magic, &rest].concat(), gzip(&[magic, &rest].concat())] {
+            let seen = read(&bytes, Framing::Lines);
+            assert_eq!((seen.texts(), seen.reasons()), (vec![], vec![reason::UNSUPPORTED_FORMAT]), "{name}");
+            assert!(seen.rejects[0].message.contains(&format!("the format {name}, ")), "{}", seen.rejects[0].message);
+        }
+    }
+}
+
+#[test]
+fn a_zstd_window_beyond_the_limit_is_said_to_be() {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(28).unwrap();
+    encoder.write_all(TEXT).unwrap();
+    let bytes = encoder.finish().unwrap();
+    let seen = read(&bytes, Framing::Lines);
+    assert_eq!(seen.reasons(), [reason::WINDOW_TOO_LARGE]);
+    assert!(seen.rejects[0].message.ends_with("limits.zstd_window, 128MiB"), "{}", seen.rejects[0].message);
+    let limits = LimitsConfig { zstd_window: ByteSize::mib(256), ..LimitsConfig::default() };
+    assert_eq!(read_with(&bytes, &config(Framing::Lines), &limits).texts(), LINES);
+}
+
+#[test]
+fn utf_16_is_read_whatever_its_characters_and_blocks() {
+    let text = "{\"k\":\"é😀\u{fffd}\"}\r\n".repeat(9_000);
+    for bytes in [utf16(&text, u16::to_le_bytes), utf16(&text, u16::to_be_bytes)] {
+        let seen = read(&bytes, Framing::Lines);
+        assert_eq!(seen.texts().len(), 9_000);
+        assert!(seen.texts().iter().all(|line| *line == "{\"k\":\"é😀\u{fffd}\"}"));
+    }
+    let halves = [0xfe_u8, 0xff, 0xd8, 0x3d, 0, b'1', 0xde, 0];
+    assert_eq!(read(&halves, Framing::Lines).texts(), ["\u{fffd}1\u{fffd}"]);
+}
+
+#[test]
+fn bytes_behind_gzip_that_are_neither_padding_nor_gzip_are_damage() {
+    for tail in [&b"tail"[..], b"\0\0tail", b"\n{\"d\":4}\n"] {
+        let seen = read(&[gzip(TEXT), tail.to_vec()].concat(), Framing::Lines);
+        assert_eq!((seen.texts(), seen.reasons()), (LINES.to_vec(), vec![reason::CORRUPT_OBJECT]));
+    }
 }
 
 #[test]
@@ -257,6 +356,11 @@ proptest! {
             zstd(TEXT),
             bzip2(TEXT),
             snappy(TEXT),
+            zlib(TEXT),
+            hadoop(TEXT, 15, 7),
+            xerial(TEXT, 7),
+            utf16("{\"a\":1}\n2\n", u16::to_le_bytes),
+            [gzip(TEXT), vec![0; 9]].concat(),
             zip(&[("a", TEXT), ("b", TEXT)], CompressionMethod::Deflated),
             zip_stream(&[("a", TEXT), ("b", TEXT)]),
         ] {

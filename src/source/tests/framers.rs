@@ -236,3 +236,29 @@ proptest! {
         prop_assert!(seen.rejects.is_empty());
     }
 }
+
+#[test]
+fn byte_order_marks_are_passed_over_wherever_a_record_begins() {
+    const MARK: &str = "\u{feff}";
+    let joined = format!("{MARK}{{\"a\":1}}\n{MARK}{MARK}{{\"b\":2}}\r\n{MARK}\n{{\"c\":\"{MARK}\"}}{MARK}");
+    let seen = read(joined.as_bytes(), Framing::Lines);
+    let last = format!("{{\"c\":\"{MARK}\"}}{MARK}");
+    assert_eq!(seen.texts(), ["{\"a\":1}", "{\"b\":2}", &last], "inside a line it is the line's own");
+    assert_eq!(seen.records[1].0, 3 + 8 + 6, "the address is that of the record");
+    let values = format!("{MARK}{{\"a\":1}}{MARK}{{\"b\":2}}\n{MARK} 3 {MARK}");
+    for block in [1, 2, 3, 5, 4_096] {
+        let limits = LimitsConfig::default();
+        let seen = try_read(&mut values.as_bytes(), &config(Framing::Concatenated), &limits, block).unwrap();
+        assert_eq!((seen.texts(), seen.reasons()), (vec!["{\"a\":1}", "{\"b\":2}", "3"], vec![]), "{block}");
+        let array = format!("{MARK}[{MARK}1,\n{MARK}2{MARK}]\n{MARK}");
+        let seen = try_read(&mut array.as_bytes(), &config(Framing::Array), &limits, block).unwrap();
+        assert_eq!((seen.texts(), seen.reasons()), (vec!["1", "2"], vec![]), "{block}");
+        // Parts of a mark are bytes that are no value.
+        let seen = try_read(&mut &b"1 \xEF\xBB2\n3 \xEF"[..], &config(Framing::Concatenated), &limits, block).unwrap();
+        assert_eq!((seen.texts(), seen.rejects.len()), (vec!["1", "3"], 2), "{block}: {:?}", seen.rejects);
+        assert_eq!(seen.rejects[0].raw, b"\xEF\xBB2\n");
+        assert_eq!(seen.rejects[1].raw, b"\xEF");
+    }
+    let seen = read(format!("\n{MARK} {{\"a\":\n1}} ").as_bytes(), Framing::Document);
+    assert_eq!(seen.texts(), ["{\"a\":\n1}"]);
+}

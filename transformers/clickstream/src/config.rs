@@ -26,6 +26,7 @@ pub struct ClickstreamConfig {
     /// Hours an event may be older than its request; older ones are filtered. Events named `_first_open`,
     /// `_first_visit` or `_profile_set` are always kept. Default: `72`.
     #[serde(default = "default_freshness_hours")]
+    #[schemars(range(min = 1))]
     pub freshness_hours: u32,
     /// Folder or `s3://bucket/prefix` of traffic source rules: `<app>/traffic_source_category_rule_v1.json` and
     /// `<app>/traffic_source_channel_rule_v1.json`, at any depth. Example: `rules`
@@ -56,16 +57,20 @@ pub struct ClickstreamConfig {
     /// Days for which users are carried from run to run: the first visit, the first source and the latest properties of a
     /// user that was not met for so long are forgotten. `0` makes users of one run's events alone. Default: `180`.
     #[serde(default = "default_user_days")]
+    #[schemars(range(max = 36_500))]
     pub user_days: u32,
     /// Days for which sessions are carried from run to run, so that one that spans runs has one source. `0` makes sessions
     /// of one run's events alone. Default: `7`, and `0` with `compat: reference`.
     #[serde(default)]
+    #[schemars(range(max = 36_500))]
     pub session_days: Option<u32>,
     /// Most bytes of one request's decompressed payload; a larger one is a dead letter. Default: `67108864` (64 MiB).
     #[serde(default = "default_payload_bytes")]
+    #[schemars(range(min = 2))]
     pub payload_bytes: usize,
     /// Deepest nesting of a payload; a deeper one is a dead letter. Default: `200`.
     #[serde(default = "default_depth")]
+    #[schemars(range(min = 1))]
     pub depth: u32,
 }
 

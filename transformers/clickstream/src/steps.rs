@@ -70,8 +70,35 @@ impl Counters {
     }
 }
 
+/// The reason codes of all dead letters, in the order of the alphabet.
+pub(crate) const REASONS: [&str; 22] = [
+    "bad_element",
+    "bad_item",
+    "bad_user_property",
+    "empty_parameter",
+    "missing_app_id",
+    "missing_data",
+    "missing_field",
+    "missing_ingest_time",
+    "no_rules",
+    "not_an_object",
+    "not_json",
+    "payload_no_form",
+    "payload_not_an_array",
+    "payload_not_base64",
+    "payload_not_gzip",
+    "payload_not_json",
+    "payload_too_large",
+    "referrer_without_host",
+    "timestamp_out_of_range",
+    "too_deep",
+    "too_many_events",
+    "wrong_type",
+];
+
 /// A dead letter for a whole request line.
 pub(crate) fn reject_record(record: &RawRecord<'_>, reason: &'static str, message: String, out: &mut Output) {
+    debug_assert!(REASONS.contains(&reason), "{reason} is not listed");
     let raw = record.bytes.to_vec();
     let address = Some(record.address(None));
     out.reject(Reject { address, step: PAYLOAD.into(), reason: reason.into(), message, raw, truncated: false });
@@ -86,6 +113,7 @@ pub(crate) fn reject_element(
     element: &str,
     out: &mut Output,
 ) {
+    debug_assert!(REASONS.contains(&reason), "{reason} is not listed");
     let raw = element.as_bytes().to_vec();
     let (step, reason) = (step.into(), reason.into());
     out.reject(Reject { address: Some(address), step, reason, message, raw, truncated: false });

@@ -45,6 +45,10 @@ impl Transformer for Clickstream {
         &steps::CHAIN
     }
 
+    fn reasons(&self) -> &[&'static str] {
+        &steps::REASONS
+    }
+
     fn worker(self: Arc<Self>, run: &Run) -> Result<Box<dyn TransformerWorker>> {
         Ok(Box::new(ClickstreamWorker::new(&self.0, run)?))
     }

@@ -8,7 +8,7 @@ impl PayloadDecoder {
     /// `data_list` or `data` counts: url-encoded Base64. Bytes between brackets or braces are the text, others are gzip
     /// of it.
     pub fn decode_form<'a>(&'a mut self, data: &'a str) -> Result<&'a str, BadPayload> {
-        let trimmed = data.trim_matches(|character: char| character <= ' ');
+        let trimmed = data.trim_matches(is_around);
         if trimmed.is_empty() || trimmed.starts_with(['[', '{']) {
             return Ok(trimmed);
         }
@@ -17,12 +17,13 @@ impl PayloadDecoder {
             let message = "the payload is neither JSON nor a form with `data` or `data_list`".to_owned();
             return Err(bad("payload_no_form", message));
         };
-        self.decode_base64(&url_decode(encoded))
+        self.decode_base64(&base64_of(encoded))
             .map_err(|_| bad("payload_not_base64", "the form's data is no Base64".to_owned()))?;
+        trim(&mut self.compressed);
         let bytes = &self.compressed;
         if !matches!((bytes.first(), bytes.last()), (Some(b'['), Some(b']')) | (Some(b'{'), Some(b'}'))) {
             self.inflate()?;
-            return Ok(self.inflated_text());
+            return Ok(self.inflated_text().trim_matches(is_around));
         }
         if bytes.len() > self.max_bytes {
             let message = format!("the payload has more than {} bytes after decoding", self.max_bytes);
@@ -31,6 +32,37 @@ impl PayloadDecoder {
         std::mem::swap(&mut self.compressed, &mut self.inflated);
         self.replace_bad_utf8();
         Ok(std::str::from_utf8(&self.inflated).unwrap_or_default())
+    }
+}
+
+/// What stands around payloads and means nothing: blanks, line ends, controls and byte order marks.
+fn is_around(character: char) -> bool {
+    character <= ' ' || character == '\u{feff}'
+}
+
+/// The Base64 of a form's field. A plus that was not escaped is one, though forms write blanks so: inside Base64 a blank
+/// can be nothing else. Line ends inside it are those of a mail.
+fn base64_of(field: &str) -> String {
+    let text = url_decode(&field.trim_matches(is_around).replace('+', "%2B")).into_owned();
+    let inside = text.trim_matches(is_around).chars().filter(|character| !matches!(character, '\r' | '\n' | '\t'));
+    inside.map(|character| if character == ' ' { '+' } else { character }).collect()
+}
+
+/// Takes what means nothing from around JSON. Gzip begins with neither, and what is behind it is ignored anyway.
+fn trim(bytes: &mut Vec<u8>) {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    let mut text = bytes.as_slice();
+    loop {
+        let shorter = text.trim_ascii();
+        let shorter = shorter.strip_prefix(MARK).unwrap_or(shorter);
+        let shorter = shorter.strip_suffix(MARK).unwrap_or(shorter);
+        if shorter.len() == text.len() {
+            break;
+        }
+        text = shorter;
+    }
+    if text.len() < bytes.len() && matches!(text.first(), Some(b'[' | b'{')) {
+        *bytes = text.to_vec();
     }
 }
 
@@ -67,6 +99,27 @@ mod tests {
             (format!("data={}", encoded(b"[\"\xe9\"]")), "[\"\u{fffd}\"]"),
         ] {
             assert_eq!(decode(&data).as_deref(), Ok(text), "{data}");
+        }
+    }
+
+    #[test]
+    fn blanks_and_marks_around_a_payload_mean_nothing_and_a_blank_in_base64_is_a_plus() {
+        let plain = "\u{feff} [{\"a\":\"~~~???\"}]\r\n";
+        let text = "[{\"a\":\"~~~???\"}]";
+        let bare = STANDARD.encode_to_string("[\"~~~>>>\u{3eff}\u{fbff}\"]");
+        assert!(bare.contains('+'), "{bare}");
+        let mail: String = bare.as_bytes().chunks(6).map(|line| String::from_utf8_lossy(line) + "\r\n").collect();
+        for (data, text) in [
+            (format!("\u{feff}{text}\n"), text),
+            (format!("data={}", encoded(plain.as_bytes())), text),
+            (format!("data={}\n", encoded(&gzip(plain.as_bytes()))), text),
+            (format!("\u{feff}data=%20{}%0A&x=1", encoded(text.as_bytes())), text),
+            (format!("data={bare}"), "[\"~~~>>>\u{3eff}\u{fbff}\"]"),
+            (format!("data={}", bare.replace('+', " ")), "[\"~~~>>>\u{3eff}\u{fbff}\"]"),
+            (format!("data={}", bare.replace('+', "%20")), "[\"~~~>>>\u{3eff}\u{fbff}\"]"),
+            (format!("data={}", mail.replace('+', "%2B")), "[\"~~~>>>\u{3eff}\u{fbff}\"]"),
+        ] {
+            assert_eq!(decode(&data).as_deref(), Ok(text), "{data:?}");
         }
     }
 
