@@ -74,6 +74,8 @@ pub struct Error {
     operation: String,
     facts: Vec<(&'static str, String)>,
     hint: Option<String>,
+    /// How often it was tried, and for how many seconds.
+    tries: Option<(u32, u64)>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -86,7 +88,7 @@ impl Error {
     /// Only failures of kind [`ErrorKind::Unavailable`] are worth another try, unless [`Error::retry`] says otherwise.
     pub fn new(kind: ErrorKind, operation: impl Into<String>) -> Self {
         let retry = if kind == ErrorKind::Unavailable { Retry::Later } else { Retry::Never };
-        Self { kind, retry, operation: operation.into(), facts: Vec::new(), hint: None, source: None }
+        Self { kind, retry, operation: operation.into(), facts: Vec::new(), hint: None, tries: None, source: None }
     }
 
     /// A wrong job file or a wrong file named by it.
@@ -118,6 +120,13 @@ impl Error {
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
+    }
+
+    /// Says how often it was tried and for how long: as the facts `attempts` and `seconds`, and at the end of the text.
+    #[must_use]
+    pub fn tried(mut self, attempts: u32, seconds: u64) -> Self {
+        self.tries = Some((attempts, seconds));
+        self.with("attempts", attempts).with("seconds", seconds)
     }
 
     /// Keeps the error that caused this one. An error that may pass takes over what its cause says about trying again.
@@ -166,13 +175,18 @@ fn retry_of(cause: &(dyn StdError + 'static)) -> Option<Retry> {
     }
 }
 
+/// The facts of [`Error::tried`], which its text says in words.
+const TRIES: [&str; 2] = ["attempts", "seconds"];
+
 /// One line: the operation, the facts as `name=value`, then the chain of causes after colons. A cause that the one before
 /// it has quoted is left out.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.operation)?;
         for (name, value) in &self.facts {
-            write!(f, " {name}={value}")?;
+            if self.tries.is_none() || !TRIES.contains(name) {
+                write!(f, " {name}={value}")?;
+            }
         }
         let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
         let mut said = String::new();
@@ -185,7 +199,11 @@ impl fmt::Display for Error {
             // Our own errors print their whole chain themselves.
             cause = if error.is::<Self>() { None } else { error.source() };
         }
-        Ok(())
+        match self.tries {
+            Some((1, seconds)) => write!(f, ", 1 try in {seconds} s"),
+            Some((attempts, seconds)) => write!(f, ", {attempts} tries in {seconds} s"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -267,6 +285,18 @@ mod tests {
         ] {
             assert_eq!(status(kind), Retry::Later, "{kind}");
         }
+    }
+
+    #[test]
+    fn what_was_tried_is_said_at_the_end() {
+        let error = Error::new(ErrorKind::Unavailable, "list").with("uri", "s3://b").source("refused").tried(7, 147);
+        assert_eq!(error.to_string(), "list uri=s3://b: refused, 7 tries in 147 s");
+        assert!(
+            error.facts().contains(&("attempts", "7".to_owned()))
+                && error.facts().contains(&("seconds", "147".to_owned()))
+        );
+        let outer = Error::new(ErrorKind::Unavailable, "run").source(error);
+        assert_eq!(outer.to_string(), "run: list uri=s3://b: refused, 7 tries in 147 s");
     }
 
     #[test]

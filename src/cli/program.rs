@@ -5,6 +5,7 @@ use super::dead_letters::DeadLettersCommand;
 use super::exit::{code_of, code_of_outcome};
 use super::invalid::{invalid_value, mistake, printer};
 use crate::commands;
+use crate::process::notice;
 use crate::registry::builtin;
 use crate::report::Outcome;
 use crate::screen::Printer;
@@ -25,6 +26,8 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(&Printer::default(), &error),
     };
     let printer = command.screen().printer();
+    let told = printer.clone();
+    notice::listen(move |text| told.warning(text));
     match dispatch(command, &printer) {
         Ok(outcome) => ExitCode::from(code_of_outcome(outcome)),
         Err(error) => fail(&printer, &error),

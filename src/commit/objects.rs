@@ -80,7 +80,7 @@ impl Objects {
         let prefix = state.prefix().clone().join(job);
         let root = state.folder().map(|_| PathBuf::from(format!("/{prefix}")));
         Self {
-            store: Arc::clone(state.store()),
+            store: Arc::clone(state.store_once()),
             uri: state.uri_of(&prefix),
             prefix,
             root,
@@ -137,7 +137,13 @@ impl Objects {
                 Ok(_) => Ok(true),
                 // When the answer to an earlier attempt was lost, what is there is ours.
                 Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-                    Ok(self.fetch(path).await?.is_some_and(|found| found == bytes))
+                    match self.fetch(path).await? {
+                        Some(found) => Ok(found == bytes),
+                        // Another one is being created, or is gone again.
+                        None => Err(Error::new(ErrorKind::Unavailable, "create an object of the state")
+                            .with("uri", self.uri_of(path))
+                            .source("the store says that there is one, and gives none")),
+                    }
                 }
                 Err(error) => Err(self.error("create an object of the state", path, error)),
             }
@@ -165,7 +171,10 @@ impl Objects {
 
     /// The bytes of several objects, in order.
     pub fn get_all(&self, paths: &[String]) -> Result<Vec<Option<Bytes>>> {
-        self.run(|| stream::iter(paths).map(|path| self.fetch(path)).buffered(READING).try_collect())
+        let calm = Stop::default();
+        let fetched = stream::iter(paths).map(|path| persist(&self.retry, &calm, move || self.fetch(path)));
+        let all = fetched.buffered(READING).try_collect();
+        self.runtime.block_on(self.stop.unless_past(SETTLING, all))
     }
 
     /// The objects below `folder` (without a slash at its end), sorted by path; only those after `after`, if it is given.

@@ -4,6 +4,7 @@ pub mod clock;
 #[macro_use]
 mod failpoint;
 pub mod memory;
+pub(crate) mod notice;
 pub mod stop;
 pub(crate) mod task;
 pub mod usage;

@@ -1,5 +1,6 @@
 //! What people see: results, notes, errors and progress.
 
+mod bar;
 mod printer;
 mod progress;
 

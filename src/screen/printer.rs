@@ -1,5 +1,6 @@
 //! The only place that prints: results on stdout, people's text on stderr.
 
+use super::bar;
 use crate::report::{ErrorReport, Outcome, RunReport, Status};
 use crate::storage::answer_of;
 use anstream::{AutoStream, ColorChoice};
@@ -181,14 +182,15 @@ impl Printer {
     /// A line for people, unless they asked for quiet.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            to_stderr(&format!("{text}\n"));
+            bar::aside(|| to_stderr(&format!("{text}\n")));
         }
     }
 
     /// A warning for people, unless they asked for quiet.
     pub fn warning(&self, text: &str) {
         if !self.quiet {
-            to_stderr(&format!("{} {text}\n", paint("warning:", YELLOW, self.stderr_color)));
+            let text = format!("{} {text}\n", paint("warning:", YELLOW, self.stderr_color));
+            bar::aside(|| to_stderr(&text));
         }
     }
 

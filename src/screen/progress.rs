@@ -1,9 +1,10 @@
 //! Shows the engine's counters while a command works.
 
+use super::bar;
 use super::printer::{Printer, ProgressStyle, to_stderr};
 use crate::batch::Board;
 use crate::report::Progress;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
+use indicatif::{ProgressBar, ProgressStyle as BarStyle};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -37,7 +38,7 @@ impl ProgressDisplay {
 
     fn show(printer: &Printer, show: impl Fn(Option<&ProgressBar>) + Send + 'static) -> Self {
         let (interval, bar) = match printer.progress_style() {
-            ProgressStyle::Bar => (BAR_INTERVAL, Some(bar())),
+            ProgressStyle::Bar => (BAR_INTERVAL, Some(bar::show())),
             ProgressStyle::Log => (LOG_INTERVAL, None),
             ProgressStyle::Auto | ProgressStyle::None => return Self { stop: None, thread: None, is_log: false },
         };
@@ -47,9 +48,7 @@ impl ProgressDisplay {
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 show(bar.as_ref());
             }
-            if let Some(bar) = bar {
-                bar.finish_and_clear();
-            }
+            bar.iter().for_each(bar::clear);
         };
         // Without a thread there is no progress to see, and the work goes on.
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(repeat).ok();
@@ -64,10 +63,6 @@ impl Drop for ProgressDisplay {
             let _ = thread.join();
         }
     }
-}
-
-fn bar() -> ProgressBar {
-    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
 }
 
 /// Draws the bar, or a spinner as long as the total is not known. The message is cut to the width of the terminal:

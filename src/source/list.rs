@@ -45,7 +45,7 @@ pub async fn list(storage: &Storage, config: &SourceConfig, window: &Window, lim
     });
     let mut listing = match storage.kind() {
         StorageKind::Folder(root) => folder::list(root.clone(), prefixes, selection).await?,
-        StorageKind::Bucket(bucket) => list_bucket(storage, bucket.store(), prefixes, &selection).await?,
+        StorageKind::Bucket(bucket) => list_bucket(storage, bucket.store_once(), prefixes, &selection).await?,
     };
     listing.prefixes = count;
     if listing.listed > 0 {

@@ -4,7 +4,9 @@ use super::config::{IfEmpty, Layout, SourceConfig};
 use super::folder::failed;
 use super::prefixes::hour_of;
 use super::select::Listing;
-use crate::storage::{OddKeys, Storage, StorageKind, store_error};
+use crate::process::stop::Stop;
+use crate::storage::retry::persist;
+use crate::storage::{OddKeys, RetryConfig, Storage, StorageKind, store_error};
 use etl_sdk::{Error, ErrorKind, Result};
 use object_store::aws::AmazonS3;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
@@ -45,12 +47,19 @@ impl Nothing {
     ///
     /// Fails with what the store says, and with `NotFound` for `source.if_empty: fail`.
     pub async fn below(storage: &Storage, config: &SourceConfig) -> Result<Option<Self>> {
+        Self::find(storage, config, storage.retry()).await
+    }
+
+    async fn find(storage: &Storage, config: &SourceConfig, retry: &RetryConfig) -> Result<Option<Self>> {
         if storage.has_something() {
             return Ok(None);
         }
         let seen = match storage.kind() {
             StorageKind::Folder(root) => look_into_folder(root, config.layout)?,
-            StorageKind::Bucket(bucket) => look_into_bucket(storage, bucket.store(), config.layout).await?,
+            StorageKind::Bucket(bucket) => {
+                let look = || look_into_bucket(storage, bucket.store_once(), config.layout);
+                persist(retry, &Stop::default(), look).await?
+            }
         };
         if seen.fits {
             storage.note_something();
@@ -89,7 +98,9 @@ impl Nothing {
         let cannot = |why: &str| {
             Ok(Some(format!("the source could not be looked into, so nobody knows whether its url is right: {why}")))
         };
-        match tokio::time::timeout(PATIENCE, Self::below(storage, config)).await {
+        // One try: why it failed is worth more than another.
+        let retry = RetryConfig { attempts: 1, ..*storage.retry() };
+        match tokio::time::timeout(PATIENCE, Self::find(storage, config, &retry)).await {
             Ok(Ok(nothing)) => Ok(nothing.map(|nothing| nothing.to_string())),
             Ok(Err(error)) if config.if_empty == IfEmpty::Fail && error.kind() == ErrorKind::NotFound => Err(error),
             Ok(Err(error)) => cannot(&error.to_string()),

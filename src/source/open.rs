@@ -51,7 +51,7 @@ pub fn open(storage: &Storage, object: &InputObject, runtime: &Handle, stop: &St
     Ok(Opening(if storage.folder().is_some() {
         Origin::File(Checked { inner: open_file(storage, object)?, stop: stop.clone() })
     } else {
-        Origin::Bucket(fetch(get_from(storage.store(), &object.path), object, storage.retry(), runtime, stop))
+        Origin::Bucket(fetch(get_from(storage.store_once(), &object.path), object, storage.retry(), runtime, stop))
     }))
 }
 

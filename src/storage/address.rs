@@ -3,7 +3,6 @@
 use super::config::{S3Config, Section, check_endpoint};
 use super::credentials::{self, BucketCredentials};
 use super::http::{Connector, Origin};
-use super::retry::RetryConfig;
 use crate::text::redact;
 use aws_config::SdkConfig;
 use etl_sdk::{Error, Result};
@@ -28,12 +27,10 @@ pub(super) struct BucketAddress {
 pub(super) fn builder_of(
     bucket: &str,
     s3: &S3Config,
-    retry: RetryConfig,
     section: Option<&Section>,
 ) -> Result<(AmazonS3Builder, BucketAddress)> {
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
-        .with_retry(retry.of_client())
         .with_client_options(ClientOptions::new().with_allow_http(true));
     if s3.anonymous {
         builder = builder.with_skip_signature(true);
@@ -101,7 +98,7 @@ mod tests {
     use super::*;
 
     fn address(s3: &S3Config) -> BucketAddress {
-        builder_of("acme", s3, RetryConfig::default(), None).unwrap().1
+        builder_of("acme", s3, None).unwrap().1
     }
 
     #[test]
@@ -162,7 +159,7 @@ mod tests {
         ] {
             assert!(check_endpoint(wrong).is_err(), "{wrong}");
             let s3 = S3Config { endpoint: Some(wrong.to_owned()), ..S3Config::default() };
-            let error = builder_of("acme", &s3, RetryConfig::default(), None).err().unwrap();
+            let error = builder_of("acme", &s3, None).err().unwrap();
             assert_eq!(error.kind(), etl_sdk::ErrorKind::Config);
             assert!(!error.to_string().contains("secret"), "{error}");
         }

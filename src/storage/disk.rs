@@ -12,6 +12,13 @@ pub(crate) const DISK_FULL: &str = "free space there, and run the same command a
 /// What to do about a folder that is refused.
 const NOT_ALLOWED: &str = "this process may not do that there; check the owner, the mode and the mount of the folder";
 
+/// What to do where a file is to be and a folder is.
+const IS_A_FOLDER: &str = "a folder stands in the place of a file; move it away, or name another url";
+
+/// What to do about a name that a file system does not take.
+const BAD_NAME: &str =
+    "the file system takes no name as long or with such characters; name a shorter folder in the url";
+
 /// Whether writing failed for want of space.
 pub(crate) fn is_disk_full(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
@@ -27,6 +34,8 @@ pub(crate) fn meaning_of(kind: io::ErrorKind) -> (ErrorKind, Option<&'static str
         }
         io::ErrorKind::NotFound => (ErrorKind::NotFound, None),
         io::ErrorKind::NotADirectory => (ErrorKind::NotFound, Some("a part of the path is a file, not a folder")),
+        io::ErrorKind::IsADirectory => (ErrorKind::Config, Some(IS_A_FOLDER)),
+        io::ErrorKind::InvalidFilename => (ErrorKind::Config, Some(BAD_NAME)),
         _ => (ErrorKind::Unavailable, None),
     }
 }
@@ -60,6 +69,8 @@ mod tests {
             (io::ErrorKind::QuotaExceeded, ErrorKind::Limit),
             (io::ErrorKind::FileTooLarge, ErrorKind::Limit),
             (io::ErrorKind::NotADirectory, ErrorKind::NotFound),
+            (io::ErrorKind::IsADirectory, ErrorKind::Config),
+            (io::ErrorKind::InvalidFilename, ErrorKind::Config),
             (io::ErrorKind::NotFound, ErrorKind::NotFound),
         ] {
             let error = disk_error("write", "a", io.into());

@@ -113,8 +113,8 @@ mod tests {
             (io::ErrorKind::QuotaExceeded, ErrorKind::Limit, Retry::Never),
             (io::ErrorKind::FileTooLarge, ErrorKind::Limit, Retry::Never),
             (io::ErrorKind::NotADirectory, ErrorKind::NotFound, Retry::Never),
-            (io::ErrorKind::IsADirectory, ErrorKind::Unavailable, Retry::Never),
-            (io::ErrorKind::InvalidFilename, ErrorKind::Unavailable, Retry::Never),
+            (io::ErrorKind::IsADirectory, ErrorKind::Config, Retry::Never),
+            (io::ErrorKind::InvalidFilename, ErrorKind::Config, Retry::Never),
             (io::ErrorKind::Interrupted, ErrorKind::Unavailable, Retry::Later),
             (io::ErrorKind::StaleNetworkFileHandle, ErrorKind::Unavailable, Retry::Later),
         ] {

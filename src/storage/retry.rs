@@ -12,18 +12,21 @@
 //! | 4xx, wrong credentials, another version of the object (`If-Match`), what is not there | no |
 //! | what a file system refuses: permissions, a full or read-only disk, a file in place of a folder | no |
 //!
-//! An error's [`Retry`] says which of these it is. The store's client repeats a request by itself, up to `attempts`
-//! times. What it then reports is taken up by a [`Backoff`]: a read at the byte it reached, a page of a listing, a part
-//! of an upload, and a task as a whole.
+//! An error's [`Retry`] says which of these it is. There is one layer that tries again, never one around another: a
+//! [`Backoff`] takes up a read at the byte it reached, a page of a listing, an object of the state and a part of an upload,
+//! and those use a client that tries once ([`RetryConfig::of_single_client`]). Where nothing takes a failure up, as when a
+//! query reads tables, the client repeats the request by itself.
 
+use crate::process::notice;
 use crate::process::stop::Stop;
-use crate::text::Span;
+use crate::text::{Span, one_line};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use etl_sdk::{Error, ErrorKind, Result, Retry};
 use object_store::{BackoffConfig, RetryConfig as ClientRetry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often and how long a failing call of a bucket is tried again.
@@ -61,14 +64,18 @@ impl RetryConfig {
         seconds(self.stall)
     }
 
-    /// The same for the store's client, which tries single requests again and says nothing meanwhile. It gives up well
-    /// before [`unless_stalled`] does, which would only know that nothing came and not why.
+    /// For a client whose failures are taken up by a [`Backoff`].
+    pub(super) fn of_single_client(self) -> ClientRetry {
+        ClientRetry { max_retries: 0, ..self.of_client() }
+    }
+
+    /// The same for a client that tries single requests again by itself.
     pub(super) fn of_client(self) -> ClientRetry {
         ClientRetry {
             // The client draws each wait from between the first and three times the one before it.
             backoff: BackoffConfig { init_backoff: FIRST_WAIT, max_backoff: MAX_WAIT, base: 3.0 },
             max_retries: self.attempts.saturating_sub(1) as usize,
-            retry_timeout: self.budget().min(self.stall_time() / 2),
+            retry_timeout: self.budget(),
         }
     }
 }
@@ -82,6 +89,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(125);
 
 /// Shortest first wait when the store asks for fewer requests.
 const FIRST_WAIT_THROTTLED: Duration = FIRST_WAIT.saturating_mul(4);
+
+/// Time between two notices of calls that are tried again.
+const BETWEEN_NOTICES: Duration = Duration::from_secs(10);
 
 /// Longest of all waits.
 const MAX_WAIT: Duration = Duration::from_secs(15);
@@ -147,9 +157,26 @@ impl Backoff {
             Retry::Throttled => throttled,
         };
         match wait.filter(|_| self.failed < self.retry.attempts) {
-            Some(wait) if self.begun.elapsed() + wait < self.retry.budget() => Ok(wait),
+            Some(wait) if self.begun.elapsed() + wait < self.retry.budget() => {
+                self.tell(&failure);
+                Ok(wait)
+            }
             _ => Err(self.spent(failure)),
         }
+    }
+
+    /// Says what failed before it is tried again: an outage must not look like slow work. Many calls fail at the same time,
+    /// and one of them is enough.
+    fn tell(&self, failure: &Error) {
+        static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < BETWEEN_NOTICES) {
+            return;
+        }
+        *last = Some(Instant::now());
+        let left = self.retry.budget().saturating_sub(self.begun.elapsed()).as_secs();
+        let (next, most) = (self.failed + 1, self.retry.attempts);
+        notice::say(&one_line(&format!("{failure}; now try {next} of {most}, giving up in {left} s at the latest")));
     }
 
     /// Says what was tried, once: what gives up around this has nothing to add.
@@ -158,7 +185,7 @@ impl Backoff {
             return failure;
         }
         let has_hint = failure.hint_text().is_some();
-        let failure = failure.with("attempts", self.failed).with("seconds", self.begun.elapsed().as_secs());
+        let failure = failure.tried(self.failed, self.begun.elapsed().as_secs());
         if has_hint { failure } else { failure.hint(RUN_AGAIN) }
     }
 }
@@ -264,11 +291,11 @@ mod tests {
     }
 
     #[test]
-    fn the_client_gives_up_before_the_call_counts_as_stalled() {
-        let config = RetryConfig::default();
-        assert!(config.of_client().retry_timeout + MAX_WAIT <= config.stall_time());
-        let short = RetryConfig { budget: Span { seconds: 5 }, ..config };
-        assert_eq!(short.of_client().retry_timeout, Duration::from_secs(5));
+    fn one_layer_tries_again() {
+        let config = RetryConfig { attempts: 4, budget: Span { seconds: 5 }, ..RetryConfig::default() };
+        let patient = config.of_client();
+        assert_eq!((patient.max_retries, patient.retry_timeout), (3, Duration::from_secs(5)));
+        assert_eq!(config.of_single_client().max_retries, 0);
     }
 
     #[test]

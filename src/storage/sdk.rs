@@ -8,10 +8,8 @@ use aws_sdk_s3::{Client, config};
 use etl_sdk::{Error, Result};
 use std::time::Duration;
 
-/// Attempts of one call, the first included.
-const MAX_ATTEMPTS: u32 = 5;
-
-/// A client for a bucket, and the bucket's name. Fails when the storage is a folder.
+/// A client for a bucket, and the bucket's name. It tries again by itself, as often as [`Storage::retry`] says. Fails when
+/// the storage is a folder.
 pub fn sdk_client(storage: &Storage) -> Result<(Client, String)> {
     let StorageKind::Bucket(bucket) = storage.kind() else {
         return Err(Error::internal("make a client for a bucket").with("url", storage.url()));
@@ -23,7 +21,7 @@ pub fn sdk_client(storage: &Storage) -> Result<(Client, String)> {
         .build();
     let mut config = config::Builder::from(&address.aws)
         .force_path_style(!address.virtual_hosted)
-        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+        .retry_config(RetryConfig::standard().with_max_attempts(storage.retry().attempts))
         .timeout_config(timeouts);
     config.set_endpoint_url(address.endpoint.clone());
     let config = match &address.credentials {

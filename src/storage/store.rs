@@ -18,7 +18,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Clone)]
 pub struct Storage {
     url: String,
+    /// Tries again by itself.
     store: Arc<dyn ObjectStore>,
+    /// Tries once.
+    store_once: Arc<dyn ObjectStore>,
     kind: StorageKind,
     prefix: ObjectPath,
     retry: RetryConfig,
@@ -37,14 +40,15 @@ pub enum StorageKind {
 
 /// A bucket and how it is reached.
 pub struct Bucket {
-    store: Arc<AmazonS3>,
+    store_once: Arc<AmazonS3>,
     pub(super) address: BucketAddress,
 }
 
 impl Bucket {
-    /// The store, with the calls that let an upload be completed later by another process.
-    pub fn store(&self) -> &Arc<AmazonS3> {
-        &self.store
+    /// The store, with the calls that let an upload be completed later by another process. It tries each call once; see
+    /// [`Storage::store_once`].
+    pub fn store_once(&self) -> &Arc<AmazonS3> {
+        &self.store_once
     }
 }
 
@@ -73,9 +77,11 @@ impl Storage {
         let prefix = ObjectPath::from_absolute_path(&folder)
             .map_err(|error| Error::config("read the folder's path").with("url", url).source(error))?;
         let url = folder.display().to_string();
+        let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new());
         Ok(Self {
             url,
-            store: Arc::new(LocalFileSystem::new()),
+            store_once: Arc::clone(&store),
+            store,
             kind: StorageKind::Folder(folder),
             prefix,
             retry: *retry,
@@ -92,13 +98,15 @@ impl Storage {
     ) -> Result<Self> {
         let prefix = ObjectPath::parse(prefix)
             .map_err(|error| Error::config("read the url's prefix").with("url", url).source(error))?;
-        let (builder, address) = builder_of(bucket, s3, retry, section).map_err(|error| error.with("url", url))?;
-        let store = Arc::new(
-            builder.build().map_err(|error| Error::config("set up the bucket").with("url", url).source(error))?,
-        );
+        let (builder, address) = builder_of(bucket, s3, section).map_err(|error| error.with("url", url))?;
+        let build = |retry| {
+            let built = builder.clone().with_retry(retry).build();
+            built.map(Arc::new).map_err(|error| Error::config("set up the bucket").with("url", url).source(error))
+        };
+        let (store, store_once) = (build(retry.of_client())?, build(retry.of_single_client())?);
         let url = url.trim_end_matches('/').to_owned();
-        let kind = StorageKind::Bucket(Arc::new(Bucket { store: Arc::clone(&store), address }));
-        Ok(Self { url, store, kind, prefix, retry, has_something: Arc::default() })
+        let kind = StorageKind::Bucket(Arc::new(Bucket { store_once: Arc::clone(&store_once), address }));
+        Ok(Self { url, store, store_once, kind, prefix, retry, has_something: Arc::default() })
     }
 
     /// The url as opened, without a slash at the end; folders as absolute paths.
@@ -106,9 +114,15 @@ impl Storage {
         &self.url
     }
 
-    /// The store. Its paths are whole keys: begin with [`Storage::prefix`].
+    /// The store. Its paths are whole keys: begin with [`Storage::prefix`]. It tries again by itself what may pass, as
+    /// [`Storage::retry`] says.
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// The same for callers that try again themselves, with a [`super::retry::Backoff`].
+    pub fn store_once(&self) -> &Arc<dyn ObjectStore> {
+        &self.store_once
     }
 
     /// How often and how long its calls are tried again.

@@ -175,3 +175,62 @@ fn a_password_in_a_url_is_refused_and_not_printed() {
         }
     }
 }
+
+#[test]
+fn each_call_is_tried_as_often_as_the_job_says_and_no_more() {
+    for (attempts, begin) in [(1, "GET /bucket?"), (3, "GET /bucket?")] {
+        let server = Hostile::start(|_| with_body("503 Service Unavailable", "<Error><Code>SlowDown</Code></Error>"));
+        let scene = Scene::with(|job| {
+            job["source"] = json!({"url": "s3://bucket/raw", "s3": {"endpoint": server.endpoint, "anonymous": true}});
+            job["source"]["layout"] = "flat".into();
+            job["limits"]["retry"] = json!({"attempts": attempts});
+        });
+        let run = scene.run(&[]);
+        let error = &run.report["error"];
+        assert_eq!((run.code, &error["kind"]), (1, &json!("unavailable")), "{}", run.stderr);
+        assert_eq!(error["facts"]["attempts"], attempts.to_string());
+        let asked = server.heads().iter().filter(|head| head.starts_with(begin)).count();
+        assert_eq!(asked, attempts, "{:?}", server.heads());
+    }
+}
+
+#[test]
+fn a_refused_connection_is_said_at_once_and_at_the_end_with_its_setting() {
+    let scene = Scene::with(|job| {
+        job["source"] = json!({"url": "s3://bucket/raw", "s3": {"endpoint": "http://127.0.0.1:1", "anonymous": true}});
+        job["limits"]["retry"] = json!({"attempts": 3});
+    });
+    let run = scene.run(&[]);
+    let error = &run.report["error"];
+    assert_eq!((run.code, &error["kind"]), (1, &json!("unavailable")), "{}", run.stderr);
+    let first = run.stderr.lines().find(|line| line.contains("now try")).unwrap_or_default();
+    assert!(first.contains("connect to 127.0.0.1:1: connection refused; now try 2 of 3, giving up in"), "{first}");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("connection refused, 3 tries in "), "{message}");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.contains("source.s3.endpoint (job.yaml:"), "{hint}");
+
+    let bucket = ["run", "job.yaml", "--window", WINDOW, "--now", NOW, "--set=source.s3={anonymous: true}"];
+    let elsewhere = scene.call_with(&bucket, &[("AWS_ENDPOINT_URL", "http://127.0.0.1:1")]);
+    assert!(elsewhere.stderr.contains("check AWS_ENDPOINT_URL"), "{}", elsewhere.stderr);
+}
+
+#[test]
+fn what_a_file_system_refuses_for_good_is_tried_once() {
+    let long = "x".repeat(300);
+    for (section, url, kind) in [
+        ("sink", "file/out", "not_found"),
+        ("state", "file/out", "not_found"),
+        ("state", &*long, "config"),
+        ("sink", &*long, "config"),
+    ] {
+        let scene = Scene::with(|job| job[section]["url"] = url.into());
+        std::fs::write(scene.path("file"), "").unwrap();
+        scene.raw("a.log", good("a"));
+        let run = scene.run(&[]);
+        let error = if run.report["error"].is_null() { &run.report } else { &run.report["error"] };
+        assert_eq!(error["kind"], kind, "{section} {url}: {}{}", run.stdout, run.stderr);
+        assert!(error["facts"]["attempts"].is_null() && error["hint"].is_string(), "{error}");
+        assert!(!run.stderr.contains("now try"), "{}", run.stderr);
+    }
+}

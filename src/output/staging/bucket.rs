@@ -215,10 +215,13 @@ impl PendingStore for BucketStore {
         let key = self.bucket.key(path)?;
         let bucket = Arc::clone(&self.bucket);
         self.bucket.run(SETTLING, async move {
-            match bucket.store.delete(&key).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-                Err(error) => Err(bucket.error("remove a replaced file", &key, error)),
-            }
+            let remove = || async {
+                match bucket.store.delete(&key).await {
+                    Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                    Err(error) => Err(bucket.error("remove a replaced file", &key, error)),
+                }
+            };
+            bucket.persist(remove).await
         })
     }
 

@@ -13,7 +13,7 @@ pub fn pending_store(storage: &Storage, runtime: Handle, stop: &Stop) -> Arc<dyn
     match storage.kind() {
         StorageKind::Folder(root) => Arc::new(folder::FolderStore::new(root.clone())),
         StorageKind::Bucket(bucket) => {
-            let store = Arc::clone(bucket.store());
+            let store = Arc::clone(bucket.store_once());
             Arc::new(bucket::BucketStore::new(storage.clone(), store, runtime, stop.clone()))
         }
     }
