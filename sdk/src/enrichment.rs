@@ -44,6 +44,19 @@ pub trait EnrichmentWorker: Send {
     /// [`Output::filter`], and what it rejects, with [`Output::reject`].
     fn enrich(&mut self, step: &StepName, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch>;
 
+    /// Does the same, and gives what comes of it part by part, in the order of the rows: for a step that may make far more of
+    /// its rows than it is given.
+    fn enrich_in_parts(
+        &mut self,
+        step: &StepName,
+        batch: RecordBatch,
+        out: &mut Output,
+        give: &mut dyn FnMut(RecordBatch, &mut Output) -> Result<()>,
+    ) -> Result<()> {
+        let rows = self.enrich(step, batch, out)?;
+        give(rows, out)
+    }
+
     /// Hit rates since the worker was made.
     fn caches(&self) -> Vec<CacheStats> {
         Vec::new()

@@ -2,8 +2,9 @@
 
 use super::item::Item;
 use super::result::{ResultStatus, WindowResult};
+use crate::process::panics::catch;
 use crate::process::stop::Stop;
-use etl_sdk::Error;
+use crate::process::workers::STACK;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -37,12 +38,8 @@ impl Queue<'_> {
             while !halted.load(Ordering::Acquire) && !self.stop.is_set() {
                 let index = next.fetch_add(1, Ordering::AcqRel);
                 let Some(item) = items.get(index) else { return };
-                // Stands until there is another: what panics has failed.
-                set(
-                    index,
-                    WindowResult::failed(item, &Error::internal("run the window").with("problem", "it panicked")),
-                );
-                let result = work(item, threads);
+                let result = catch(|| Ok(work(item, threads)), |error| error);
+                let result = result.unwrap_or_else(|error| WindowResult::failed(item, &error));
                 if self.stop_on_failure && result.status.is_failure() {
                     halted.store(true, Ordering::Release);
                 }
@@ -54,12 +51,12 @@ impl Queue<'_> {
                 let threads = share(self.threads, slots, slot);
                 let run_slot = &run_slot;
                 let name = format!("window-{slot}");
-                std::thread::Builder::new().name(name).spawn_scoped(scope, move || run_slot(threads))
+                std::thread::Builder::new().name(name).stack_size(STACK).spawn_scoped(scope, move || run_slot(threads))
             };
             // Without a thread the others do its part; if there is none at all, the windows wait.
             let handles: Vec<_> = (0..slots).filter_map(|slot| spawn(slot).ok()).collect();
             for handle in handles {
-                // The result of one that panicked says so.
+                // Whatever panics in it is caught there.
                 let _ = handle.join();
             }
         });
@@ -82,6 +79,7 @@ mod tests {
     use super::*;
     use crate::process::stop::{Signal, StopReason};
     use crate::window::{Every, Instant};
+    use etl_sdk::Error;
 
     fn instant(text: &str) -> chrono::DateTime<chrono::Utc> {
         text.parse::<Instant>().unwrap().0

@@ -5,51 +5,89 @@ use super::dead_letters::DeadLettersCommand;
 use super::exit::{code_of, code_of_outcome};
 use super::invalid::{invalid_value, mistake, printer};
 use crate::commands;
-use crate::process::notice;
+use crate::process::workers::STACK;
+use crate::process::{notice, panics};
 use crate::registry::builtin;
 use crate::report::Outcome;
 use crate::screen::Printer;
+use crate::text::printable_lines;
 use clap::Parser;
 use etl_sdk::{Error, Result};
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::thread;
 
 /// Runs the program with the arguments of the process.
+///
+/// It runs on a thread of its own, whose stack is large enough for the deepest statement. A panic is an error like any other.
 pub fn main() -> ExitCode {
+    panics::note_panics();
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
+    let ended = thread::scope(|scope| {
+        let run = || run(&arguments);
+        let main = thread::Builder::new().name("main".to_owned()).stack_size(STACK).spawn_scoped(scope, run);
+        main.map(|main| (main.thread().id(), main.join()))
+    });
+    match ended {
+        Ok((_, Ok(code))) => unless_panicked(code, &arguments),
+        Ok((id, Err(payload))) => fail(&printer(&arguments), &panics::of_thread(id, &*payload)),
+        Err(error) => fail(&printer(&arguments), &Error::internal("start the main thread").source(error)),
+    }
+}
+
+/// The exit code, unless something has panicked and nothing has made it the failure of what it did.
+fn unless_panicked(code: u8, arguments: &[OsString]) -> ExitCode {
+    match panics::left() {
+        Some(error) if code == 0 => {
+            printer(arguments).explain(&error);
+            ExitCode::from(code_of(error.kind()))
+        }
+        _ => ExitCode::from(code),
+    }
+}
+
+fn run(arguments: &[OsString]) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error, &arguments),
+        Err(error) => return refuse(&error, arguments),
     };
     let command = match cli.into_command() {
         Ok(command) => command,
-        Err(error) => return fail(&Printer::default(), &error),
+        Err(error) => return told(&Printer::default(), &error),
     };
     let printer = command.screen().printer();
-    let told = printer.clone();
-    notice::listen(move |text| told.warning(text));
+    let screen = printer.clone();
+    notice::listen(move |text| screen.warning(text));
     match dispatch(command, &printer) {
-        Ok(outcome) => ExitCode::from(code_of_outcome(outcome)),
-        Err(error) => fail(&printer, &error),
+        Ok(outcome) => code_of_outcome(outcome),
+        Err(error) => told(&printer, &error),
     }
 }
 
-fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+fn refuse(error: &clap::Error, arguments: &[OsString]) -> u8 {
     let printer = printer(arguments);
     if let Some(error) = invalid_value(error) {
-        return fail(&printer, &error);
+        return told(&printer, &error);
     }
     if error.use_stderr() && printer.is_json() {
-        return fail(&printer, &mistake(error));
+        return told(&printer, &mistake(error));
     }
-    // A closed stdout is no failure: the reader has seen enough of the help.
-    let _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    match printable_lines(&error.render().to_string()) {
+        // A closed stdout is no failure: the reader has seen enough of the help.
+        Cow::Borrowed(_) => drop(error.print()),
+        Cow::Owned(safe) => printer.refusal(&safe),
+    }
+    u8::try_from(error.exit_code()).unwrap_or(2)
 }
 
 fn fail(printer: &Printer, error: &Error) -> ExitCode {
+    ExitCode::from(told(printer, error))
+}
+
+fn told(printer: &Printer, error: &Error) -> u8 {
     printer.error(error);
-    ExitCode::from(code_of(error.kind()))
+    code_of(error.kind())
 }
 
 fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {

@@ -7,7 +7,8 @@ use crate::process::stop::Stop;
 use crate::query::{KeptReport, ReportFolder, ReportObject, Skipped};
 use crate::report::{ErrorReport, Outcome, RunReport, WindowReport};
 use crate::screen::Printer;
-use crate::text::columns::{Align, Columns, escaped, shortened};
+use crate::text::columns::{Align, Columns, shortened};
+use crate::text::printable;
 use crate::text::{bytes, count, seconds};
 use crate::window::Window;
 use bytes::Bytes;
@@ -150,7 +151,7 @@ fn print(lines: &[RunLine], printer: &Printer) -> Result<()> {
             seconds(line.cpu_seconds),
             bytes(line.peak_memory_bytes),
             whole_seconds(&line.now),
-            shortened(&escaped(error), MAX_ERROR_WIDTH),
+            shortened(&printable(error), MAX_ERROR_WIDTH),
         ]);
     }
     printer.result(&columns.render(0))?;

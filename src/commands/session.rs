@@ -8,6 +8,7 @@ use crate::job::{Job, Places, load};
 use crate::process::clock::Clock;
 use crate::process::memory;
 use crate::process::stop::{Stop, stop_on_signals};
+use crate::process::workers::STACK;
 use crate::publish::left_behind;
 use crate::registry::builtin;
 use crate::run::JobContext;
@@ -156,7 +157,8 @@ impl RunSession {
 impl RuntimeThreads {
     /// Starts a runtime.
     pub fn start() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_stack_size(STACK).enable_all().build();
         let runtime = runtime.map_err(|error| Error::internal("start the runtime").source(error))?;
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }

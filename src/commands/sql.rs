@@ -88,6 +88,10 @@ async fn print(
     limit: Option<usize>,
     printer: &Printer,
 ) -> Result<()> {
+    let put = |text: &str| match format {
+        RowFormat::Text { .. } => printer.piece(text),
+        RowFormat::Json | RowFormat::JsonLines | RowFormat::Csv => printer.data(text),
+    };
     let mut writer = RowWriter::new(format, answer.schema());
     let mut text = writer.begin();
     let mut next = first;
@@ -99,7 +103,7 @@ async fn print(
         for start in (0..rows).step_by(ROWS_AT_ONCE) {
             let more = writer.write(&batch.slice(start, ROWS_AT_ONCE.min(rows - start)))?;
             for text in [std::mem::take(&mut text), more] {
-                if !text.is_empty() && !printer.piece(&text)? {
+                if !text.is_empty() && !put(&text)? {
                     return Ok(());
                 }
             }
@@ -110,7 +114,7 @@ async fn print(
         next = answer.next().await?;
     }
     text.push_str(&writer.end());
-    printer.result(&text)?;
+    put(&text)?;
     if cut {
         printer.note(&format!("only the first {} rows; --limit 0 prints all", count(writer.rows())));
     }

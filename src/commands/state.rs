@@ -84,7 +84,7 @@ fn export_job_latest(session: &Session, log: &CommitLog, printer: &Printer) -> R
     let file = JobLatestFile::open(&session.job, &session.runtime, &session.stop)?;
     let before = file.and_then(|file| file.read().ok().flatten());
     let latest = job_latest(before, &state, watermark, session.now, &session.job.config.job).to_json()?;
-    printer.result(&format!("{}\n", String::from_utf8_lossy(&latest)))?;
+    printer.data(&format!("{}\n", String::from_utf8_lossy(&latest)))?;
     Ok(Outcome::Done)
 }
 

@@ -378,7 +378,12 @@ impl Search<'_> {
 pub fn remove(places: &Places<'_>, found: Found, check: &dyn Fn() -> Result<()>) -> Result<Removed> {
     let mut removed = Removed::default();
     let mut windows: BTreeMap<Option<Window>, Vec<Garbage>> = BTreeMap::new();
-    for garbage in found.garbage {
+    // A lease and a fence need a little room, and the disk may have none: what goes without them makes it.
+    let goes_alone = |garbage: &Garbage| matches!(garbage.kind, GarbageKind::Unfinished | GarbageKind::Lease);
+    let (alone, fenced): (Vec<Garbage>, Vec<Garbage>) = found.garbage.into_iter().partition(goes_alone);
+    removed.add(&alone);
+    alone.iter().try_for_each(|garbage| remove_one(places, garbage))?;
+    for garbage in fenced {
         windows.entry(garbage.window).or_default().push(garbage);
     }
     let (state, mut work) = (found.state, found.work);
@@ -411,10 +416,6 @@ fn remove_window(
     let Claim::Taken(lease) = Lease::claim(objects, window, log.runner(), places.lease, || {})? else {
         return Ok(false);
     };
-    // Leases that do not hold any more went with the claim.
-    if garbage.iter().all(|garbage| garbage.kind == GarbageKind::Lease) {
-        return Ok(true);
-    }
     // A bigger or smaller window with the same instants has a lease of its own, and the fence would cost it its commit.
     let others = lease::live(objects, log.runner())?;
     if others.iter().any(|holder| holder.window != window && holder.window.overlaps(&window)) {

@@ -5,7 +5,8 @@ use super::report::{
     CauseCount, ColumnDifference, ColumnName, Comparison, ComparisonStatus, DifferenceExample, Key, SideReport,
 };
 use crate::text::columns::Align::{Left, Right};
-use crate::text::columns::{Columns, escaped, shortened};
+use crate::text::columns::{Columns, shortened};
+use crate::text::printable;
 use crate::text::{bytes, count, seconds};
 use serde_json::Value;
 use std::fmt::Write;
@@ -181,7 +182,7 @@ fn examples(column: &ColumnDifference) -> String {
 fn example_row(example: &DifferenceExample) -> [String; 4] {
     let (left, right) = around(example.left.clone(), example.right.clone(), VALUE_WIDTH, BEFORE);
     let text =
-        |value: Option<String>| value.map_or_else(|| "null".to_owned(), |value| format!("`{}`", escaped(&value)));
+        |value: Option<String>| value.map_or_else(|| "null".to_owned(), |value| format!("`{}`", printable(&value)));
     [key_text(&example.key), text(left), text(right), example.cause.text().to_owned()]
 }
 
@@ -195,5 +196,5 @@ fn percent(share: f64) -> String {
 
 /// Cut to a width, without what would move a terminal's cursor: values come from outside.
 fn visible(text: &str, width: usize) -> String {
-    escaped(&shortened(text, width))
+    printable(&shortened(text, width)).into_owned()
 }

@@ -1,6 +1,7 @@
 //! The enrichments and quality rules of one table, as one thread runs them.
 
 use super::pipeline::{Step, TablePlan};
+use crate::process::panics::catch;
 use crate::rows::quality::{Findings, TableChecker};
 use crate::rows::sort::{Sorter, batch_size};
 use arrow::array::RecordBatch;
@@ -42,8 +43,7 @@ impl Chain {
         each: &mut dyn FnMut(RecordBatch, &mut Output) -> Result<()>,
     ) -> Result<()> {
         if self.steps.is_empty() {
-            let batch = self.pass(batch, out)?;
-            return each(batch, out);
+            return pass(&mut self.steps, &mut self.checker, batch, out, each);
         }
         let mut start = 0;
         while start < batch.num_rows() {
@@ -52,25 +52,16 @@ impl Chain {
             let rows = rows_at_once(left.num_rows(), bytes, self.added);
             let part = left.slice(0, rows);
             let before = if rows == left.num_rows() { bytes } else { batch_size(&part) };
-            let passed = self.pass(part, out)?;
-            let added = batch_size(&passed).saturating_sub(before) / rows;
+            let mut passed = 0;
+            pass(&mut self.steps, &mut self.checker, part, out, &mut |rows, out| {
+                passed += batch_size(&rows);
+                each(rows, out)
+            })?;
+            let added = passed.saturating_sub(before) / rows;
             self.added = Some(self.added.map_or(added, |most| most.max(added)));
-            each(passed, out)?;
             start += rows;
         }
         Ok(())
-    }
-
-    fn pass(&mut self, mut batch: RecordBatch, out: &mut Output) -> Result<RecordBatch> {
-        for (name, worker) in &mut self.steps {
-            out.ledger.step(name).read += batch.num_rows() as u64;
-            batch = worker.enrich(name, batch, out)?;
-            out.ledger.step(name).kept += batch.num_rows() as u64;
-        }
-        match &mut self.checker {
-            Some(checker) => checker.check(batch, out),
-            None => Ok(batch),
-        }
     }
 
     /// Takes what the quality rules found since the last call.
@@ -82,6 +73,33 @@ impl Chain {
     pub fn caches(&self) -> impl Iterator<Item = CacheStats> + '_ {
         self.steps.iter().flat_map(|(_, worker)| worker.caches())
     }
+}
+
+/// Passes a batch through these steps and the rules behind them. A panic of a step names it.
+fn pass(
+    steps: &mut [(StepName, Box<dyn EnrichmentWorker>)],
+    checker: &mut Option<TableChecker>,
+    batch: RecordBatch,
+    out: &mut Output,
+    give: &mut dyn FnMut(RecordBatch, &mut Output) -> Result<()>,
+) -> Result<()> {
+    let Some(((step, worker), rest)) = steps.split_first_mut() else {
+        let rows = match checker {
+            Some(checker) => {
+                let step = checker.step().clone();
+                catch(|| checker.check(batch, out), |error| error.with("step", step))?
+            }
+            None => batch,
+        };
+        return give(rows, out);
+    };
+    let name: &StepName = step;
+    out.ledger.step(name).read += batch.num_rows() as u64;
+    let mut next = |rows: RecordBatch, out: &mut Output| {
+        out.ledger.step(name).kept += rows.num_rows() as u64;
+        pass(rest, checker, rows, out, give)
+    };
+    catch(|| worker.enrich_in_parts(name, batch, out, &mut next), |error| error.with("step", name))
 }
 
 /// How many of `rows` rows with so many bytes pass together.

@@ -171,9 +171,9 @@ impl Downstream {
         }
         let Some(sink) = &mut task.sinks[table] else { return Ok(()) };
         let progress = &self.progress;
-        self.chains[table].apply(batch, out, &mut |batch, out| {
-            progress.add_rows(batch.num_rows() as u64);
-            sink.write(batch, out)
+        self.chains[table].apply(batch, out, &mut |rows, out| {
+            progress.add_rows(rows.num_rows() as u64);
+            sink.write(rows, out)
         })
     }
 

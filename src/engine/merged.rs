@@ -114,9 +114,9 @@ fn merge_table(
     let mut take = |batch: RecordBatch| {
         let batch = context.pipeline.transformer.complete(table, context.run, batch)?;
         kept += batch.num_rows() as u64;
-        chain.apply(batch, &mut out, &mut |batch, out| {
-            context.progress.add_rows(batch.num_rows() as u64);
-            sink.write(batch, out)
+        chain.apply(batch, &mut out, &mut |rows, out| {
+            context.progress.add_rows(rows.num_rows() as u64);
+            sink.write(rows, out)
         })?;
         out.rejects.drain(..).try_for_each(|reject| dead_letters.write(&reject))
     };

@@ -1,7 +1,7 @@
 //! What a job does to its rows, built once and checked: transformer, steps per table, and what is written.
 
 use crate::job::{EnrichConfig, Job, StepConfig};
-use crate::output::sink::{self, STEP as SINK_STEP, TableSinkSpec};
+use crate::output::sink::{self, STEP as SINK_STEP, TableSinkSpec, check_writable};
 use crate::registry::Registry;
 use crate::rows::quality;
 use crate::rows::quality::{QualityConfig, Rule, TableRules, Target};
@@ -68,7 +68,9 @@ impl Pipeline {
         let schemas: Vec<SchemaRef> = enriched.iter().map(|enriched| Arc::clone(&enriched.schema)).collect();
         let plans = declared.iter().zip(enriched).map(|(table, enriched)| TablePlan::new(job, table, enriched));
         let mut tables: Vec<TablePlan> = plans.collect::<Result<_>>()?;
-        let targets: Vec<Target> = tables.iter().zip(schemas).map(|(plan, schema)| plan.target(schema)).collect();
+        let row_bytes = job.config.limits.sql_row_bytes.0;
+        let targets: Vec<Target> =
+            tables.iter().zip(schemas).map(|(plan, schema)| plan.target(schema, row_bytes)).collect();
         let rules = quality::build(&job.config.quality, &targets, &|path, error| job.placed(path, error))?;
         for (plan, target) in tables.iter_mut().zip(&targets) {
             plan.quality = TableRules::of(&rules, target);
@@ -130,6 +132,11 @@ impl Pipeline {
         }
     }
 
+    /// The tables that are written.
+    pub fn sinks(&self) -> impl Iterator<Item = &TableSinkSpec> {
+        self.tables.iter().filter_map(|plan| plan.sink.as_ref())
+    }
+
     /// The table that a step of the ledger works on, if it works on rows of one.
     pub fn table_of(&self, step: &str) -> Option<String> {
         let plan = self.tables.iter().find(|plan| {
@@ -145,7 +152,8 @@ impl TablePlan {
         let partition_by = config.and_then(|config| config.partition_by.as_ref()).unwrap_or(&table.partition_by);
         let written = config.and_then(|config| config.write).unwrap_or(true);
         let sink = TableSinkSpec::new(&table.schema, enriched.schema, partition_by)
-            .map_err(|error| job.placed(&["tables", &table.schema.table, "partition_by"], error))?;
+            .map_err(|error| job.placed(&["tables", &table.schema.table, "partition_by"], error))?
+            .with_most_partitions(job.config.limits.partitions);
         Ok(Self { table: table.clone(), steps: enriched.steps, quality: None, sink: written.then_some(sink) })
     }
 
@@ -156,8 +164,8 @@ impl TablePlan {
     }
 
     /// The table as quality rules see it, with the schema that the last step gives.
-    fn target(&self, schema: SchemaRef) -> Target {
-        Target { table: self.table.schema.table.clone(), schema, written: self.sink.is_some() }
+    fn target(&self, schema: SchemaRef, row_bytes: u64) -> Target {
+        Target { table: self.table.schema.table.clone(), schema, written: self.sink.is_some(), row_bytes }
     }
 }
 
@@ -183,13 +191,19 @@ fn enrich(job: &Job, registry: &Registry, tables: &[Table]) -> Result<Vec<Enrich
         let enrichment: Arc<dyn Enrichment> = match &config.step {
             StepConfig::Native { name, options } => job.build_enrichment(index, name, options, registry)?,
             StepConfig::Sql { file, parameters } => {
-                let step = sql_step(&job.context().resolve(file), table_name, parameters);
+                let step =
+                    sql_step(&job.context().resolve(file), table_name, parameters, job.config.limits.sql_row_bytes.0);
                 Arc::new(step.map_err(|error| job.placed(&["enrich", &number, "sql"], error))?)
             }
         };
         let Enriched { steps, schema } = &mut all[table];
         let output = enrichment
             .output_schema(schema)
+            .and_then(|output| {
+                let mut added = output.fields().iter().skip(schema.fields().len());
+                added.try_for_each(|field| check_writable(field)).map_err(|error| error.with("step", &name))?;
+                Ok(output)
+            })
             .map_err(|error| job.placed(&["enrich", &number], error.with("table", table_name)))?;
         steps.push(Step { name: name.into(), input: std::mem::replace(schema, output), enrichment });
     }
@@ -213,11 +227,11 @@ fn find_table(tables: &[Table], name: &str) -> Result<usize> {
     })
 }
 
-fn sql_step(file: &Path, table: &str, parameters: &Value) -> Result<SqlStep> {
+fn sql_step(file: &Path, table: &str, parameters: &Value, row_bytes: u64) -> Result<SqlStep> {
     let name = file.display().to_string();
     let sql = std::fs::read_to_string(file)
         .map_err(|error| Error::config("read the SQL file").with("file", &name).source(error))?;
-    SqlStep::new(&name, table, &sql, parameters)
+    SqlStep::new(&name, table, &sql, parameters, row_bytes)
 }
 
 fn step_name(step: &StepConfig, names: &mut Vec<String>) -> String {

@@ -1,6 +1,7 @@
 //! Units on the threads of this process.
 
 use super::dispatch::{Dispatch, UnitWork, WorkUnit};
+use crate::process::panics::catch;
 use crate::process::stop::{Stop, StopReason};
 use crate::process::workers::{self, SharedItems};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -24,7 +25,7 @@ impl Dispatch for Threads {
             Ok(())
         };
         let results = workers::run(units, self.at_once(units.len()), |units| {
-            do_units(units).map_err(|error| {
+            catch(|| do_units(units), |error| error).map_err(|error| {
                 // The first to fail says why; the others stop because of it.
                 let is_first = stop.set(StopReason::WorkerFailed);
                 if is_first { error } else { stop.explain(error) }

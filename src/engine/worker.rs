@@ -5,8 +5,10 @@ use super::downstream::{Outlet, TaskOutcome, TaskRows};
 use super::pipeline::{TablePlan, is_merged};
 use super::tasks::Task;
 use crate::output::sink::TableSink;
+use crate::process::panics::catch;
 use crate::source::{Frame, InputObject, Opened, Opening, STEP as SOURCE_STEP, open, read_and_measure};
-use etl_sdk::{CacheStats, Output, Result, TransformerWorker};
+use etl_sdk::{CacheStats, ErrorKind, Output, Result, TransformerWorker};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// One thread's state. Builders and caches live as long as the worker, files and partial rows as long as a task.
@@ -116,11 +118,15 @@ impl<'a> Worker<'a> {
     ) -> Result<()> {
         let config = self.context.config;
         let (mut records, mut rejected) = (0, 0);
-        let read = read_and_measure(reader, &object.object, &config.source, &config.limits, &mut |frame| {
+        // What is at work, for the error of a panic.
+        let step = Cell::new(SOURCE_STEP);
+        let mut take = |frame: Frame<'_>| {
             match frame {
                 Frame::Record(record) => {
                     records += 1;
+                    step.set(&config.transformer.name);
                     self.transformer.transform(&record, &mut self.out)?;
+                    step.set(SOURCE_STEP);
                 }
                 Frame::Rejected(reject) => {
                     rejected += 1;
@@ -133,6 +139,10 @@ impl<'a> Worker<'a> {
                 self.outlet.settle(&mut self.out)?;
             }
             self.context.stop.check()
+        };
+        let read = || read_and_measure(reader, &object.object, &config.source, &config.limits, &mut take);
+        let read = catch(read, |error| error.with("step", step.get())).map_err(|error| {
+            if error.kind() == ErrorKind::Internal { error.with("object", &object.object.uri) } else { error }
         })?;
         self.count_records(records, rejected);
         outcome.objects += 1;

@@ -43,8 +43,14 @@ pub struct LimitsConfig {
     pub zstd_window: ByteSize,
     /// Deepest nesting of a record. Default: `200`.
     pub depth: u32,
+    /// Most bytes that a SQL step or condition may make of one row, in one function and in all columns that it adds. A row
+    /// beyond it is a dead letter (`sql_failed`), and does not meet a condition. Default: `32MiB`.
+    pub sql_row_bytes: ByteSize,
     /// Most objects a window may select; more is an error that names the count. Default: `1000000`.
     pub objects: u64,
+    /// Most partitions that one run may make of a table; more is an error that names the partition columns and how many
+    /// values they have. Default: `10000`.
+    pub partitions: u64,
     /// Input bytes (estimated after decompression) that one task takes at most. A task is what is done, or done again,
     /// as a whole; each writes its own files. Default: `192MiB`.
     pub task_bytes: ByteSize,
@@ -65,7 +71,9 @@ impl Default for LimitsConfig {
             expansion_ratio: 200,
             zstd_window: ByteSize::mib(128),
             depth: 200,
+            sql_row_bytes: ByteSize::mib(32),
             objects: 1_000_000,
+            partitions: 10_000,
             task_bytes: ByteSize::mib(192),
             retry: RetryConfig::default(),
         }

@@ -9,6 +9,7 @@
 //! | `ETL_FAILPOINT=NAME:3` | SIGKILL at its third hit |
 //! | `ETL_FAILPOINT=NAME=stop`, `NAME:3=stop` | SIGSTOP instead: the process sleeps until it is sent SIGCONT |
 //! | `ETL_CLOCK_OFFSET=-3600` | the process's clock is wrong by so many seconds |
+//! | `ETL_FAILPOINT=NAME=panic`, `NAME:3=panic` | a panic of the thread that is there |
 //! | `ETL_FAILPOINT_LIST=PATH` | every hit adds the point's name as a line to this file |
 //!
 //! Names are lower case words, dots and underscores: no `:` and no `=`.
@@ -45,7 +46,8 @@ mod reached {
     struct Order {
         name: String,
         hit: u64,
-        signal: Signal,
+        /// Without one the thread panics.
+        signal: Option<Signal>,
     }
 
     static ORDER: LazyLock<Option<Order>> =
@@ -62,9 +64,10 @@ mod reached {
     }
 
     fn read(text: &str) -> Order {
-        let (point, signal) = match text.strip_suffix("=stop") {
-            Some(point) => (point, Signal::SIGSTOP),
-            None => (text, Signal::SIGKILL),
+        let (point, signal) = match text.split_once('=') {
+            Some((point, "stop")) => (point, Some(Signal::SIGSTOP)),
+            Some((point, "panic")) => (point, None),
+            _ => (text, Some(Signal::SIGKILL)),
         };
         let numbered = point.rsplit_once(':').and_then(|(name, hit)| Some((name, hit.parse().ok()?)));
         let (name, hit) = numbered.unwrap_or((point, 1));
@@ -72,6 +75,7 @@ mod reached {
     }
 
     /// Counts a hit of the point and does what the environment orders for it.
+    #[allow(clippy::panic, reason = "it is ordered")]
     pub(crate) fn reach(name: &'static str) {
         let mut hits = HITS.lock().unwrap_or_else(PoisonError::into_inner);
         let count = hits.entry(name).or_default();
@@ -80,9 +84,10 @@ mod reached {
         note(name);
         let Some(order) = ORDER.as_ref().filter(|order| order.name == name && order.hit == *count) else { return };
         drop(hits);
+        let Some(signal) = order.signal else { panic!("ordered at {name}") };
         // Sent to the process: all of its threads die or sleep.
-        let _ = kill(Pid::this(), order.signal);
-        if order.signal == Signal::SIGKILL {
+        let _ = kill(Pid::this(), signal);
+        if signal == Signal::SIGKILL {
             // The signal may take a moment; nothing behind the point may happen in it.
             loop {
                 std::thread::park();
@@ -104,10 +109,11 @@ mod reached {
         #[test]
         fn orders_name_a_point_a_hit_and_a_signal() {
             for (text, name, hit, signal) in [
-                ("commit.entry", "commit.entry", 1, Signal::SIGKILL),
-                ("commit.entry:3", "commit.entry", 3, Signal::SIGKILL),
-                ("commit.entry=stop", "commit.entry", 1, Signal::SIGSTOP),
-                ("commit.entry:2=stop", "commit.entry", 2, Signal::SIGSTOP),
+                ("commit.entry", "commit.entry", 1, Some(Signal::SIGKILL)),
+                ("commit.entry:3", "commit.entry", 3, Some(Signal::SIGKILL)),
+                ("commit.entry=stop", "commit.entry", 1, Some(Signal::SIGSTOP)),
+                ("commit.entry:2=stop", "commit.entry", 2, Some(Signal::SIGSTOP)),
+                ("commit.entry:2=panic", "commit.entry", 2, None),
             ] {
                 let order = read(text);
                 assert_eq!((order.name.as_str(), order.hit, order.signal), (name, hit, signal), "{text}");

@@ -5,6 +5,7 @@ pub mod clock;
 mod failpoint;
 pub mod memory;
 pub(crate) mod notice;
+pub mod panics;
 pub mod stop;
 pub(crate) mod task;
 pub mod usage;

@@ -1,5 +1,6 @@
 //! Asynchronous work that is begun from plain threads.
 
+use super::panics::of_thread;
 use etl_sdk::{Error, Result};
 use std::future::Future;
 use std::thread;
@@ -23,8 +24,11 @@ pub fn run_apart<T: Send>(operation: &'static str, work: impl Future<Output = Re
         let runtime = Builder::new_current_thread().enable_all().build();
         runtime.map_err(|error| Error::internal("start a runtime").source(error))?.block_on(work)
     };
-    thread::scope(|scope| scope.spawn(run).join())
-        .unwrap_or_else(|_| Err(Error::internal(operation).source("the thread ended early")))
+    thread::scope(|scope| {
+        let thread = scope.spawn(run);
+        let id = thread.thread().id();
+        thread.join().unwrap_or_else(|payload| Err(Error::internal(operation).source(of_thread(id, &*payload))))
+    })
 }
 
 #[cfg(test)]

@@ -4,8 +4,13 @@
 //! often keeps something (a writer, a cache) from one item to the next. Rayon's pool is made for work that fills the
 //! cores, splits lists in the middle, and passes a panic on.
 
+use super::panics::{catch, of_thread};
 use etl_sdk::{Error, Result};
 use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, ScopedJoinHandle};
+
+/// The stack of a thread that may walk deep expressions. Only what is used of it takes memory.
+pub(crate) const STACK: usize = 32 << 20;
 
 /// The items that are left, as one worker sees them: each item goes to exactly one worker, in order.
 pub(crate) struct SharedItems<'a, I>(&'a Mutex<I>);
@@ -34,9 +39,19 @@ where
     let items = Mutex::new(items.into_iter());
     let run_worker = || work(SharedItems(&items));
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run_worker)).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err(panicked()))).collect()
+        let start = || Builder::new().name("worker".to_owned()).stack_size(STACK).spawn_scoped(scope, run_worker);
+        let (workers, refused): (Vec<_>, Vec<_>) = (0..threads).map(|_| start()).partition(std::result::Result::is_ok);
+        // Where no more threads are to be had, those there are do the work.
+        if let (true, Some(Err(error))) = (workers.is_empty(), refused.into_iter().next()) {
+            return vec![Err(Error::internal("start a worker thread").source(error))];
+        }
+        workers.into_iter().flatten().map(result_of).collect()
     })
+}
+
+fn result_of<T>(worker: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    let thread = worker.thread().id();
+    worker.join().unwrap_or_else(|payload| Err(of_thread(thread, &*payload)))
 }
 
 /// Calls `work` for all items, at most `threads` of them at a time. Gives a result for each item, in order; a failure
@@ -52,17 +67,16 @@ where
     let threads = threads.max(1).min(results.len());
     run(slots, threads, |slots| {
         for (item, slot) in slots {
-            let result = work(item);
+            let result = catch(|| work(item), |error| error);
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         }
         Ok(())
     });
     let result = |slot: Mutex<Option<Result<T>>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.into_iter().map(|slot| result(slot).unwrap_or_else(|| Err(panicked()))).collect()
-}
-
-fn panicked() -> Error {
-    Error::internal("a worker thread panicked")
+    results
+        .into_iter()
+        .map(|slot| result(slot).unwrap_or_else(|| Err(Error::internal("start a worker thread"))))
+        .collect()
 }
 
 #[cfg(test)]
@@ -112,12 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_an_error_of_its_item_and_of_those_it_left() {
+    fn a_panic_is_an_error_of_its_item() {
         let results = map(vec![0, 1, 2], 1, |item| if item == 1 { panic!("one") } else { Ok(item) });
-        assert_eq!(results[0].as_ref().ok(), Some(&0));
-        let kinds: Vec<_> = results[1..].iter().map(|result| result.as_ref().unwrap_err().kind()).collect();
-        assert_eq!(kinds, [ErrorKind::Internal; 2]);
+        assert_eq!(results[1].as_ref().unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!((results[0].as_ref().ok(), results[2].as_ref().ok()), (Some(&0), Some(&2)));
         let results = run([(); 1], 1, |_| -> Result<()> { panic!("at once") });
-        assert_eq!(results[0].as_ref().unwrap_err().to_string(), "a worker thread panicked");
+        assert_eq!(results[0].as_ref().unwrap_err().to_string(), "the program panicked: at once");
     }
 }

@@ -1,12 +1,14 @@
 //! Rows as text for people, and as JSON or CSV for programs. Rows are written as they come.
 
-use crate::text::columns::{Align, Columns, escaped, shortened, width};
+use crate::text::columns::{Align, Columns, shortened, width};
+use crate::text::{printable, printable_json};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::json::WriterBuilder;
 use arrow::json::writer::LineDelimited;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use etl_sdk::{Error, ErrorKind, Result};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Rows of a table for people whose columns are aligned with each other; the heading is repeated above the next ones.
@@ -77,7 +79,7 @@ impl RowWriter {
             RowFormat::Text { width } => {
                 let max_width = if width.is_some() { MAX_TERMINAL_CELL } else { MAX_CELL_WIDTH };
                 let plan = self.is_plan();
-                let cell = |text: String| if plan { text } else { shortened(&escaped(&text), max_width) };
+                let cell = |text: String| if plan { text } else { shortened(&printable(&text), max_width) };
                 cells(batch, "NULL", &mut |row| self.waiting.push(row.into_iter().map(cell).collect()))?;
                 if self.waiting.len() >= BLOCK_ROWS { self.block() } else { String::new() }
             }
@@ -153,7 +155,7 @@ impl RowWriter {
     }
 
     fn widths(&self, rows: &[Vec<String>]) -> Vec<usize> {
-        let headings = self.schema.fields().iter().map(|field| width(&escaped(field.name())));
+        let headings = self.schema.fields().iter().map(|field| width(&printable(field.name())));
         let mut widths: Vec<usize> = headings.collect();
         for row in rows {
             for (widest, cell) in widths.iter_mut().zip(row) {
@@ -180,8 +182,8 @@ impl RowWriter {
             .collect();
         let mut columns = Columns::new(&aligns);
         let heading = fields.iter().enumerate().map(|(index, field)| {
-            let name = escaped(field.name());
-            if self.is_text(index) { shortened(&name, cap) } else { name }
+            let name = printable(field.name());
+            if self.is_text(index) { shortened(&name, cap) } else { name.into_owned() }
         });
         columns.row(heading);
         for row in rows {
@@ -192,7 +194,8 @@ impl RowWriter {
 
     fn one_below_the_other(&self, rows: &[Vec<String>], before: u64, line_width: usize) -> String {
         let mut text = String::new();
-        let names: Vec<String> = self.schema.fields().iter().map(|field| escaped(field.name())).collect();
+        let names: Vec<String> =
+            self.schema.fields().iter().map(|field| printable(field.name()).into_owned()).collect();
         let widest = names.iter().map(|name| width(name)).max().unwrap_or(0);
         let room = line_width.saturating_sub(widest + 4).max(MIN_CELL_WIDTH);
         for (index, row) in rows.iter().enumerate() {
@@ -225,7 +228,12 @@ fn json_lines(batch: &RecordBatch) -> Result<String> {
     let failed = |error| Error::new(ErrorKind::Usage, "write the rows as JSON").source(error);
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
     writer.write(batch).and_then(|()| writer.finish()).map_err(failed)?;
-    String::from_utf8(writer.into_inner()).map_err(|error| Error::internal("write the rows as JSON").source(error))
+    let lines = String::from_utf8(writer.into_inner());
+    let lines = lines.map_err(|error| Error::internal("write the rows as JSON").source(error))?;
+    Ok(match printable_json(&lines) {
+        Cow::Borrowed(_) => lines,
+        Cow::Owned(safe) => safe,
+    })
 }
 
 fn quoted(cell: &str) -> String {

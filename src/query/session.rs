@@ -9,11 +9,13 @@ use super::runs::ReportTable;
 use super::widths::{BATCH_ROWS, BatchRows};
 use crate::engine::{Pipeline, TablePlan};
 use crate::job::{Job, Places};
+use crate::process::panics::of_thread;
 use crate::rows::sort::{engine_error, query_environment};
+use crate::rows::sql::{Bound, constants_of, guard, too_deep};
 use crate::text::suggest::did_you_mean;
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::common::TableReference;
+use datafusion::common::{DataFusionError, TableReference};
 use datafusion::config::SpillCompression;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -21,9 +23,10 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use etl_sdk::{ColumnType, Error, ErrorKind, Result};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use strum::VariantArray;
 
@@ -41,6 +44,8 @@ const READS_ONLY: &str = "sql only reads: SELECT, SHOW TABLES, DESCRIBE and EXPL
 /// A job's tables, ready for questions.
 pub struct Query {
     context: SessionContext,
+    /// What an answer may take.
+    memory: u64,
     tables: Vec<TableInfo>,
     skipped: Skipped,
     batch_rows: BatchRows,
@@ -81,8 +86,12 @@ impl Query {
             .with_batch_size(BATCH_ROWS)
             .with_sort_spill_reservation_bytes(memory / parts / 8)
             .with_spill_compression(SpillCompression::Lz4Frame);
+        let mut context = SessionContext::new_with_config_rt(config, query_environment(limits)?);
+        let bound = Bound { bytes: limits.memory.0, setting: "limits.memory" };
+        guard(&mut context, bound).map_err(|error| engine_error("set up the engine", error))?;
         let mut query = Self {
-            context: SessionContext::new_with_config_rt(config, query_environment(limits)?),
+            context,
+            memory: limits.memory.0,
             tables: Vec::new(),
             skipped: Skipped::default(),
             batch_rows: BatchRows::new((limits.memory.0 / 8).clamp(*BATCH_BYTES.start(), *BATCH_BYTES.end())),
@@ -131,9 +140,14 @@ impl Query {
     ///
     /// Fails with `Usage` for a text that is not SQL, that does more than ask, or that names what does not exist.
     pub async fn ask(&self, sql: &str, max_rows: Option<usize>) -> Result<Answer> {
+        unless_panicked(self.begin(sql, max_rows)).await
+    }
+
+    async fn begin(&self, sql: &str, max_rows: Option<usize>) -> Result<Answer> {
         let plan = self.plan(sql).await?;
         let run = |error| explained("run the SQL", error);
         let named = names_of(&plan);
+        let most_rows = self.rows_of_constants(&plan).map_err(run)?;
         let mut answer = self.context.execute_logical_plan(plan).await.map_err(run)?;
         // A statement that explains a plan has no rows that could be limited.
         let explains = matches!(
@@ -147,7 +161,7 @@ impl Query {
         self.batch_rows.reset();
         let mut plan = state.create_physical_plan(&logical).await.map_err(run)?;
         // Planning has looked at the files: all steps of the plan work on batches that fit.
-        let batch_rows = self.batch_rows.get();
+        let batch_rows = self.batch_rows.get().min(most_rows);
         let mut config = state.config().clone().with_batch_size(batch_rows);
         if batch_rows < LONG_ROWS {
             config = config.with_target_partitions(1);
@@ -166,7 +180,16 @@ impl Query {
         Ok(Answer { schema: Arc::new(Schema::new(fields)), rows })
     }
 
+    /// Rows of a batch for which the constants of a plan can be copied.
+    fn rows_of_constants(&self, plan: &LogicalPlan) -> Result<usize, DataFusionError> {
+        let constants = constants_of(&self.context.state().optimize(plan)?)?;
+        Ok(usize::try_from(self.memory / constants.max(1)).unwrap_or(usize::MAX).max(1))
+    }
+
     async fn plan(&self, sql: &str) -> Result<LogicalPlan> {
+        if let Some(depth) = too_deep(sql) {
+            return Err(depth.explain(Error::new(ErrorKind::Usage, "plan the SQL")));
+        }
         let state = self.context.state();
         let dialect = state.config_options().sql_parser.dialect;
         let statement = state.sql_to_statement(sql, &dialect).map_err(|error| explained("read the SQL", error))?;
@@ -203,6 +226,17 @@ fn reads(statement: &datafusion::sql::parser::Statement) -> bool {
     }
 }
 
+/// The engine passes a panic of its own tasks on to the one who waits for them.
+async fn unless_panicked<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(result) => result,
+        Err(payload) => {
+            let panic = of_thread(std::thread::current().id(), &*payload);
+            Err(Error::internal("run the SQL").source(panic))
+        }
+    }
+}
+
 /// Names of the answer's columns. A name that occurs twice is qualified by its table.
 fn names_of(plan: &LogicalPlan) -> Vec<String> {
     let schema = plan.schema();
@@ -216,7 +250,17 @@ fn names_of(plan: &LogicalPlan) -> Vec<String> {
         }
         _ => field.name().clone(),
     };
-    schema.iter().map(name).collect()
+    let mut names: Vec<String> = schema.iter().map(name).collect();
+    // A name may also be that of a table and a column by chance.
+    let mut taken = BTreeSet::new();
+    for name in &mut names {
+        let mut numbered = (2_u32..).map(|number| format!("{name} {number}"));
+        if let Some(free) = taken.contains(name).then(|| numbered.find(|name| !taken.contains(name))).flatten() {
+            *name = free;
+        }
+        taken.insert(name.clone());
+    }
+    names
 }
 
 /// The rows of an answer, as they come.
@@ -233,9 +277,14 @@ impl Answer {
 
     /// The next rows; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(batch) = self.rows.next().await else { return Ok(None) };
-        let batch = batch.map_err(|error| explained("run the SQL", error))?;
-        Ok(Some(batch.with_schema(Arc::clone(&self.schema))?))
+        unless_panicked(async {
+            let Some(batch) = self.rows.next().await else { return Ok(None) };
+            let batch = batch.map_err(|error| explained("run the SQL", error))?;
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            let schema = Arc::clone(&self.schema);
+            Ok(Some(RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &options)?))
+        })
+        .await
     }
 }
 

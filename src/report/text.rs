@@ -4,7 +4,7 @@ use super::effect::Effect;
 use super::model::{RunReport, Status, StepReport};
 use crate::text::columns::Align::{Left, Right};
 use crate::text::columns::Columns;
-use crate::text::{bytes, count, seconds};
+use crate::text::{bytes, count, printable, seconds};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -17,13 +17,13 @@ impl RunReport {
         let mut text = format!("{}\n", self.verdict());
         let _ = writeln!(text, "run {}, now {}, version {}", self.run_id, self.now, self.version);
         if let Some(error) = &self.error {
-            let _ = writeln!(text, "error: {}", error.message);
+            let _ = writeln!(text, "error: {}", printable(&error.message));
             if let Some(hint) = &error.hint {
-                let _ = writeln!(text, "  hint: {hint}");
+                let _ = writeln!(text, "  hint: {}", printable(hint));
             }
         }
         for warning in &self.warnings {
-            let _ = writeln!(text, "warning: {warning}");
+            let _ = writeln!(text, "warning: {}", printable(warning));
         }
         for (name, fact) in self.effect.iter().flat_map(Effect::lines) {
             let _ = writeln!(text, "{name}: {fact}");
@@ -161,7 +161,7 @@ impl RunReport {
         }
         let mut text = columns.render(0);
         for rule in self.quality.iter().filter(|rule| !rule.examples.is_empty()) {
-            let _ = writeln!(text, "  {}: {}", rule.name, rule.examples.join("; "));
+            let _ = writeln!(text, "  {}: {}", printable(&rule.name), printable(&rule.examples.join("; ")));
         }
         text
     }
@@ -184,7 +184,7 @@ impl RunReport {
             let _ = writeln!(text, "  and about {} records lost in damaged objects", count(dead.probably_lost));
         }
         for file in dead.files.iter().take(MAX_FILES) {
-            let _ = writeln!(text, "  in {file}");
+            let _ = writeln!(text, "  in {}", printable(file));
         }
         if dead.files.len() > MAX_FILES {
             let _ = writeln!(text, "  and {} more files", dead.files.len() - MAX_FILES);

@@ -24,6 +24,7 @@ use crate::engine::context::RunContext;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::output::RunOutput;
 use crate::engine::read::Tasks;
+use crate::process::panics::catch;
 use crate::process::stop::Stop;
 use crate::report::{ErrorReport, RunReport, Status};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -38,8 +39,10 @@ pub(super) fn execute_on(context: &JobContext<'_>, plan: &RunPlan, dispatch: &dy
     let attempt = Attempt { context, plan, dispatch, stop: &context.stop.child() };
     let mut phases = Phases::new(plan.progress.clone());
     let mut stages = Stages::default();
-    let result =
-        if plan.dry_run { attempt.rehearse(&mut phases, &mut stages) } else { attempt.run(&mut phases, &mut stages) };
+    let go = || {
+        if plan.dry_run { attempt.rehearse(&mut phases, &mut stages) } else { attempt.run(&mut phases, &mut stages) }
+    };
+    let result = catch(go, |error| error);
     let result = result.map_err(|error| attempt.stop.explain(error));
     let report = report::of_run(context, plan, &stages, result.as_ref().err(), phases.finish());
     if plan.dry_run || result.as_ref().is_err_and(|error| is_refused_as_asked(error, &stages)) {

@@ -6,6 +6,7 @@ use super::toll::toll;
 use crate::engine::balance;
 use crate::engine::context::RunContext;
 use crate::engine::output::RunOutput;
+use crate::output::sink::check_partitions;
 use crate::output::staging::DeadLetterFile;
 use crate::rows::quality::{Findings, Rule, Verdict, check_dead_letters, conclude};
 use crate::window::Window;
@@ -24,6 +25,7 @@ pub fn judge(
     findings: Findings,
 ) -> Result<Verdict> {
     balance::check(&output.ledger, run.pipeline, output.files())?;
+    check_partitions(run.pipeline.sinks(), output.files())?;
     let rules = &run.pipeline.rules;
     let state = if rules.is_empty() { Arc::default() } else { context.stores.log.refresh()? };
     let history = |table: &str, runs| rows_before(&state, window, table, runs);

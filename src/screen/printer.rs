@@ -3,14 +3,17 @@
 use super::bar;
 use crate::report::{ErrorReport, Outcome, RunReport, Status};
 use crate::storage::answer_of;
+use crate::text::{printable, printable_json, printable_lines};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use etl_sdk::{Error, ErrorKind, Result};
 use serde::Serialize;
 use serde_json::json;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use terminal_size::{Width, terminal_size_of};
 
 /// What stdout gets.
@@ -71,6 +74,9 @@ pub struct Printer {
     width: Option<usize>,
 }
 
+/// Whether this process has written to stdout.
+static WRITTEN: AtomicBool = AtomicBool::new(false);
+
 /// Width of a terminal that does not say how wide it is.
 const USUAL_WIDTH: usize = 120;
 
@@ -84,11 +90,6 @@ pub enum Tone {
     /// It needs attention.
     Bad,
 }
-
-const RED: Style = AnsiColor::Red.on_default().bold();
-const GREEN: Style = AnsiColor::Green.on_default().bold();
-const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
-const CYAN: Style = AnsiColor::Cyan.on_default();
 
 #[allow(clippy::unused_self, reason = "where results go is for the printer to decide")]
 impl Printer {
@@ -126,22 +127,28 @@ impl Printer {
         self.progress
     }
 
-    /// Text for stdout.
+    /// Text for people on stdout.
     pub fn result(&self, text: &str) -> Result<()> {
-        to_stdout(text.as_bytes())
+        to_stdout(shown(text, self.stdout_color).as_bytes())
     }
 
-    /// A piece of a long text for stdout. `false` when the reader is gone, and the rest need not be made.
+    /// A piece of a long text for people. `false` when the reader is gone, and the rest need not be made.
     pub fn piece(&self, text: &str) -> Result<bool> {
+        write_stdout(shown(text, self.stdout_color).as_bytes())
+    }
+
+    /// A piece of what programs read, byte by byte as it is, but on a terminal. `false` when the reader is gone.
+    pub fn data(&self, text: &str) -> Result<bool> {
+        let text = if self.width.is_some() { printable_lines(text) } else { Cow::Borrowed(text) };
         write_stdout(text.as_bytes())
     }
 
     /// A JSON value for stdout, indented, with a line break at its end.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        let mut bytes =
-            serde_json::to_vec_pretty(value).map_err(|error| Error::internal("write JSON").source(error))?;
-        bytes.push(b'\n');
-        to_stdout(&bytes)
+        let mut text =
+            serde_json::to_string_pretty(value).map_err(|error| Error::internal("write JSON").source(error))?;
+        text.push('\n');
+        to_stdout(printable_json(&text).as_bytes())
     }
 
     /// The run report: the JSON or the screen, whichever stdout gets.
@@ -152,9 +159,9 @@ impl Printer {
         let screen = report.screen();
         let (verdict, rest) = screen.split_once('\n').unwrap_or((&screen, ""));
         let color = match report.status {
-            Status::Done | Status::Empty => GREEN,
-            Status::Partly | Status::Stopped | Status::Held => YELLOW,
-            Status::Failed | Status::Refused => RED,
+            Status::Done | Status::Empty => Mark::Green,
+            Status::Partly | Status::Stopped | Status::Held => Mark::Yellow,
+            Status::Failed | Status::Refused => Mark::Red,
         };
         self.result(&format!("{}\n{rest}", paint(verdict, color, self.stdout_color)))
     }
@@ -172,9 +179,9 @@ impl Printer {
     /// A piece of text for stdout, in colour if colours are wanted there.
     pub fn painted(&self, text: &str, tone: Tone) -> String {
         let color = match tone {
-            Tone::Good => GREEN,
-            Tone::Notice => YELLOW,
-            Tone::Bad => RED,
+            Tone::Good => Mark::Green,
+            Tone::Notice => Mark::Yellow,
+            Tone::Bad => Mark::Red,
         };
         paint(text, color, self.stdout_color)
     }
@@ -182,22 +189,22 @@ impl Printer {
     /// A line for people, unless they asked for quiet.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            bar::aside(|| to_stderr(&format!("{text}\n")));
+            self.say(&format!("{}\n", printable(text)));
         }
     }
 
     /// A warning for people, unless they asked for quiet.
     pub fn warning(&self, text: &str) {
         if !self.quiet {
-            let text = format!("{} {text}\n", paint("warning:", YELLOW, self.stderr_color));
-            bar::aside(|| to_stderr(&text));
+            self.say(&format!("{} {}\n", paint("warning:", Mark::Yellow, self.stderr_color), printable(text)));
         }
     }
 
     /// A failure, for people on stderr; with JSON output also as `{"error": …}` on stdout.
     pub fn error(&self, error: &Error) {
         self.explain(error);
-        if self.is_json() {
+        // A second value behind one that is there already, or behind half of it, could not be read.
+        if self.is_json() && !WRITTEN.load(Ordering::Relaxed) {
             // There is no better place left to report it.
             let _ = self.json(&json!({"error": ErrorReport::from(error)}));
         }
@@ -206,20 +213,88 @@ impl Printer {
     /// A failure for people alone: for a run whose report, with the error in it, is what stdout gets.
     pub fn explain(&self, error: &Error) {
         let message = crate::text::one_line(&error.to_string());
-        let mut text = format!("{} {message}\n", paint("error:", RED, self.stderr_color));
+        let message = printable(&message);
+        let mut text = format!("{} {message}\n", paint("error:", Mark::Red, self.stderr_color));
         if let Some(answer) = answer_of(error) {
-            let _ = writeln!(text, "  {} {}", paint("answer:", CYAN, self.stderr_color), crate::text::one_line(answer));
+            let answer = crate::text::one_line(answer);
+            let label = paint("answer:", Mark::Cyan, self.stderr_color);
+            let _ = writeln!(text, "  {label} {}", printable(&answer));
         }
         if let Some(hint) = error.hint_text() {
-            let _ = writeln!(text, "  {} {hint}", paint("hint:", CYAN, self.stderr_color));
+            let _ = writeln!(text, "  {} {}", paint("hint:", Mark::Cyan, self.stderr_color), printable(hint));
         }
-        to_stderr(&text);
+        self.say(&text);
+    }
+
+    /// Why a command line is refused: lines for people.
+    pub fn refusal(&self, text: &str) {
+        self.say(text);
+    }
+
+    fn say(&self, text: &str) {
+        bar::aside(|| to_stderr(&shown(text, self.stderr_color)));
     }
 }
 
-/// Colours are left out here, not stripped on the way out: values and files for programs must pass as they are.
-fn paint(text: &str, style: Style, wanted: bool) -> String {
-    if wanted { format!("{style}{text}{style:#}") } else { text.to_owned() }
+/// A colour of a text that is still to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Red,
+    Green,
+    Yellow,
+    Cyan,
+}
+
+impl Mark {
+    const ALL: [Self; 4] = [Self::Red, Self::Green, Self::Yellow, Self::Cyan];
+
+    /// A character that is none, and that stands for the colour until then.
+    fn character(self) -> char {
+        match self {
+            Self::Red => '\u{fdd0}',
+            Self::Green => '\u{fdd1}',
+            Self::Yellow => '\u{fdd2}',
+            Self::Cyan => '\u{fdd3}',
+        }
+    }
+
+    fn style(self) -> Style {
+        match self {
+            Self::Red => AnsiColor::Red.on_default().bold(),
+            Self::Green => AnsiColor::Green.on_default().bold(),
+            Self::Yellow => AnsiColor::Yellow.on_default().bold(),
+            Self::Cyan => AnsiColor::Cyan.on_default(),
+        }
+    }
+}
+
+/// Ends a colour.
+const PLAIN: char = '\u{fdd4}';
+
+/// Marks a text with a colour; [`shown`] puts it on.
+fn paint(text: &str, color: Mark, wanted: bool) -> String {
+    if wanted { format!("{}{}{PLAIN}", color.character(), printable(text)) } else { text.to_owned() }
+}
+
+/// The one place through which text for people goes: what a terminal would obey is an escape, but for the colours that were
+/// put on here.
+fn shown(text: &str, colored: bool) -> Cow<'_, str> {
+    let mark = |character| Mark::ALL.into_iter().find(|mark| mark.character() == character);
+    let is_mark = |character: char| character == PLAIN || mark(character).is_some();
+    if !colored || !text.contains(is_mark) {
+        return printable_lines(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for part in text.split_inclusive(is_mark) {
+        let last = part.chars().next_back().filter(|character| is_mark(*character));
+        shown.push_str(&printable_lines(part.trim_end_matches(is_mark)));
+        match last.map(mark) {
+            Some(Some(color)) => shown.push_str(&color.style().render().to_string()),
+            Some(None) => shown.push_str(&anstyle::Reset.render().to_string()),
+            None => {}
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// `COLUMNS` where it is set, as shells and other programs take it; else what the terminal says.
@@ -235,6 +310,7 @@ fn to_stdout(bytes: &[u8]) -> Result<()> {
 
 /// `false` when the reader is gone.
 fn write_stdout(bytes: &[u8]) -> Result<bool> {
+    WRITTEN.store(true, Ordering::Relaxed);
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(true),
@@ -246,4 +322,19 @@ fn write_stdout(bytes: &[u8]) -> Result<bool> {
 pub(super) fn to_stderr(text: &str) {
     // There is nowhere to report that stderr cannot be written.
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_the_only_escapes_that_are_shown() {
+        let text = format!("{}\n\u{1b}[2Jrest", paint("do\u{1b}ne", Mark::Green, true));
+        assert_eq!(shown(&text, true), "\u{1b}[1m\u{1b}[32mdo\\u{1b}ne\u{1b}[0m\n\\u{1b}[2Jrest");
+        assert_eq!(shown("a\u{9b}b\n", false), "a\\u{9b}b\n");
+        assert_eq!(paint("done", Mark::Green, false), "done");
+        // A value cannot put on a colour where there are none.
+        assert_eq!(shown("\u{fdd0}x", false), "\\u{fdd0}x");
+    }
 }

@@ -4,6 +4,7 @@ use super::bar;
 use super::printer::{Printer, ProgressStyle, to_stderr};
 use crate::batch::Board;
 use crate::report::Progress;
+use crate::text::printable;
 use indicatif::{ProgressBar, ProgressStyle as BarStyle};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -67,7 +68,7 @@ impl Drop for ProgressDisplay {
 
 /// Draws the bar, or a spinner as long as the total is not known. The message is cut to the width of the terminal:
 /// indicatif cannot take back a line that wrapped.
-fn update(bar: &ProgressBar, done: u64, total: u64, message: String) {
+fn update(bar: &ProgressBar, done: u64, total: u64, message: &str) {
     let template =
         if total == 0 { "{spinner} {elapsed} {wide_msg}" } else { "{bar:30} {percent:>3}% {elapsed} {wide_msg}" };
     if let Ok(style) = BarStyle::with_template(template) {
@@ -77,22 +78,22 @@ fn update(bar: &ProgressBar, done: u64, total: u64, message: String) {
         bar.set_length(total);
     }
     bar.set_position(done);
-    bar.set_message(message);
+    bar.set_message(printable(message).into_owned());
     bar.tick();
 }
 
 fn show(progress: &Progress, bar: Option<&ProgressBar>) {
     let counts = progress.counts();
     match bar {
-        Some(bar) => update(bar, counts.bytes_done, counts.bytes_total, counts.line()),
-        None => to_stderr(&format!("{}\n", counts.line())),
+        Some(bar) => update(bar, counts.bytes_done, counts.bytes_total, &counts.line()),
+        None => to_stderr(&format!("{}\n", printable(&counts.line()))),
     }
 }
 
 fn show_windows(board: &Board, bar: Option<&ProgressBar>) {
     let counts = board.counts();
     match bar {
-        Some(bar) => update(bar, counts.finished, counts.total, counts.line()),
-        None => to_stderr(&format!("{}\n", counts.line())),
+        Some(bar) => update(bar, counts.finished, counts.total, &counts.line()),
+        None => to_stderr(&format!("{}\n", printable(&counts.line()))),
     }
 }

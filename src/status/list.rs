@@ -2,7 +2,7 @@
 
 use super::model::{StatusReport, WindowReport, WindowStatus};
 use crate::text::columns::{Align, Columns};
-use crate::text::{count, instant};
+use crate::text::{count, instant, printable};
 use std::fmt::Write as _;
 use strum::VariantArray;
 
@@ -93,7 +93,7 @@ pub fn failures(report: &StatusReport, job: &str) -> String {
         let what = if window.status.is_failure() { "" } else { "re-run " };
         let times = if window.failures > 1 { format!(", {} attempts", window.failures) } else { String::new() };
         let _ = writeln!(text, "{what}{} {}  {}{times}", failure.status, window.window(), failure.at);
-        let _ = writeln!(text, "  {}", failure.message);
+        let _ = writeln!(text, "  {}", printable(&failure.message));
     }
     if failed.len() > SHOWN_FAILURES {
         let more = count((failed.len() - SHOWN_FAILURES) as u64);

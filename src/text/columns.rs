@@ -1,5 +1,7 @@
 //! Aligned columns of text, and the width that a text takes on a screen.
 
+use super::printable;
+use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 pub use etl_sdk::Align;
@@ -24,9 +26,13 @@ impl Columns {
         columns
     }
 
-    /// Adds a row; missing texts at its end are empty.
+    /// Adds a row; missing texts at its end are empty. What of a text must not be shown is written as an escape.
     pub fn row(&mut self, row: impl IntoIterator<Item = String>) {
-        self.rows.push(row.into_iter().take(self.aligns.len()).collect());
+        let shown = |text: String| match printable(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(safe) => safe,
+        };
+        self.rows.push(row.into_iter().take(self.aligns.len()).map(shown).collect());
     }
 
     /// The rows, each ended by a line break, `indent` spaces from the left, two spaces between columns.
@@ -78,22 +84,6 @@ pub fn shortened(text: &str, max_width: usize) -> String {
     format!("{}…", &text[..end])
 }
 
-/// The text without what would move a terminal's cursor, for values that come from outside.
-pub fn escaped(text: &str) -> String {
-    if !text.contains(char::is_control) {
-        return text.to_owned();
-    }
-    let mut escaped = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        if character.is_control() {
-            escaped.extend(character.escape_default());
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,8 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_shown_and_not_sent() {
-        assert_eq!(escaped("plain ä"), "plain ä");
-        assert_eq!(escaped("a\u{1b}[2Jb\n\tc"), r"a\u{1b}[2Jb\n\tc");
+    fn a_cell_is_one_line_of_visible_text() {
+        let mut columns = Columns::new(&[Align::Left, Align::Right]);
+        columns.row(["a\u{1b}[2J\nb".to_owned(), "1".to_owned()]);
+        assert_eq!(columns.render(0), "a\\u{1b}[2J\\nb  1\n");
     }
 }

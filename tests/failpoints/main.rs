@@ -41,6 +41,7 @@ mod faults;
 mod forget;
 mod life;
 mod mixed;
+mod panics;
 mod race;
 mod replay;
 mod targets;

@@ -46,6 +46,8 @@ mod report;
 mod resources;
 mod s3;
 mod signals;
+mod sql_rows;
 mod state;
+mod terminal;
 mod unique;
 mod window;

@@ -1,7 +1,6 @@
 //! `dead-letters drop`: marks dead letters as dropped. Their files stay as they are.
 
 use super::choice::committed;
-use super::printable::printable;
 use super::reasons::check_reason_of;
 use super::request::DropRequest;
 use crate::commands::session::Session;
@@ -11,6 +10,7 @@ use crate::run::drop_letters;
 use crate::run::replay::LetterHistory;
 use crate::screen::Printer;
 use crate::text::count;
+use crate::text::printable;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
 use serde_json::json;

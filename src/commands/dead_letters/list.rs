@@ -1,7 +1,6 @@
 //! `dead-letters list`: how many there are, by window and reason.
 
 use super::choice::windows;
-use super::printable::printable;
 use super::reasons::check_reason;
 use super::request::ListRequest;
 use crate::commands::session::Session;
@@ -77,7 +76,7 @@ fn screen(job: &str, listed: &[WindowLetters], more: usize) -> String {
         for (index, (reason, counts)) in letters.reasons.iter().enumerate() {
             let window = if index == 0 { letters.window.to_string() } else { String::new() };
             let numbers = [counts.open, counts.replayed, counts.dropped].map(count);
-            columns.row([window, printable(reason)].into_iter().chain(numbers));
+            columns.row([window, reason.clone()].into_iter().chain(numbers));
         }
     }
     let more = match more {

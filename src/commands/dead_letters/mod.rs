@@ -4,7 +4,6 @@ mod choice;
 mod drop;
 mod errors;
 mod list;
-mod printable;
 mod reasons;
 mod replay;
 mod request;

@@ -1,7 +1,6 @@
 //! `dead-letters show`: the letters themselves.
 
 use super::choice::committed;
-use super::printable::printable;
 use super::reasons::check_reason;
 use super::request::ShowRequest;
 use crate::commands::session::Session;
@@ -12,6 +11,7 @@ use crate::report::Outcome;
 use crate::run::replay::{CommitLetters, LetterFiles, LetterHistory, LetterState};
 use crate::screen::Printer;
 use crate::text::count;
+use crate::text::printable;
 use crate::window::Window;
 use etl_sdk::{Error, Result};
 use serde::Serialize;

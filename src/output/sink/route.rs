@@ -61,6 +61,8 @@ pub(super) struct Routed {
     pub(super) refused: Vec<(u32, Refusal)>,
     /// Paths of partitions that need a writer from now on, in the order of their indices.
     pub(super) opened: Vec<Arc<str>>,
+    /// Paths of partitions that were met for the first time, or again after they were forgotten.
+    pub(super) met: Vec<Arc<str>>,
 }
 
 impl Routed {
@@ -70,6 +72,7 @@ impl Routed {
         self.spill_paths.clear();
         self.refused.clear();
         self.opened.clear();
+        self.met.clear();
     }
 }
 
@@ -209,11 +212,16 @@ impl Router {
                 None if self.open.len() < self.max_open => {
                     let (path, index) = (Arc::<str>::from(path), self.open.len());
                     self.open.insert(Arc::clone(&path), index);
+                    routed.met.push(Arc::clone(&path));
                     routed.opened.push(path);
                     routed.open.push(Vec::new());
                     Target::Open(index)
                 }
-                None => Target::Spill(path.into()),
+                None => {
+                    let path = Arc::<str>::from(path);
+                    routed.met.push(Arc::clone(&path));
+                    Target::Spill(path)
+                }
             },
         };
         self.known.insert(key.into(), self.targets.len() as u32);

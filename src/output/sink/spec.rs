@@ -20,6 +20,8 @@ pub struct TableSinkSpec {
     pub(super) sources: Vec<Source>,
     /// The partition columns, outermost first.
     pub(super) parts: Vec<Part>,
+    /// Partitions that a run may make.
+    pub(super) most_partitions: u64,
 }
 
 /// A column that partition values come from.
@@ -98,7 +100,21 @@ impl TableSinkSpec {
                 .with("table", &schema.table)
                 .hint("all columns are transient or partition columns"));
         }
-        Ok(Self { table: schema.table.clone(), input, columns, output: Arc::new(output), sources, parts })
+        Ok(Self {
+            table: schema.table.clone(),
+            input,
+            columns,
+            output: Arc::new(output),
+            sources,
+            parts,
+            most_partitions: u64::MAX,
+        })
+    }
+
+    /// The same, for a run that makes no more partitions of the table than so many.
+    #[must_use]
+    pub fn with_most_partitions(self, most_partitions: u64) -> Self {
+        Self { most_partitions, ..self }
     }
 
     /// Name of the table and of its folder.

@@ -1,6 +1,7 @@
 //! The rows of one table, from batches to pending files.
 
 use super::config::SinkConfig;
+use super::count::Partitions;
 use super::file::FileFormat;
 use super::hive::Refusal;
 use super::json;
@@ -41,6 +42,7 @@ pub struct TableSink {
     row_group_bytes: usize,
     router: Router,
     routed: Routed,
+    partitions: Partitions,
     writers: Vec<PartitionWriter>,
     sorter: Sorter,
     spill: Option<RowCollector>,
@@ -82,6 +84,7 @@ impl TableSink {
             target,
             row_group_bytes: usize::try_from(config.row_group_bytes.0).unwrap_or(usize::MAX),
             routed: Routed::default(),
+            partitions: Partitions::default(),
             writers: Vec::new(),
             sorter,
             spill: None,
@@ -92,7 +95,7 @@ impl TableSink {
 
     /// Takes rows. Those that cannot have a partition become dead letters of the step [`STEP`], which counts all rows.
     ///
-    /// Fails when the store or the spill does; the sink is of no use afterwards.
+    /// Fails when the store or the spill does, and with `Limit` at too many partitions; the sink is of no use afterwards.
     pub fn write(&mut self, batch: RecordBatch, out: &mut Output) -> Result<()> {
         if batch.schema_ref().fields() != self.spec.input.fields() {
             return Err(Error::internal("write rows")
@@ -105,6 +108,9 @@ impl TableSink {
         }
         let mut routed = std::mem::take(&mut self.routed);
         self.router.route(&batch, &mut routed)?;
+        for path in &routed.met {
+            self.partitions.add(&self.spec, path)?;
+        }
         self.writers.extend(routed.opened.iter().map(|path| PartitionWriter::new(path)));
         let counts = out.ledger.step(STEP);
         counts.read += batch.num_rows() as u64;

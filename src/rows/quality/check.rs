@@ -11,7 +11,7 @@ use crate::rows::sql::SqlCondition;
 use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter_record_batch, take_record_batch};
-use etl_sdk::{Error, Output, Reject, Result, Run};
+use etl_sdk::{Error, Output, Reject, Result, Run, StepName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -101,7 +101,7 @@ impl TableChecker {
     /// is kept in reports and messages.
     pub fn new(rules: &Arc<TableRules>, run: &Run, sorter: &Sorter, examples: bool) -> Result<Self> {
         let condition = |rule: &Arc<Rule>| match &rule.test {
-            Test::Sql(sql) => SqlCondition::new(sql, &rules.table, run, &rules.schema).map(Some),
+            Test::Sql(sql) => SqlCondition::new(sql, &rules.table, run, &rules.schema, rules.row_bytes).map(Some),
             _ => Ok(None),
         };
         Ok(Self {
@@ -112,6 +112,11 @@ impl TableChecker {
             sorter: sorter.clone(),
             examples,
         })
+    }
+
+    /// The step that it is in the ledger.
+    pub fn step(&self) -> &StepName {
+        &self.rules.step
     }
 
     /// Judges a batch of the table's final columns. Rows that break a rule with the action `dead_letter` become dead

@@ -58,6 +58,8 @@ pub struct Target {
     pub schema: SchemaRef,
     /// Whether the job writes it.
     pub written: bool,
+    /// What a condition may make of one row.
+    pub row_bytes: u64,
 }
 
 /// The rules of one table that look at its rows.
@@ -69,6 +71,8 @@ pub struct TableRules {
     pub table: String,
     /// The columns of the batches.
     pub schema: SchemaRef,
+    /// What a condition may make of one row.
+    pub row_bytes: u64,
     /// In the order of the job file.
     pub rules: Vec<Arc<Rule>>,
 }
@@ -100,6 +104,7 @@ impl TableRules {
                 step: format!("quality {}", target.table).into(),
                 table: target.table.clone(),
                 schema: Arc::clone(&target.schema),
+                row_bytes: target.row_bytes,
                 rules: own,
             })
         })
@@ -182,7 +187,7 @@ impl Draft<'_> {
                 const EPOCH: EpochMillis = EpochMillis(0);
                 // Any run will do: its instants change no type.
                 let run = Run { id: String::new(), now: EPOCH, window_start: EPOCH, window_end: EPOCH };
-                SqlCondition::new(sql, &target.table, &run, &target.schema).map_err(placed)?;
+                SqlCondition::new(sql, &target.table, &run, &target.schema, target.row_bytes).map_err(placed)?;
                 Ok(Test::Sql(sql.clone()))
             }
             Asks::In { column: name, values } => {

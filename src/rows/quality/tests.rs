@@ -79,7 +79,7 @@ fn schema() -> SchemaRef {
 }
 
 fn target() -> Target {
-    Target { table: "event".to_owned(), schema: schema(), written: true }
+    Target { table: "event".to_owned(), schema: schema(), written: true, row_bytes: 1 << 20 }
 }
 
 fn job(rules: &str) -> Result<Job> {
@@ -95,12 +95,12 @@ fn checked(job: &Job, targets: &[Target]) -> Result<Vec<Arc<Rule>>> {
 }
 
 fn rules(rules: &str) -> Vec<Arc<Rule>> {
-    let skipped = Target { table: "session".to_owned(), schema: schema(), written: false };
+    let skipped = Target { table: "session".to_owned(), schema: schema(), written: false, row_bytes: 1 << 20 };
     checked(&job(rules).unwrap(), &[target(), skipped]).unwrap()
 }
 
 fn refusal(rule: &str) -> String {
-    let skipped = Target { table: "session".to_owned(), schema: schema(), written: false };
+    let skipped = Target { table: "session".to_owned(), schema: schema(), written: false, row_bytes: 1 << 20 };
     let error = job(&format!("  - {rule}\n")).and_then(|job| checked(&job, &[target(), skipped])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.to_string();

@@ -1,7 +1,10 @@
 //! A SQL condition over the rows of a table, planned once and evaluated batch by batch.
 
-use super::plan::{explain, refused_expression, state};
+use super::depth::too_deep;
+use super::plan::{explain, panicked, refused_expression, row_bound, rows_at_once, state};
+use super::sizes::bytes_of_constant;
 use super::step::is_of_the_run;
+use crate::process::panics::catch_text;
 use crate::text::suggest::did_you_mean;
 use arrow::array::{Array, BooleanBufferBuilder, RecordBatch};
 use arrow::buffer::BooleanBuffer;
@@ -28,16 +31,24 @@ pub struct SqlCondition {
     sql: String,
     expression: Arc<dyn PhysicalExpr>,
     columns: Vec<usize>,
+    /// Rows that are looked at together, so that constants may be copied for each.
+    rows_at_once: usize,
 }
 
 impl SqlCondition {
     /// Plans `sql` over a table called `table` with the columns of `input`.
     ///
+    /// A row of which it would make more than `row_bytes` cannot be evaluated.
+    ///
     /// Fails with kind `Config`, naming the column or parameter that is unknown, or what is refused.
-    pub fn new(sql: &str, table: &str, run: &Run, input: &SchemaRef) -> Result<Self> {
+    pub fn new(sql: &str, table: &str, run: &Run, input: &SchemaRef, row_bytes: u64) -> Result<Self> {
+        if let Some(depth) = too_deep(sql) {
+            return Err(depth.explain(Error::config("plan the condition")));
+        }
+        let bound = row_bound(row_bytes);
         let wrong = || Error::config("plan the condition").with("sql", sql);
         let engine = |error| explain(wrong(), error);
-        let state = state();
+        let state = state(bound).map_err(engine)?;
         let schema = DFSchema::try_from_qualified_schema(table, input).map_err(engine)?;
         let logical = state.create_logical_expr(sql, &schema).map_err(engine)?;
         let mut refused = None;
@@ -49,21 +60,29 @@ impl SqlCondition {
         if let Some((clause, why)) = refused {
             return Err(wrong().with("refused", clause).hint(why));
         }
-        let bound = bind(logical, run).map_err(|failure| match failure {
+        let bound_to_run = bind(logical, run).map_err(|failure| match failure {
             Unbound::Parameter(name) => {
                 let hint = did_you_mean(&name, &PARAMETERS);
                 wrong().with("unknown parameter", name).hint(hint)
             }
             Unbound::Engine(error) => engine(error),
         })?;
-        let expression = state.create_physical_expr(bound, &schema).map_err(engine)?;
+        let mut constants = 0;
+        let counted = bound_to_run.apply(|part| {
+            if let Expr::Literal(value, _) = part {
+                constants += bytes_of_constant(value);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        counted.map_err(engine)?;
+        let expression = state.create_physical_expr(bound_to_run, &schema).map_err(engine)?;
         let data_type = expression.data_type(input).map_err(engine)?;
         if !matches!(data_type, DataType::Boolean) {
             return Err(wrong().with("type", data_type).hint("write a condition that is true or false for each row"));
         }
         let mut columns: Vec<usize> = collect_columns(&expression).iter().map(Column::index).collect();
         columns.sort_unstable();
-        Ok(Self { sql: sql.to_owned(), expression, columns })
+        Ok(Self { sql: sql.to_owned(), expression, columns, rows_at_once: rows_at_once(bound, constants) })
     }
 
     /// Places of the columns it looks at, ascending.
@@ -78,9 +97,15 @@ impl SqlCondition {
         let mut open = vec![batch.clone()];
         // On a failure the halves are tried, in their order, down to the row that fails.
         while let Some(part) = open.pop() {
-            match self.evaluate(&part) {
+            if part.num_rows() > self.rows_at_once {
+                open.push(part.slice(self.rows_at_once, part.num_rows() - self.rows_at_once));
+                open.push(part.slice(0, self.rows_at_once));
+                continue;
+            }
+            let evaluated = catch_text(|| self.evaluate(&part)).unwrap_or_else(|text| Err(panicked(&text)));
+            match evaluated {
                 Ok(rows) => held.append_buffer(&rows),
-                Err(error) if is_of_the_run(&error) => {
+                Err(error) if is_of_the_run(&error, || self.evaluate(&part.slice(0, 0)).is_err()) => {
                     return Err(Error::internal("evaluate the condition").with("sql", &self.sql).source(error));
                 }
                 Err(_) if part.num_rows() <= 1 => held.append_n(part.num_rows(), false),

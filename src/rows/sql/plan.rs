@@ -1,16 +1,23 @@
 //! From the text of a SQL step to expressions: parse, check, bind the parameters, plan.
 
+use super::depth::too_deep;
+use super::guard::{Bound, constants_of, guard};
+use super::sizes::{bytes_of, bytes_of_argument};
+use crate::process::panics::catch_text;
 use crate::text::suggest::did_you_mean;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, can_cast_types, cast_with_options, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use datafusion::common::cast::as_boolean_array;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError, ScalarValue, SchemaError, TableReference};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use datafusion::logical_expr::{ColumnarValue, Expr, LogicalPlan, Volatility};
 use datafusion::optimizer::Optimizer;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::{PhysicalExpr, expressions};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use etl_sdk::{Error, Result};
@@ -26,6 +33,9 @@ pub(super) struct Plan {
     pub(super) order: Vec<usize>,
     /// The table's columns, then the added ones.
     pub(super) output: SchemaRef,
+    /// Rows that are looked at together, so that constants may be copied for each.
+    pub(super) rows_at_once: usize,
+    bound: Bound,
 }
 
 /// One step of a plan.
@@ -33,13 +43,18 @@ pub(super) struct Plan {
 pub(super) enum Stage {
     /// Keeps the rows for which it is true.
     Filter(Arc<dyn PhysicalExpr>),
-    /// Computes columns.
+    /// Makes columns, or takes them as they are.
     Project { columns: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef },
+}
+
+/// What SQL may make of one row: `limits.sql_row_bytes`.
+pub(super) fn row_bound(bytes: u64) -> Bound {
+    Bound { bytes, setting: "limits.sql_row_bytes" }
 }
 
 /// Parses the text of `file`, which must be one statement.
 pub(super) fn statement_of(file: &str, sql: &str) -> Result<Statement> {
-    parse(&state(), file, sql)
+    parse(&bare_state(), file, sql)
 }
 
 /// Plans the SELECT over a table called `table` with the columns of `input`.
@@ -52,8 +67,9 @@ pub(super) fn plan_select(
     sql: &str,
     parameters: &BTreeMap<String, ScalarValue>,
     input: &SchemaRef,
+    bound: Bound,
 ) -> Result<Plan> {
-    let state = state();
+    let state = state(bound).map_err(|error| wrong(file, error))?;
     let statement = parse(&state, file, sql)?;
     let context = SessionContext::new_with_state(state);
     context
@@ -64,18 +80,92 @@ pub(super) fn plan_select(
     let plan = futures::executor::block_on(state.statement_to_plan(statement)).map_err(|error| wrong(file, error))?;
     check_rows_only(file, table, &plan)?;
     let plan = bind(file, plan, parameters)?;
-    let planned = analyse(&state, &plan).and_then(|plan| {
+    // Constants are worked out here, and a function may panic at one.
+    let planned = catch_text(|| {
+        let plan = analyse(&state, &plan)?;
         let mut stages = Vec::new();
         compile(&state, &plan, &mut stages)?;
-        Ok((stages, plan.schema().as_arrow().clone()))
+        Ok((stages, plan.schema().as_arrow().clone(), constants_of(&plan)?))
     });
-    let (stages, selected) = planned.map_err(|error| wrong(file, error))?;
+    let planned = planned.unwrap_or_else(|text| Err(panicked(&text)));
+    let (stages, selected, constants) = planned.map_err(|error| wrong(file, error))?;
     let (order, output) = arrange(file, input, &selected)?;
-    Ok(Plan { stages, order, output })
+    Ok(Plan { stages, order, output, rows_at_once: rows_at_once(bound, constants), bound })
 }
 
-/// A session that plans, and runs nothing.
-pub(super) fn state() -> SessionState {
+/// Rows for which constants of so many bytes can be copied within the bound.
+pub(super) fn rows_at_once(bound: Bound, constants: u64) -> usize {
+    usize::try_from(bound.bytes / constants.max(1)).unwrap_or(usize::MAX).max(1)
+}
+
+/// A panic of the engine as a failure of what it was evaluating.
+pub(super) fn panicked(text: &str) -> DataFusionError {
+    DataFusionError::Execution(format!("the expression panicked: {text}"))
+}
+
+impl Plan {
+    /// The rows that the SELECT makes of a batch; fails when it fails for any of them. A panic is such a failure.
+    pub(super) fn run(&self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        catch_text(|| self.evaluate(batch)).unwrap_or_else(|text| Err(panicked(&text)))
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        let mut rows = batch.clone();
+        for stage in &self.stages {
+            rows = match stage {
+                Stage::Filter(condition) => {
+                    let keep = condition.evaluate(&rows)?.into_array(rows.num_rows())?;
+                    filter_record_batch(&rows, as_boolean_array(&keep)?)?
+                }
+                Stage::Project { columns, schema } => {
+                    let columns = self.project(columns, &rows)?;
+                    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+                    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?
+                }
+            };
+        }
+        // A value that its column cannot hold fails the row, as a cast in the SQL does.
+        let options = CastOptions { safe: false, ..CastOptions::default() };
+        let columns = self.order.iter().zip(self.output.fields()).map(|(column, field)| {
+            let column = rows.column(*column);
+            if column.data_type() == field.data_type() {
+                return Ok(Arc::clone(column));
+            }
+            cast_with_options(column, field.data_type(), &options)
+        });
+        Ok(RecordBatch::try_new(Arc::clone(&self.output), columns.collect::<Result<_, _>>()?)?)
+    }
+
+    /// The columns of a stage. Those that it makes are bounded together.
+    fn project(&self, columns: &[Arc<dyn PhysicalExpr>], rows: &RecordBatch) -> Result<Vec<ArrayRef>, DataFusionError> {
+        let mut made = 0_u64;
+        let column = |column: &Arc<dyn PhysicalExpr>| {
+            let value = column.evaluate(rows)?;
+            if column.is::<expressions::Column>() {
+                return value.into_array(rows.num_rows());
+            }
+            let bytes = match &value {
+                ColumnarValue::Array(array) => bytes_of(array),
+                ColumnarValue::Scalar(_) => bytes_of_argument(&value, rows.num_rows()),
+            };
+            made = made.saturating_add(bytes);
+            if made > self.bound.bytes {
+                return Err(self.bound.exceeded("the SELECT", made));
+            }
+            value.into_array(rows.num_rows())
+        };
+        columns.iter().map(column).collect()
+    }
+}
+
+/// A session that plans, and runs nothing. What it plans does not make more than `bound` of a batch.
+pub(super) fn state(bound: Bound) -> Result<SessionState, DataFusionError> {
+    let mut state = bare_state();
+    guard(&mut state, bound)?;
+    Ok(state)
+}
+
+fn bare_state() -> SessionState {
     let mut config = SessionConfig::new()
         .with_target_partitions(1)
         .with_information_schema(false)
@@ -87,6 +177,9 @@ pub(super) fn state() -> SessionState {
 }
 
 fn parse(state: &SessionState, file: &str, sql: &str) -> Result<Statement> {
+    if let Some(depth) = too_deep(sql) {
+        return Err(depth.explain(Error::config("plan the SQL").with("file", file)));
+    }
     let dialect = state.config_options().sql_parser.dialect;
     state.sql_to_statement(sql, &dialect).map_err(|error| wrong(file, error))
 }
@@ -263,8 +356,11 @@ fn arrange(file: &str, input: &SchemaRef, selected: &Schema) -> Result<(Vec<usiz
             continue;
         }
         let data_type = plain(field.data_type());
-        if data_type.is_null() {
-            return Err(failed().with("column", field.name()).hint("give the NULL a type: CAST(NULL AS VARCHAR)"));
+        if !can_cast_types(field.data_type(), &data_type) {
+            return Err(failed()
+                .with("column", field.name())
+                .with("type", field.data_type())
+                .hint("CAST it to another type"));
         }
         order.push(index);
         fields.push(Arc::new(Field::new(field.name(), data_type, true)));
@@ -287,14 +383,28 @@ fn fits(found: &DataType, declared: &DataType) -> bool {
     }
 }
 
-/// The type that tables have for a value: strings that own their bytes, microseconds in UTC.
+/// The type that tables have for a value, and that all readers know: strings that own their bytes, lists of any length,
+/// microseconds in UTC.
 fn plain(data_type: &DataType) -> DataType {
     let field = |field: &Arc<Field>| Arc::new(field.as_ref().clone().with_data_type(plain(field.data_type())));
     match data_type {
         DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
         DataType::Timestamp(..) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        DataType::List(element) | DataType::ListView(element) => DataType::List(field(element)),
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::ListView(element)
+        | DataType::LargeListView(element)
+        | DataType::FixedSizeList(element, _) => DataType::List(field(element)),
+        DataType::Dictionary(_, values) => plain(values),
+        DataType::RunEndEncoded(_, values) => plain(values.data_type()),
+        DataType::Float16 => DataType::Float32,
+        DataType::Date64 => DataType::Date32,
+        DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
+        DataType::Decimal32(digits, scale) | DataType::Decimal64(digits, scale) => {
+            DataType::Decimal128(*digits, *scale)
+        }
+        DataType::Decimal256(digits, scale) if *digits <= 38 => DataType::Decimal128(*digits, *scale),
         DataType::Struct(members) => DataType::Struct(members.iter().map(field).collect()),
         DataType::Map(entries, sorted) => DataType::Map(field(entries), *sorted),
         other => other.clone(),

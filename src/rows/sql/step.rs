@@ -3,12 +3,12 @@
 //! A step sees one row at a time, so that rows depend neither on how they are cut into batches nor on the clock.
 //! `sql_plan.rs` turns the text into expressions and refuses what is not of that kind; this file runs them.
 
-use super::plan::{Plan, Stage, plan_select, statement_of};
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::{CastOptions, cast_with_options, concat_batches, filter_record_batch};
+use super::guard::Bound;
+use super::plan::{Plan, plan_select, row_bound, statement_of};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::json::LineDelimitedWriter;
-use datafusion::common::cast::as_boolean_array;
 use datafusion::common::{DataFusionError, ScalarValue};
 use etl_sdk::{Enrichment, EnrichmentWorker, Error, ErrorKind, Output, Reject, Result, Run, StepName};
 use serde_json::Value;
@@ -31,25 +31,28 @@ pub struct SqlStep {
     table: String,
     sql: String,
     parameters: BTreeMap<String, ScalarValue>,
+    bound: Bound,
 }
 
 impl SqlStep {
     /// Checks that `sql`, the text of `file`, is one SQL statement. `parameters` are the values of its `$name`s: an
-    /// object of strings, numbers, booleans and nulls, or null for none.
+    /// object of strings, numbers, booleans and nulls, or null for none. A row of which it would make more than `row_bytes`
+    /// is rejected.
     ///
     /// The rest is checked in [`Enrichment::output_schema`], where the table's columns are known.
-    pub fn new(file: &str, table: &str, sql: &str, parameters: &Value) -> Result<Self> {
+    pub fn new(file: &str, table: &str, sql: &str, parameters: &Value, row_bytes: u64) -> Result<Self> {
         statement_of(file, sql)?;
         Ok(Self {
             file: file.to_owned(),
             table: table.to_owned(),
             sql: sql.to_owned(),
             parameters: scalars(file, parameters)?,
+            bound: row_bound(row_bytes),
         })
     }
 
     fn plan(&self, input: &SchemaRef) -> Result<Plan> {
-        plan_select(&self.file, &self.table, &self.sql, &self.parameters, input)
+        plan_select(&self.file, &self.table, &self.sql, &self.parameters, input, self.bound)
     }
 }
 
@@ -97,41 +100,61 @@ struct SqlWorker {
 
 impl EnrichmentWorker for SqlWorker {
     fn enrich(&mut self, step: &StepName, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch> {
-        let read = batch.num_rows();
         let mut done = Vec::new();
-        let mut dead = 0;
+        self.enrich_in_parts(step, batch, out, &mut |rows, _| {
+            done.push(rows);
+            Ok(())
+        })?;
+        match done.len() {
+            1 => Ok(done.remove(0)),
+            _ => Ok(concat_batches(&self.plan.output, &done)?),
+        }
+    }
+
+    fn enrich_in_parts(
+        &mut self,
+        step: &StepName,
+        batch: RecordBatch,
+        out: &mut Output,
+        give: &mut dyn FnMut(RecordBatch, &mut Output) -> Result<()>,
+    ) -> Result<()> {
         let mut open = vec![batch];
         // On a failure the halves are tried, down to the row that fails: its neighbours are kept.
         while let Some(part) = open.pop() {
+            let rows = part.num_rows();
+            if rows > self.plan.rows_at_once {
+                open.push(part.slice(self.plan.rows_at_once, rows - self.plan.rows_at_once));
+                open.push(part.slice(0, self.plan.rows_at_once));
+                continue;
+            }
             match self.plan.run(&part) {
-                Ok(rows) => done.push(rows),
-                Err(error) if is_of_the_run(&error) => {
+                Ok(made) => {
+                    out.filter(step, FILTERED, (rows - made.num_rows()) as u64);
+                    give(made, out)?;
+                }
+                Err(error) if is_of_the_run(&error, || self.plan.run(&part.slice(0, 0)).is_err()) => {
                     return Err(Error::new(ErrorKind::Internal, "run the SQL").with("file", &self.file).source(error));
                 }
-                Err(error) if part.num_rows() <= 1 => {
-                    dead += part.num_rows();
-                    out.reject(reject(step.clone(), &error, &part));
-                }
+                Err(error) if rows <= 1 => out.reject(reject(step.clone(), &error, &part)),
                 Err(_) => {
-                    let half = part.num_rows() / 2;
-                    open.push(part.slice(half, part.num_rows() - half));
-                    open.push(part.slice(0, half));
+                    open.push(part.slice(rows / 2, rows - rows / 2));
+                    open.push(part.slice(0, rows / 2));
                 }
             }
         }
-        let rows = match done.len() {
-            1 => done.remove(0),
-            _ => concat_batches(&self.plan.output, &done)?,
-        };
-        out.filter(step, FILTERED, (read - dead - rows.num_rows()) as u64);
-        Ok(rows)
+        Ok(())
     }
 }
 
-/// Whether a failure has nothing to do with the values of a row.
-pub(super) fn is_of_the_run(error: &DataFusionError) -> bool {
+/// Whether a failure has nothing to do with the values of a row. Functions call some values a defect of theirs; it is one
+/// where it fails without rows as well, which `fails_empty` finds out.
+pub(super) fn is_of_the_run(error: &DataFusionError, fails_empty: impl FnOnce() -> bool) -> bool {
     use DataFusionError::{Internal, IoError, NotImplemented, ResourcesExhausted};
-    matches!(error.find_root(), Internal(_) | NotImplemented(_) | ResourcesExhausted(_) | IoError(_))
+    match error.find_root() {
+        ResourcesExhausted(_) | IoError(_) => true,
+        Internal(_) | NotImplemented(_) => fails_empty(),
+        _ => false,
+    }
 }
 
 fn reject(step: StepName, error: &DataFusionError, row: &RecordBatch) -> Reject {
@@ -141,40 +164,11 @@ fn reject(step: StepName, error: &DataFusionError, row: &RecordBatch) -> Reject 
         Ok(()) => writer.into_inner(),
         Err(_) => Vec::new(),
     };
-    Reject { address: None, step, reason: FAILED.into(), message: error.strip_backtrace(), raw, truncated: false }
-}
-
-impl Plan {
-    /// The rows that the SELECT makes of a batch; fails when it fails for any of them.
-    fn run(&self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
-        let mut rows = batch.clone();
-        for stage in &self.stages {
-            rows = match stage {
-                Stage::Filter(condition) => {
-                    let keep = condition.evaluate(&rows)?.into_array(rows.num_rows())?;
-                    filter_record_batch(&rows, as_boolean_array(&keep)?)?
-                }
-                Stage::Project { columns, schema } => {
-                    let columns = columns
-                        .iter()
-                        .map(|column| column.evaluate(&rows)?.into_array(rows.num_rows()))
-                        .collect::<Result<Vec<ArrayRef>, _>>()?;
-                    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-                    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?
-                }
-            };
-        }
-        // A value that its column cannot hold fails the row, as a cast in the SQL does.
-        let options = CastOptions { safe: false, ..CastOptions::default() };
-        let columns = self.order.iter().zip(self.output.fields()).map(|(column, field)| {
-            let column = rows.column(*column);
-            if column.data_type() == field.data_type() {
-                return Ok(Arc::clone(column));
-            }
-            cast_with_options(column, field.data_type(), &options)
-        });
-        Ok(RecordBatch::try_new(Arc::clone(&self.output), columns.collect::<Result<_, _>>()?)?)
-    }
+    let message = match error {
+        DataFusionError::External(error) => error.to_string(),
+        error => error.strip_backtrace(),
+    };
+    Reject { address: None, step, reason: FAILED.into(), message, raw, truncated: false }
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use crate::engine::carry::{Carrying, CarryingRun};
 use crate::engine::context::RunContext;
 use crate::engine::output::RunOutput;
 use crate::engine::{Threads, balance};
+use crate::output::sink::check_partitions;
+use crate::process::panics::catch;
 use crate::process::stop::Stop;
 use crate::publish::{Replacing, records};
 use crate::report::{RunReport, Status};
@@ -32,7 +34,7 @@ pub fn replay(context: &JobContext<'_>, plan: &ReplayPlan<'_>) -> (ReplayReport,
     let replay = Replay { context, plan, stop: &context.stop.child() };
     let mut phases = Phases::new(plan.progress.clone());
     let mut stages = Stages::default();
-    let result = replay.run(&mut phases, &mut stages).and_then(|amendment| match amendment {
+    let result = catch(|| replay.run(&mut phases, &mut stages), |error| error).and_then(|amendment| match amendment {
         Some(planned) => keep(context, &replay.run_report(&planned, &stages, phases.finish())),
         None => Ok(()),
     });
@@ -73,7 +75,9 @@ impl Replay<'_> {
         phases.begin("merge");
         let Merged { output, findings } = merge(&run, &Threads(plan.threads), tasks)?;
         let output = stages.merged.insert(output);
-        balance::check(&output.ledger, run.pipeline, output.files()).inspect_err(|_| output.give_up(&run))?;
+        balance::check(&output.ledger, run.pipeline, output.files())
+            .and_then(|()| check_partitions(run.pipeline.sinks(), output.files()))
+            .inspect_err(|_| output.give_up(&run))?;
         if plan.dry_run || taken(tally, output) == 0 {
             output.give_up(&run);
             return Ok(None);
