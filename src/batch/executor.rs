@@ -6,6 +6,9 @@ use super::queue::Queue;
 use super::result::WindowResult;
 use crate::report::Progress;
 
+/// Runs items that belong together with the threads they may take and the counters of their progress.
+type RunItems<'f> = dyn Fn(&[Item], usize, Progress) -> Vec<WindowResult> + Sync + 'f;
+
 /// The one way in which many windows are run.
 pub struct Executor<'a> {
     /// How many at the same time, and when to stop.
@@ -15,22 +18,24 @@ pub struct Executor<'a> {
 }
 
 impl Executor<'_> {
-    /// Calls `run` for each item with the threads it may take and the counters of its progress. Gives a result for each
-    /// item, in order.
+    /// Calls `run` for each item, or for as many of the next ones as `together` says. Gives a result for each item, in
+    /// order.
     pub fn run(
         &self,
         items: &[Item],
-        run: &(dyn Fn(&Item, usize, Progress) -> WindowResult + Sync),
+        together: &(dyn Fn(&[Item]) -> usize + Sync),
+        run: &RunItems<'_>,
     ) -> Vec<WindowResult> {
-        self.queue.run(items, &|item, threads| {
+        self.queue.run(items, together, &|items, threads| {
             let progress = Progress::default();
-            self.listeners.iter().for_each(|listener| listener.begun(item.window, &progress));
-            let mut result = run(item, threads, progress);
-            for listener in self.listeners {
-                let warnings = listener.ended(&result);
-                result.warnings.extend(warnings);
+            for item in items {
+                self.listeners.iter().for_each(|listener| listener.begun(item.window, &progress));
             }
-            result
+            let mut results = run(items, threads, progress);
+            for listener in self.listeners {
+                listener.all_ended(&mut results);
+            }
+            results
         })
     }
 }
@@ -62,6 +67,14 @@ mod tests {
         }
     }
 
+    /// Runs the items one by one.
+    fn run(
+        executor: &Executor<'_>,
+        work: &(dyn Fn(&Item, usize, Progress) -> WindowResult + Sync),
+    ) -> Vec<WindowResult> {
+        executor.run(&items(), &|_| 1, &|items, threads, progress| vec![work(&items[0], threads, progress)])
+    }
+
     fn items() -> Vec<Item> {
         let window = |hour: u32| Window::parse(&format!("2026-11-20T{hour:02}")).unwrap();
         (0..3).map(|hour| Item { window: window(hour), reason: None, again: false }).collect()
@@ -75,7 +88,7 @@ mod tests {
     fn listeners_hear_of_each_window_in_order() {
         let (stop, heard, board) = (Stop::default(), Heard::default(), Board::new(3));
         let executor = Executor { queue: queue(&stop, false), listeners: &[&board, &heard] };
-        let results = executor.run(&items(), &|item, threads, progress| {
+        let results = run(&executor, &|item, threads, progress| {
             assert_eq!((threads, board.counts().active.len()), (2, 1));
             progress.add_records(5);
             WindowResult::of(item, ResultStatus::Done)
@@ -97,7 +110,7 @@ mod tests {
     fn listeners_do_not_hear_of_windows_that_were_not_begun() {
         let (stop, heard, board) = (Stop::default(), Heard::default(), Board::new(3));
         let executor = Executor { queue: queue(&stop, true), listeners: &[&heard, &board] };
-        let results = executor.run(&items(), &|item, _, _| WindowResult::failed(item, &Error::config("run it")));
+        let results = run(&executor, &|item, _, _| WindowResult::failed(item, &Error::config("run it")));
         assert_eq!(*heard.0.lock().unwrap(), ["00 begins with 0 records", "00 is failed"]);
         let statuses: Vec<_> = results.iter().map(|result| result.status).collect();
         assert_eq!(statuses, [ResultStatus::Failed, ResultStatus::Waiting, ResultStatus::Waiting]);

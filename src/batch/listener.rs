@@ -13,4 +13,17 @@ pub trait BatchListener: Sync {
     fn ended(&self, _result: &WindowResult) -> Vec<String> {
         Vec::new()
     }
+
+    /// A run has ended, or several windows that were run together: adds to the warnings of their results.
+    fn all_ended(&self, results: &mut [WindowResult]) {
+        for result in results {
+            self.one_ended(result);
+        }
+    }
+
+    /// Adds to the warnings of a result what [`Self::ended`] says.
+    fn one_ended(&self, result: &mut WindowResult) {
+        let warnings = self.ended(result);
+        result.warnings.extend(warnings);
+    }
 }

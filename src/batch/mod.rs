@@ -1,6 +1,7 @@
 //! Many windows of one job, one after the other or side by side. Each is a run of its own, and ends alone. Listeners are told
 //! how far it is; nothing here prints.
 
+mod ahead;
 mod board;
 mod executor;
 mod item;
@@ -10,6 +11,7 @@ mod pending;
 mod queue;
 mod report;
 mod result;
+mod settings;
 mod windows;
 
 pub use self::board::Board;
@@ -19,4 +21,5 @@ pub use self::memory::divide_memory;
 pub use self::pending::{PendingWindows, pending};
 pub use self::report::BatchReport;
 pub use self::result::{ResultStatus, WindowResult};
-pub use self::windows::{Batch, RunSettings};
+pub use self::settings::RunSettings;
+pub use self::windows::Batch;

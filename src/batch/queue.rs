@@ -5,7 +5,7 @@ use super::result::{ResultStatus, WindowResult};
 use crate::process::panics::catch;
 use crate::process::stop::Stop;
 use crate::process::workers::STACK;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// How windows are taken.
@@ -22,11 +22,23 @@ pub struct Queue<'a> {
 }
 
 impl Queue<'_> {
-    /// Runs `work` for each item in order, with the threads it may take. Gives a result for each item, in order; `Waiting`
-    /// for those that were not begun.
-    pub fn run(&self, items: &[Item], work: &(dyn Fn(&Item, usize) -> WindowResult + Sync)) -> Vec<WindowResult> {
+    /// Runs `work` for the items in order, with the threads it may take. `together` is asked how many of the items that
+    /// are left go into one call. Gives a result for each item, in order; `Waiting` for those that were not begun.
+    pub fn run(
+        &self,
+        items: &[Item],
+        together: &(dyn Fn(&[Item]) -> usize + Sync),
+        work: &(dyn Fn(&[Item], usize) -> Vec<WindowResult> + Sync),
+    ) -> Vec<WindowResult> {
         let slots = self.parallel.clamp(1, items.len().max(1));
-        let next = AtomicUsize::new(0);
+        let next = Mutex::new(0);
+        let take = || {
+            let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+            let (first, left) = (*next, items.get(*next..).unwrap_or_default());
+            let count = if left.is_empty() { 0 } else { together(left).clamp(1, left.len()) };
+            *next += count;
+            (first, &left[..count])
+        };
         let halted = AtomicBool::new(false);
         let results: Vec<Mutex<Option<WindowResult>>> = items.iter().map(|_| Mutex::new(None)).collect();
         let set = |index: usize, result: WindowResult| {
@@ -36,14 +48,17 @@ impl Queue<'_> {
         };
         let run_slot = |threads: usize| {
             while !halted.load(Ordering::Acquire) && !self.stop.is_set() {
-                let index = next.fetch_add(1, Ordering::AcqRel);
-                let Some(item) = items.get(index) else { return };
-                let result = catch(|| Ok(work(item, threads)), |error| error);
-                let result = result.unwrap_or_else(|error| WindowResult::failed(item, &error));
-                if self.stop_on_failure && result.status.is_failure() {
+                let (first, items) = take();
+                if items.is_empty() {
+                    return;
+                }
+                let results = catch(|| Ok(work(items, threads)), |error| error);
+                let results = results
+                    .unwrap_or_else(|error| items.iter().map(|item| WindowResult::failed(item, &error)).collect());
+                if self.stop_on_failure && results.iter().any(|result| result.status.is_failure()) {
                     halted.store(true, Ordering::Release);
                 }
-                set(index, result);
+                (first..).zip(results).for_each(|(index, result)| set(index, result));
             }
         };
         std::thread::scope(|scope| {
@@ -80,6 +95,16 @@ mod tests {
     use crate::process::stop::{Signal, StopReason};
     use crate::window::{Every, Instant};
     use etl_sdk::Error;
+    use std::sync::atomic::AtomicUsize;
+
+    /// Runs the items one by one.
+    fn run(
+        queue: &Queue<'_>,
+        items: &[Item],
+        work: &(dyn Fn(&Item, usize) -> WindowResult + Sync),
+    ) -> Vec<WindowResult> {
+        queue.run(items, &|_| 1, &|items, threads| items.iter().map(|item| work(item, threads)).collect())
+    }
 
     fn instant(text: &str) -> chrono::DateTime<chrono::Utc> {
         text.parse::<Instant>().unwrap().0
@@ -110,7 +135,7 @@ mod tests {
             }
         };
         let queue = Queue { parallel: 4, threads: 6, stop_on_failure: false, stop: &stop };
-        let results = queue.run(&items, &work);
+        let results = run(&queue, &items, &work);
         assert_eq!(begun.load(Ordering::Relaxed), 50);
         assert_eq!(statuses(&results).iter().filter(|status| status.is_failure()).count(), 5);
         assert!(results.iter().zip(&items).all(|(result, item)| result.window() == item.window));
@@ -125,7 +150,7 @@ mod tests {
             WindowResult::of(item, if third { ResultStatus::Refused } else { ResultStatus::Done })
         };
         let queue = Queue { parallel: 1, threads: 8, stop_on_failure: true, stop: &stop };
-        assert_eq!(statuses(&queue.run(&items, &work)), [Done, Done, Refused, Waiting, Waiting]);
+        assert_eq!(statuses(&run(&queue, &items, &work)), [Done, Done, Refused, Waiting, Waiting]);
     }
 
     #[test]
@@ -139,14 +164,36 @@ mod tests {
             WindowResult::of(item, ResultStatus::Done)
         };
         let queue = Queue { parallel: 1, threads: 1, stop_on_failure: false, stop: &stop };
-        assert_eq!(statuses(&queue.run(&items, &work)), [Done, Waiting, Waiting, Waiting]);
+        assert_eq!(statuses(&run(&queue, &items, &work)), [Done, Waiting, Waiting, Waiting]);
         let stop = Stop::default();
         let queue = Queue { parallel: 2, threads: 1, stop_on_failure: false, stop: &stop };
         let work = |item: &Item, _: usize| {
             assert!(item.window != items[1].window, "this one panics");
             WindowResult::of(item, ResultStatus::Done)
         };
-        assert_eq!(statuses(&queue.run(&items, &work)), [Done, Failed, Done, Done]);
+        assert_eq!(statuses(&run(&queue, &items, &work)), [Done, Failed, Done, Done]);
+    }
+
+    #[test]
+    fn some_are_run_together() {
+        let stop = Stop::default();
+        let items = items(10);
+        let sizes = Mutex::new(Vec::new());
+        let work = |items: &[Item], _: usize| {
+            sizes.lock().unwrap().push(items.len());
+            items.iter().map(|item| WindowResult::of(item, ResultStatus::Done)).collect()
+        };
+        let queue = Queue { parallel: 1, threads: 1, stop_on_failure: false, stop: &stop };
+        // More than are left at the end.
+        let results = queue.run(&items, &|_| 3, &work);
+        assert_eq!(*sizes.lock().unwrap(), [3, 3, 3, 1]);
+        assert!(results.iter().zip(&items).all(|(result, item)| result.window() == item.window));
+        let queue = Queue { parallel: 3, ..queue };
+        let results = queue.run(&items, &|_| 4, &work);
+        assert_eq!(statuses(&results), [Done; 10]);
+        let queue = Queue { parallel: 1, ..queue };
+        let panics = |items: &[Item], _: usize| -> Vec<WindowResult> { panic!("{} items", items.len()) };
+        assert_eq!(statuses(&queue.run(&items[..3], &|_| 2, &panics)), [Failed, Failed, Waiting]);
     }
 
     #[test]

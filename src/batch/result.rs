@@ -93,6 +93,25 @@ pub struct WindowResult {
     pub(super) kind: Option<ErrorKind>,
 }
 
+/// The results of windows that were decided together. What kept their report from being kept is told of the first.
+pub(super) fn empty_results(items: &[Item], report: &RunReport, not_kept: Option<&Error>) -> Vec<WindowResult> {
+    let share = report.elapsed_seconds / items.len().max(1) as f64;
+    let result = |item: &Item| WindowResult {
+        run_id: Some(format!("{}-{}", report.job, item.window.id())),
+        revision: Some(report.revision),
+        elapsed_seconds: share,
+        ..WindowResult::of(item, ResultStatus::Empty)
+    };
+    let mut results: Vec<WindowResult> = items.iter().map(result).collect();
+    if let Some(first) = results.first_mut() {
+        first.warnings.clone_from(&report.warnings);
+        if let Some(error) = not_kept {
+            (first.status, first.error, first.kind) = (ResultStatus::Partly, Some(error.into()), Some(error.kind()));
+        }
+    }
+    results
+}
+
 impl WindowResult {
     /// The result of a window without a run.
     pub fn of(item: &Item, status: ResultStatus) -> Self {

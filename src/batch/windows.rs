@@ -1,42 +1,20 @@
 //! The windows of a job, run through the executor.
 
+use super::ahead::Ahead;
 use super::executor::Executor;
 use super::item::Item;
 use super::listener::BatchListener;
 use super::queue::Queue;
 use super::report::BatchReport;
-use super::result::{ResultStatus, WindowResult};
+use super::result::{ResultStatus, WindowResult, empty_results};
+use super::settings::RunSettings;
 use crate::commit::lease;
 use crate::process::wait::poll;
 use crate::report::Progress;
-use crate::run::{JobContext, RunPlan, execute};
+use crate::run::{JobContext, RunPlan, commit_empty, execute};
 use crate::text::instant;
-use crate::window::Window;
-use chrono::{DateTime, Utc};
-use etl_sdk::{EpochMillis, Result};
-use std::time::{Duration, Instant};
-
-/// What the runs of a command have in common.
-#[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own on the command line")]
-pub struct RunSettings {
-    /// The instant of all runs.
-    pub now: DateTime<Utc>,
-    /// Whether a person chose it.
-    pub now_given: bool,
-    /// Do everything except publish.
-    pub dry_run: bool,
-    /// How long to wait for another run of a window.
-    pub wait: Duration,
-    /// Replace rows by nothing when the input is gone.
-    pub allow_empty: bool,
-    /// Replace the rows of covered windows.
-    pub supersede: bool,
-    /// Run a window that is open, and keep its rows as provisional.
-    pub allow_open: bool,
-    /// What was lowered to fit into the memory there is.
-    pub warnings: Vec<String>,
-}
+use etl_sdk::Result;
+use std::time::Instant;
 
 /// How many windows of a job are run.
 pub struct Batch<'a> {
@@ -54,25 +32,6 @@ pub struct Batch<'a> {
     pub stop_on_failure: bool,
 }
 
-impl RunSettings {
-    /// The plan of one run.
-    pub fn plan(&self, window: Window, threads: usize, progress: Progress) -> RunPlan {
-        RunPlan {
-            window,
-            now_msec: EpochMillis(self.now.timestamp_millis()),
-            now_given: self.now_given,
-            threads,
-            dry_run: self.dry_run,
-            wait: self.wait,
-            allow_empty: self.allow_empty,
-            supersede: self.supersede,
-            allow_open: self.allow_open,
-            progress,
-            warnings: self.warnings.clone(),
-        }
-    }
-}
-
 impl Batch<'_> {
     /// Runs the windows, and sums up what became of them.
     pub fn run(&self, items: &[Item], listeners: &[&dyn BatchListener]) -> Result<BatchReport> {
@@ -84,7 +43,12 @@ impl Batch<'_> {
             stop: &self.context.stop,
         };
         let executor = Executor { queue, listeners };
-        let results = executor.run(items, &|item, threads, progress| self.run_one(item, threads, progress));
+        let ahead = Ahead::new(self.context, &self.settings);
+        let together = |items: &[Item]| ahead.together(items);
+        let results = executor.run(items, &together, &|items, threads, progress| match items {
+            [item] => vec![self.run_one(item, threads, progress, &ahead)],
+            items => self.run_empty(items, threads, &ahead),
+        });
         let job = &self.context.job.config.job;
         let mut report = BatchReport::new(self.command, job, results, begun.elapsed().as_secs_f64());
         report.dry_run = self.settings.dry_run;
@@ -92,7 +56,21 @@ impl Batch<'_> {
         Ok(report)
     }
 
-    fn run_one(&self, item: &Item, threads: usize, progress: Progress) -> WindowResult {
+    /// Decides over windows that are empty together; one by one if that cannot be.
+    fn run_empty(&self, items: &[Item], threads: usize, ahead: &Ahead<'_>) -> Vec<WindowResult> {
+        // What is wrong with the source is told by the windows' own runs.
+        let decided = ahead.plan(items).and_then(|plan| match (plan, ahead.warnings()) {
+            (Some(plan), Ok(warnings)) => commit_empty(self.context, &plan, &warnings),
+            _ => Ok(None),
+        });
+        match decided {
+            Ok(Some((report, kept))) => empty_results(items, &report, kept.as_ref()),
+            Ok(None) => items.iter().map(|item| self.run_one(item, threads, Progress::default(), ahead)).collect(),
+            Err(error) => items.iter().map(|item| WindowResult::failed(item, &error)).collect(),
+        }
+    }
+
+    fn run_one(&self, item: &Item, threads: usize, progress: Progress, ahead: &Ahead<'_>) -> WindowResult {
         let begun = Instant::now();
         match self.is_done_meanwhile(item, begun) {
             Err(error) => return WindowResult::failed(item, &error),
@@ -101,6 +79,7 @@ impl Batch<'_> {
         }
         let plan = RunPlan {
             wait: self.settings.wait.saturating_sub(begun.elapsed()),
+            stretch: ahead.stretch(&item.window),
             ..self.settings.plan(item.window, threads, progress)
         };
         let (report, result) = execute(self.context, &plan);

@@ -28,6 +28,7 @@ struct RunLine {
     job: String,
     status: String,
     window: WindowReport,
+    windows: u64,
     now: String,
     version: String,
     dry_run: bool,
@@ -102,6 +103,7 @@ fn line(report: String, kept: KeptReport<'_>) -> RunLine {
     RunLine {
         report,
         rows: kept.rows(),
+        windows: kept.windows(),
         run_id: kept.run_id,
         job: kept.job,
         status: kept.status,
@@ -144,7 +146,10 @@ fn print(lines: &[RunLine], printer: &Printer) -> Result<()> {
         let error = line.error.as_ref().map_or("", |error| error.message.as_str());
         columns.row([
             short_window(&line.window),
-            line.status.clone(),
+            match line.windows {
+                1 => line.status.clone(),
+                windows => format!("{} ({} windows)", line.status, count(windows)),
+            },
             count(line.rows),
             count(line.dead_letters),
             seconds(line.elapsed_seconds),
@@ -186,14 +191,22 @@ async fn show(
     skipped: &Skipped,
     printer: &Printer,
 ) -> Result<()> {
-    let window = Window::parse(run).ok();
-    reports.retain(|report| {
+    let window = Window::parse(run).ok().or_else(|| folder.window_of(run));
+    let is_asked = |report: &ReportObject| {
         let name = report.parsed.as_ref();
         report.name == run || name.is_some_and(|name| name.run_id == run || Some(name.window) == window)
-    });
+    };
+    let is_wider = |report: &ReportObject| {
+        let name = report.parsed.as_ref();
+        name.zip(window).is_some_and(|(name, window)| name.window.covers(&window))
+    };
+    let wider: Vec<ReportObject> = reports.extract_if(.., |report| !is_asked(report)).filter(is_wider).collect();
     let attempts = reports.len();
-    let mut read = folder.read(reports, skipped);
-    let Some((report, bytes)) = read.try_next().await? else {
+    let mut found = folder.read(reports, skipped).try_next().await?;
+    if found.is_none() {
+        found = of_empty_windows(folder, wider, skipped).await?;
+    }
+    let Some((report, bytes)) = found else {
         return Err(Error::new(ErrorKind::NotFound, "find the run")
             .with("run", run)
             .hint("`etl-runner runs FILE --output json` prints the run ids"));
@@ -206,6 +219,21 @@ async fn show(
         ));
     }
     Ok(())
+}
+
+/// The newest report that windows without input share.
+async fn of_empty_windows(
+    folder: &ReportFolder,
+    reports: Vec<ReportObject>,
+    skipped: &Skipped,
+) -> Result<Option<(ReportObject, Bytes)>> {
+    let mut read = folder.read(reports, skipped);
+    while let Some((report, bytes)) = read.try_next().await? {
+        if KeptReport::parse(&bytes).is_some_and(|kept| kept.empty.is_some()) {
+            return Ok(Some((report, bytes)));
+        }
+    }
+    Ok(None)
 }
 
 fn print_report(uri: &str, bytes: &Bytes, printer: &Printer) -> Result<()> {

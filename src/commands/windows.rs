@@ -2,10 +2,12 @@
 
 use super::request::RunOptions;
 use super::session::Session;
-use crate::batch::{Batch, BatchListener, BatchReport, Board, Item, RunSettings, WindowResult};
+use crate::batch::{Batch, BatchListener, BatchReport, Board, Item, ResultStatus, RunSettings, WindowResult};
 use crate::run::JobContext;
 use crate::screen::{Printer, ProgressDisplay};
+use crate::text::count;
 use crate::trigger::{Follower, JobLatestFile};
+use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::Result;
 use std::path::Path;
@@ -23,6 +25,21 @@ impl BatchListener for ResultLines<'_> {
         let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
         self.printer.note(&format!("{ended} of {}: {}", self.total, result.line()));
         Vec::new()
+    }
+
+    fn all_ended(&self, results: &mut [WindowResult]) {
+        let all_empty = results.iter().all(|result| result.status == ResultStatus::Empty);
+        if results.len() < 2 || !all_empty {
+            for result in results {
+                self.one_ended(result);
+            }
+            return;
+        }
+        let ended = self.ended.fetch_add(results.len(), Ordering::Relaxed) + results.len();
+        let windows = || results.iter().map(WindowResult::window);
+        let (Some(first), Some(last)) = (windows().min(), windows().max()) else { return };
+        let (span, count) = (Window { start: first.start, end: last.end }, count(results.len() as u64));
+        self.printer.note(&format!("{ended} of {}: {span} empty: {count} windows", self.total));
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Runner {
 pub enum Event {
     /// A run or a replay is decided: its files are the output of the window, whether or not they are visible yet.
     Commit(Box<Commit>),
+    /// Windows that follow each other are decided together: none of them has input. There is nothing to publish.
+    Empty(Box<EmptyWindows>),
     /// All that a commit decided is visible, and what it replaced is gone.
     Published {
         /// Version of the commit.
@@ -127,6 +129,21 @@ pub struct Commit {
     pub forgets: bool,
 }
 
+/// Windows without input, decided by one entry. Each counts as a run of its own, and can be run again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmptyWindows {
+    /// From the start of the first to the end of the last.
+    pub span: Window,
+    /// Length of each in seconds: they tile the span.
+    pub seconds: i64,
+    /// What the name of each begins with, before its window: the job.
+    pub job: String,
+    /// Path of the [`super::CommitDetail`] that they share, below the job's state.
+    pub detail: String,
+    /// Hash of its bytes.
+    pub detail_hash: ContentHash,
+}
+
 /// What a commit did, in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -204,6 +221,7 @@ impl Event {
         match self {
             Self::Commit(commit) => commit.window.overlaps(window),
             Self::Forgotten { window: forgotten, .. } => forgotten.overlaps(window),
+            Self::Empty(empty) => empty.span.overlaps(window),
             Self::Fence { windows, .. } => windows.iter().any(|fenced| fenced.overlaps(window)),
             Self::Published { .. }
             | Self::Announced { .. }
@@ -221,6 +239,25 @@ impl Event {
             Self::Rebuilt { carried, .. } => Some(carried),
             _ => None,
         }
+    }
+}
+
+impl EmptyWindows {
+    /// The windows, oldest first.
+    pub fn windows(&self) -> impl Iterator<Item = Window> + use<> {
+        let Window { start, end } = self.span;
+        // An entry that was tampered with must not go on for ever.
+        let length = self.seconds.max(1);
+        let starts = (start.timestamp()..end.timestamp()).step_by(usize::try_from(length).unwrap_or(usize::MAX));
+        starts.filter_map(move |start| {
+            let start = DateTime::from_timestamp(start, 0)?;
+            Some(Window { start, end: DateTime::from_timestamp(start.timestamp().checked_add(length)?, 0)? })
+        })
+    }
+
+    /// The name that a window's run has.
+    pub fn name_of(&self, window: &Window) -> String {
+        format!("{}-{}", self.job, window.id())
     }
 }
 

@@ -1,7 +1,8 @@
 //! The log folded: what is known of each window, and up to where everything is done.
 
-use super::entry::{Commit, Counts, Entry, Event, FailureStatus, Late};
+use super::entry::{Commit, Counts, EmptyWindows, Entry, Event, FailureStatus, Late};
 use super::objects::{ContentHash, StateObject};
+use super::shared::Shared;
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};
@@ -24,7 +25,7 @@ pub struct JobState {
     pub unpublished: BTreeMap<u64, Unpublished>,
     /// What is known of each window.
     #[serde(with = "as_list")]
-    pub windows: BTreeMap<Window, WindowState>,
+    pub windows: BTreeMap<Window, Shared<WindowState>>,
     /// What merged tables carry, and the version of the entry that made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried: Option<(u64, StateObject)>,
@@ -159,6 +160,10 @@ impl JobState {
         }
         match &entry.event {
             Event::Commit(commit) => self.commit(entry, commit),
+            Event::Empty(empty) => {
+                empty.windows().for_each(|window| self.empty(entry, empty, window));
+                self.advance();
+            }
             Event::Published { commit, window, owed } => {
                 self.published(*commit, window, owed);
                 self.advance();
@@ -229,6 +234,27 @@ impl JobState {
         self.take_late(commit);
     }
 
+    /// What the commit of a run without input leaves, and its publication.
+    fn empty(&mut self, entry: &Entry, empty: &EmptyWindows, window: Window) {
+        let known = self.windows.entry(window).or_default();
+        known.commits = vec![CommitState {
+            version: entry.version,
+            at: entry.at,
+            revision: known.next_revision(),
+            amendment: 0,
+            name: empty.name_of(&window),
+            detail: empty.detail.clone(),
+            detail_hash: empty.detail_hash.clone(),
+            counts: Counts::default(),
+            dropped: BTreeMap::new(),
+            owed: BTreeSet::new(),
+            provisional: false,
+            forgets: false,
+        }];
+        known.failures = 0;
+        known.last_failure = None;
+    }
+
     /// Only the first such entry of a commit counts: of two runners that publish it, one may have announced more.
     fn published(&mut self, version: u64, window: &Window, owed: &[String]) {
         let Some(known) = self.unpublished.remove(&version) else { return };
@@ -243,7 +269,7 @@ impl JobState {
     fn forget(&mut self, window: &Window) {
         let forgotten = self.windows.remove(window).map_or(0, |known| known.next_revision());
         if forgotten > 0 {
-            self.windows.insert(*window, WindowState { forgotten, ..WindowState::default() });
+            self.windows.insert(*window, WindowState { forgotten, ..WindowState::default() }.into());
         }
     }
 
@@ -300,16 +326,18 @@ impl JobState {
 
     /// Committed windows that overlap `window` without being it.
     pub fn overlapping(&self, window: &Window) -> Vec<Window> {
-        let others = self
-            .windows
-            .iter()
-            .filter(|(other, state)| *other != window && state.is_committed() && other.overlaps(window));
-        others.map(|(other, _)| *other).collect()
+        let until = Window { start: window.end, end: window.end };
+        let committed = self.windows.range(..until).rev().filter(|(_, state)| state.is_committed());
+        // Committed windows do not overlap, so the first that ends too early has none before it that ends later.
+        let near = committed.map(|(other, _)| *other).take_while(|other| other.end > window.start);
+        let mut found: Vec<Window> = near.filter(|other| other != window).collect();
+        found.reverse();
+        found
     }
 
     /// What is known of a window; nothing for one that never ran.
     pub fn window(&self, window: &Window) -> WindowState {
-        self.windows.get(window).cloned().unwrap_or_default()
+        self.windows.get(window).map(|known| WindowState::clone(known)).unwrap_or_default()
     }
 
     /// Whether a commit is part of its window's output, not replaced by a later one.
@@ -338,7 +366,7 @@ impl JobState {
 
     /// Whether the window was open when its last run began: it is to be run again once it is closed.
     pub fn is_provisional(&self, window: &Window) -> bool {
-        self.windows.get(window).is_some_and(WindowState::is_provisional)
+        self.windows.get(window).is_some_and(|known| known.is_provisional())
     }
 }
 
@@ -386,21 +414,24 @@ fn is_zero(number: &u32) -> bool {
 
 /// Windows as pairs: JSON's maps have text keys, and reading those of ten thousand windows back costs more.
 mod as_list {
-    use super::{BTreeMap, Window, WindowState};
+    use super::{BTreeMap, Shared, Window, WindowState};
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub fn serialize<S: Serializer>(windows: &BTreeMap<Window, WindowState>, to: S) -> Result<S::Ok, S::Error> {
+    type Windows = BTreeMap<Window, Shared<WindowState>>;
+
+    pub fn serialize<S: Serializer>(windows: &Windows, to: S) -> Result<S::Ok, S::Error> {
         to.collect_seq(windows.iter())
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Window, WindowState>, D::Error> {
-        Ok(Vec::<(Window, WindowState)>::deserialize(from)?.into_iter().collect())
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Windows, D::Error> {
+        Ok(Vec::<(Window, Shared<WindowState>)>::deserialize(from)?.into_iter().collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commit::entry::{Failure, Runner};
 
     #[test]
     fn numbers_of_a_damaged_state_do_not_start_again_at_zero() {
@@ -423,5 +454,73 @@ mod tests {
         let state = WindowState { commits: vec![commit.clone(), commit], ..WindowState::default() };
         assert_eq!((state.next_revision(), state.next_amendment()), (u32::MAX, u32::MAX));
         assert_eq!(state.rows()["a"], u64::MAX);
+    }
+
+    #[test]
+    fn windows_that_are_empty_together_are_done_one_by_one() {
+        let window = |text: &str| Window::parse(text).unwrap();
+        let mut state = JobState { watermark: Some(window("2026-11-20").start), ..JobState::default() };
+        let apply = |state: &mut JobState, event: Event| {
+            let version = state.version + 1;
+            let (at, by, token) = (DateTime::UNIX_EPOCH, Runner::default(), String::new());
+            state.apply(&Entry { version, at, by, token, event });
+        };
+        let failed = |text: &str| {
+            let (status, kind, message) = (FailureStatus::Failed, String::new(), String::new());
+            Event::Failed(Failure { window: window(text), status, kind, message })
+        };
+        apply(&mut state, failed("2026-11-20T01"));
+        let empty = EmptyWindows {
+            span: window("2026-11-20T00/PT3H"),
+            seconds: 3_600,
+            job: "shop".to_owned(),
+            detail: "commits/x.json".to_owned(),
+            detail_hash: ContentHash::default(),
+        };
+        let event = Event::Empty(Box::new(empty.clone()));
+        for (text, conflicts) in [("2026-11-20T02", true), ("2026-11-20T03", false), ("2026-11-19", false)] {
+            assert_eq!(event.conflicts_with(&window(text)), conflicts, "{text}");
+        }
+        apply(&mut state, event);
+        assert_eq!((state.windows.len(), state.watermark), (3, Some(window("2026-11-20T03").start)));
+        let known = state.window(&window("2026-11-20T01"));
+        assert_eq!((known.failures, known.commits[0].name.as_str()), (0, "shop-20261120T010000Z-20261120T020000Z"));
+        assert!(state.is_done(&window("2026-11-20T02")) && state.is_settled());
+        assert_eq!(JobState::read(&serde_json::to_vec(&state).unwrap()).unwrap(), state);
+        // What was tampered with ends.
+        let endless = EmptyWindows { seconds: i64::MIN, span: window("2026-11-20T00/PT1M"), ..empty };
+        assert_eq!(endless.windows().count(), 60);
+    }
+
+    #[test]
+    fn windows_that_overlap_are_found_among_their_neighbours() {
+        let window = |text: &str| Window::parse(text).unwrap();
+        let commit = CommitState {
+            version: 1,
+            at: DateTime::UNIX_EPOCH,
+            revision: 0,
+            amendment: 0,
+            name: String::new(),
+            detail: String::new(),
+            detail_hash: ContentHash::default(),
+            counts: Counts::default(),
+            dropped: BTreeMap::new(),
+            owed: BTreeSet::new(),
+            provisional: false,
+            forgets: false,
+        };
+        let mut state = JobState::default();
+        let done = WindowState { commits: vec![commit], ..WindowState::default() };
+        for text in ["2026-11-18", "2026-11-19", "2026-11-20T00", "2026-11-20T01", "2026-11-20T05", "2026-11-21"] {
+            state.windows.insert(window(text), done.clone().into());
+        }
+        state.windows.insert(window("2026-11-20T00/PT30M"), WindowState::default().into());
+        let overlapping = |text: &str| state.overlapping(&window(text));
+        assert_eq!(overlapping("2026-11-20T00"), []);
+        assert_eq!(overlapping("2026-11-20T00:30/PT1H"), [window("2026-11-20T00"), window("2026-11-20T01")]);
+        assert_eq!(overlapping("2026-11-19T23/PT2H"), [window("2026-11-19"), window("2026-11-20T00")]);
+        assert_eq!(overlapping("2026-11-20"), ["2026-11-20T00", "2026-11-20T01", "2026-11-20T05"].map(window));
+        assert_eq!(overlapping("2026-11-19"), []);
+        assert_eq!(overlapping("2026-11-20T02"), []);
     }
 }

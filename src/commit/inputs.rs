@@ -76,8 +76,12 @@ pub fn keep<'a>(
     Ok(path)
 }
 
-/// Reads a list, sorted by key as it was kept; `None` when it is gone.
+/// Reads a list, sorted by key as it was kept; `None` when it is gone. Windows that were decided together as empty have no
+/// path and no input.
 pub fn read(objects: &Objects, path: &str) -> Result<Option<Vec<Input>>> {
+    if path.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
     let Some(bytes) = objects.get(path)? else { return Ok(None) };
     let wrong =
         || Error::new(etl_sdk::ErrorKind::Damaged, "read the list of input objects").with("uri", objects.uri_of(path));

@@ -1,4 +1,5 @@
-//! Leases: who works on a window. They save double work; what is right does not rest on them, the log decides that.
+//! Leases: who works on a window. They save double work; what is right does not rest on them, the log decides that. So
+//! they need not last: a power failure that takes a lease takes its holder too.
 //!
 //! A lease that has not been renewed for its own length has expired, by the clock of the store, which wrote down when it was
 //! written last. The clock of the machine that took it may be wrong by hours, and so may that of the one which asks.
@@ -90,7 +91,7 @@ impl Lease {
         let holder = Holder { window, by: by.clone(), since: now, until: now + delta(length), length_millis };
         // With the next number: a holder that slept past its lease and wakes up writes to its own.
         let path = format!("{folder}/{:010}.json", epoch + 1);
-        if !objects.create(&path, to_json(&holder)?)? {
+        if !objects.create_passing(&path, to_json(&holder)?)? {
             let holder = read(objects, &path)?.unwrap_or(holder);
             return Ok(Claim::Held(Box::new(holder)));
         }
@@ -163,7 +164,7 @@ impl Shared {
         if ours {
             let holder = Holder { until: self.objects.clock().now() + delta(self.length), ..self.holder.clone() };
             // As above: the next renewal tries again.
-            let _ = to_json(&holder).and_then(|bytes| self.objects.put(&self.path, bytes));
+            let _ = to_json(&holder).and_then(|bytes| self.objects.put_passing(&self.path, bytes));
         }
         ours
     }

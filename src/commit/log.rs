@@ -20,6 +20,12 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 /// Entries between two checkpoints at least.
 const MIN_ENTRIES: u64 = 64;
 
+/// Entries behind the next one that are looked for with it: an entry there without the one before it is a gap.
+const LOOKED_FOR: u64 = 1;
+
+/// As many when there turn out to be more and more.
+const MOST_LOOKED_FOR: u64 = 64;
+
 /// Times an append tries again because others were faster. Each time somebody else's entry is in the log: progress.
 const MAX_TRIES: u32 = 1_000;
 
@@ -47,6 +53,10 @@ struct Known {
     since: Vec<Entry>,
     checkpoint: u64,
     read: bool,
+    /// Entries that are looked for at once, beside the next one.
+    ahead: u64,
+    /// The last entry when all of them were listed.
+    listed: u64,
 }
 
 impl CommitLog {
@@ -96,14 +106,18 @@ impl CommitLog {
         let mut known = self.lock();
         let mut entry =
             Entry { version: 0, at: self.objects.clock().now(), by: self.runner.clone(), token: token(), event };
+        self.catch_up(&mut known)?;
+        let first = known.state.version;
         for tries in 0..MAX_TRIES {
-            self.catch_up(&mut known)?;
-            if known.since.iter().any(|written| written.token == entry.token) {
+            if tries > 0 {
+                self.catch_up(&mut known)?;
+            }
+            if known.since_version(first).any(|written| written.token == entry.token) {
                 // Ours after all: the answer to an earlier try was lost.
                 return Ok(Some(entry.version));
             }
             if let Some((window, base)) = &condition.window
-                && let Some(winner) = known.since.iter().find(|e| e.version > *base && e.event.conflicts_with(window))
+                && let Some(winner) = known.since_version(*base).find(|entry| entry.event.conflicts_with(window))
             {
                 return Err(lost(window, winner));
             }
@@ -133,6 +147,35 @@ impl CommitLog {
     /// Takes what others have written, in order. A number that has no entry although a later one is there is not the end:
     /// an entry is only created when the one before it is there.
     fn catch_up(&self, known: &mut Known) -> Result<()> {
+        if known.read && known.state.version < known.listed + MIN_ENTRIES {
+            self.follow(known)
+        } else {
+            self.look(known)
+        }
+    }
+
+    /// Reads what was written since, by name: a listing costs what the log is long, in a folder at least. When an entry is
+    /// not there and the one behind it is, the listing says what that means.
+    fn follow(&self, known: &mut Known) -> Result<()> {
+        loop {
+            let next = known.state.version + 1;
+            let paths: Vec<String> = (next..=next + known.ahead.max(LOOKED_FOR)).map(entry_path).collect();
+            let found = self.objects.get_all(&paths)?;
+            let there = found.iter().take_while(|bytes| bytes.is_some()).count();
+            for (path, bytes) in paths.iter().zip(found.iter().take(there).flatten()) {
+                known.take(read_entry(&self.objects, path, bytes)?);
+            }
+            if there < found.len() {
+                known.ahead = LOOKED_FOR;
+                let is_gap = found.iter().skip(there).any(Option::is_some);
+                return if is_gap { self.look(known) } else { Ok(()) };
+            }
+            known.ahead = (known.ahead.max(LOOKED_FOR) * 2).min(MOST_LOOKED_FOR);
+        }
+    }
+
+    /// Reads what the listing shows behind the last entry that is known.
+    fn look(&self, known: &mut Known) -> Result<()> {
         let is_first = !known.read;
         if is_first {
             self.take_checkpoint(known)?;
@@ -171,7 +214,7 @@ impl CommitLog {
         if is_first && known.state.version == 0 {
             refuse_to_forget(&self.objects)?;
         }
-        known.read = true;
+        (known.read, known.listed) = (true, known.state.version);
         Ok(())
     }
 
@@ -223,6 +266,11 @@ impl CommitLog {
 }
 
 impl Known {
+    /// Entries behind a version, the first one first. What they are looked for is at the end of a long list.
+    fn since_version(&self, version: u64) -> impl Iterator<Item = &Entry> {
+        self.since[self.since.partition_point(|entry| entry.version <= version)..].iter()
+    }
+
     fn take(&mut self, entry: Entry) {
         Arc::make_mut(&mut self.state).apply(&entry);
         self.since.push(entry);
@@ -315,6 +363,22 @@ mod tests {
         let other = CommitLog::new(objects.clone(), Runner::this());
         assert_eq!(other.refresh().unwrap(), log.refresh().unwrap());
         assert!(other.lock().since.len() <= MIN_ENTRIES as usize, "the entries before it are not read");
+    }
+
+    #[test]
+    fn what_others_write_is_read_however_much_it_is() {
+        let runtime = runtime();
+        let objects = Objects::over(Arc::new(InMemory::new()), runtime.handle().clone());
+        let log = || CommitLog::new(objects.clone(), Runner::this());
+        let (one, two) = (log(), log());
+        for entries in [0, 1, 2, 3, 200, 1] {
+            for hour in 0..entries {
+                two.append(failed(hour)).unwrap();
+            }
+            assert_eq!(one.refresh().unwrap(), two.refresh().unwrap(), "{entries}");
+        }
+        assert_eq!(one.lock().since.len(), 207);
+        assert_eq!(one.append(failed(0)).unwrap(), 208);
     }
 
     #[test]

@@ -16,16 +16,20 @@ mod objects;
 mod record;
 pub mod repair;
 mod resume;
+mod shared;
 pub mod spans;
 mod stores;
 pub mod work;
 
 pub use self::detail::{CommitDetail, Replaced, ReplacedFile, Replayed};
-pub use self::entry::{Commit, Counts, Entry, Event, Failure, FailureStatus, Late, Marked, Runner, token};
+pub use self::entry::{
+    Commit, Counts, EmptyWindows, Entry, Event, Failure, FailureStatus, Late, Marked, Runner, token,
+};
 pub use self::history::{CommitState, FailureState, JobState, LateState, Unpublished, WindowState};
 pub use self::log::{CommitLog, Condition};
 pub use self::objects::{ContentHash, Listed, Objects, StateObject};
 pub use self::record::TargetRecord;
+pub use self::shared::Shared;
 pub use self::spans::BackfillSpan;
 pub use self::stores::Stores;
 pub use self::work::{KeptRows, PlanRecord, TaskResult, Work};

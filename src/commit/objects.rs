@@ -2,6 +2,7 @@
 
 use crate::process::clock::Clock;
 use crate::process::stop::{SETTLING, Stop};
+use crate::process::workers;
 use crate::storage::disk::disk_error;
 use crate::storage::retry::persist;
 use crate::storage::{RetryConfig, Storage, store_error};
@@ -12,10 +13,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
 /// Objects read at the same time.
@@ -23,6 +25,9 @@ const READING: usize = 16;
 
 /// What is written to learn the time of the store.
 const CLOCK: &str = "clock";
+
+/// Files made durable at the same time.
+const SYNCING: usize = 8;
 
 /// Largest object of the state that is read: a list of a million files is smaller.
 const MAX_BYTES: u64 = 2 << 30;
@@ -39,6 +44,8 @@ pub struct Objects {
     stop: Stop,
     clock: Clock,
     retry: RetryConfig,
+    /// What [`Self::put`] has written and not made durable yet, when that is put off.
+    unsettled: Option<Arc<Mutex<BTreeSet<String>>>>,
 }
 
 /// An object as the store lists it.
@@ -88,6 +95,7 @@ impl Objects {
             stop: stop.clone(),
             clock,
             retry: *state.retry(),
+            unsettled: None,
         }
     }
 
@@ -104,6 +112,7 @@ impl Objects {
             clock: Clock::system(),
             // A runner that was killed must not try again.
             retry: RetryConfig { attempts: 1, ..RetryConfig::default() },
+            unsettled: None,
         }
     }
 
@@ -128,17 +137,54 @@ impl Objects {
         format!("{}/{path}", self.uri)
     }
 
+    /// The same objects for one run, whose [`Self::put`] may be lost in a power failure until [`Self::settle`] is called:
+    /// what a commit is about to name is made durable at once, and not one object after the other.
+    #[must_use]
+    pub fn unsettled(&self) -> Self {
+        Self { unsettled: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// Makes durable what was put since the last call. Nothing may refer to it before.
+    pub fn settle(&self) -> Result<()> {
+        let Some(unsettled) = &self.unsettled else { return Ok(()) };
+        let paths = std::mem::take(&mut *unsettled.lock().unwrap_or_else(PoisonError::into_inner));
+        let (Some(root), false) = (&self.root, paths.is_empty()) else { return Ok(()) };
+        let files: Vec<PathBuf> = paths.iter().map(|path| root.join(path)).collect();
+        let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
+        // Side by side: a file system makes what is asked for at the same time durable in one go.
+        sync_all(&files)?;
+        sync_all(&folders.into_iter().collect::<Vec<_>>())
+    }
+
+    /// Creates an object that serves only those who are alive: a power failure may take it.
+    pub fn create_passing(&self, path: &str, bytes: impl Into<Bytes>) -> Result<bool> {
+        self.create_only(path, &bytes.into())
+    }
+
+    /// Writes such an object, whether or not there is one.
+    pub fn put_passing(&self, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
+        self.put_only(path, &bytes.into())
+    }
+
     /// Creates an object; `false` when there is one already, which is left alone.
     pub fn create(&self, path: &str, bytes: impl Into<Bytes>) -> Result<bool> {
-        let (key, bytes) = (self.key(path), bytes.into());
-        let created = self.run(|| async {
+        let created = self.create_only(path, &bytes.into())?;
+        if created {
+            self.make_durable(path)?;
+        }
+        Ok(created)
+    }
+
+    fn create_only(&self, path: &str, bytes: &Bytes) -> Result<bool> {
+        let key = self.key(path);
+        self.run(|| async {
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
             match self.store.put_opts(&key, bytes.clone().into(), options).await {
                 Ok(_) => Ok(true),
                 // When the answer to an earlier attempt was lost, what is there is ours.
                 Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
                     match self.fetch(path).await? {
-                        Some(found) => Ok(found == bytes),
+                        Some(found) => Ok(found == *bytes),
                         // Another one is being created, or is gone again.
                         None => Err(Error::new(ErrorKind::Unavailable, "create an object of the state")
                             .with("uri", self.uri_of(path))
@@ -147,21 +193,23 @@ impl Objects {
                 }
                 Err(error) => Err(self.error("create an object of the state", path, error)),
             }
-        })?;
-        if created {
-            self.make_durable(path)?;
-        }
-        Ok(created)
+        })
     }
 
     /// Writes an object, whether or not there is one.
     pub fn put(&self, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
-        let (key, bytes) = (self.key(path), bytes.into());
+        self.put_only(path, &bytes.into())?;
+        let Some(unsettled) = &self.unsettled else { return self.make_durable(path) };
+        unsettled.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        Ok(())
+    }
+
+    fn put_only(&self, path: &str, bytes: &Bytes) -> Result<()> {
+        let key = self.key(path);
         self.run(|| async {
             let put = self.store.put(&key, bytes.clone().into()).await;
-            put.map_err(|error| self.error("write an object of the state", path, error))
-        })?;
-        self.make_durable(path)
+            put.map(|_| ()).map_err(|error| self.error("write an object of the state", path, error))
+        })
     }
 
     /// The bytes of an object; `None` when there is none.
@@ -291,17 +339,8 @@ impl Objects {
     fn make_durable(&self, path: &str) -> Result<()> {
         let Some(root) = &self.root else { return Ok(()) };
         let file = root.join(path);
-        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
-        sync(&file).and_then(|()| file.parent().map_or(Ok(()), sync)).or_else(|error| {
-            // Somebody else may have removed it since: then there is nothing left to last.
-            if error.kind() == io::ErrorKind::NotFound {
-                return Ok(());
-            }
-            // The object is there all the same: whatever the cause, the caller must not take it for refused.
-            Err(Error::new(ErrorKind::Unavailable, "make an object of the state durable")
-                .with("file", file.display())
-                .source(error))
-        })
+        sync(&file)?;
+        file.parent().map_or(Ok(()), sync)
     }
 
     fn remove_empty_folders(&self, path: &str) {
@@ -323,6 +362,24 @@ fn names_in(folder: &Path, after: &str) -> io::Result<Vec<String>> {
     };
     let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok().filter(|name| name.as_str() > after)));
     names.filter_map(io::Result::transpose).collect()
+}
+
+/// Makes a file's bytes, or the names in a folder, last.
+fn sync(path: &Path) -> Result<()> {
+    File::open(path).and_then(|file| file.sync_all()).or_else(|error| {
+        // Somebody else may have removed it since: then there is nothing left to last.
+        if error.kind() == io::ErrorKind::NotFound {
+            return Ok(());
+        }
+        // The object is there all the same: whatever the cause, the caller must not take it for refused.
+        Err(Error::new(ErrorKind::Unavailable, "make an object of the state durable")
+            .with("file", path.display())
+            .source(error))
+    })
+}
+
+fn sync_all(paths: &[PathBuf]) -> Result<()> {
+    workers::map(paths, SYNCING, |path| sync(path)).into_iter().collect()
 }
 
 fn find_unfinished(root: &Path, folder: &Path, found: &mut Vec<Listed>) -> io::Result<()> {
@@ -376,6 +433,23 @@ mod tests {
         assert_eq!((error.kind(), error.retry_status()), (ErrorKind::NotFound, Retry::Never), "{error}");
         assert!(error.hint_text().is_some_and(|hint| hint.contains("is a file")));
         assert!(!error.facts().iter().any(|(name, _)| *name == "attempts"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_settled_is_there_and_may_go_before_it_is() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let state = Storage::open(folder.path().to_str().unwrap(), &S3Config::default(), folder.path()).unwrap();
+        let objects = Objects::new(&state, "job", runtime.handle().clone(), &Stop::default(), Clock::system());
+        let of_run = objects.unsettled();
+        for path in ["commits/a.json", "carried/b.parquet", "carried/c.parquet", "gone/d.json"] {
+            of_run.put(path, path).unwrap();
+            assert_eq!(objects.get(path).unwrap().unwrap(), path);
+        }
+        objects.delete("gone/d.json").unwrap();
+        of_run.clone().settle().unwrap();
+        assert!(of_run.unsettled.as_ref().unwrap().lock().unwrap().is_empty(), "clones share what is not settled");
+        objects.settle().unwrap();
     }
 
     #[test]

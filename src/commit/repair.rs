@@ -351,6 +351,7 @@ impl Repair<'_> {
         let unpublished = state.unpublished.values().map(|commit| &commit.detail);
         let of_entries = entries.values().filter_map(|entry| match &entry.event {
             Event::Commit(commit) => Some(&commit.detail),
+            Event::Empty(empty) => Some(&empty.detail),
             _ => None,
         });
         let known: BTreeSet<&String> = of_state.chain(unpublished).chain(of_entries).collect();

@@ -120,7 +120,7 @@ const RUN_ID: ReportColumn = column(
 const WINDOW_START: ReportColumn =
     column("window_start", ColumnKind::Time, |row| Cell::Time(row.start), "First instant of the window.");
 
-static RUNS: [ReportColumn; 33] = [
+static RUNS: [ReportColumn; 34] = [
     REPORT,
     RUN_ID,
     column("job", ColumnKind::Text, |row| Cell::Text(Some(&row.kept.job)), "Name of the job."),
@@ -132,6 +132,12 @@ static RUNS: [ReportColumn; 33] = [
     ),
     WINDOW_START,
     column("window_end", ColumnKind::Time, |row| Cell::Time(row.end), "First instant after the window."),
+    column(
+        "windows",
+        ColumnKind::Number,
+        |row| Cell::Number(Some(row.kept.windows())),
+        "Windows that it is of: 1, or more when they follow each other and none has input. Then the window is all of them.",
+    ),
     column(
         "now",
         ColumnKind::Time,

@@ -1,7 +1,8 @@
 //! A kept report as queries see it: what most of them need is read, long lists only when they are asked for.
 
 use crate::report::{
-    BytesReport, DeadLetterReport, ErrorReport, FileReport, ObjectsReport, StepReport, TableReport, WindowReport,
+    BytesReport, DeadLetterReport, EmptyReport, ErrorReport, FileReport, ObjectsReport, StepReport, TableReport,
+    WindowReport,
 };
 use crate::window::Window;
 use serde::Deserialize;
@@ -22,6 +23,7 @@ pub struct KeptReport<'a> {
     pub dry_run: bool,
     pub revision: Option<u64>,
     pub resumed_tasks: Option<u64>,
+    pub empty: Option<EmptyReport>,
     pub objects: ObjectsReport,
     pub bytes: BytesReport,
     pub records: u64,
@@ -44,6 +46,11 @@ impl<'a> KeptReport<'a> {
         let kept: Self = serde_json::from_slice(bytes).ok()?;
         // Every field may be missing, so any JSON object would do.
         (!kept.run_id.is_empty()).then_some(kept)
+    }
+
+    /// Windows that it is of: more than one when they were decided together, without input.
+    pub fn windows(&self) -> u64 {
+        self.empty.map_or(1, |empty| empty.windows)
     }
 
     /// Rows of all tables.

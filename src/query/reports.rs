@@ -102,6 +102,11 @@ impl ReportFolder {
         self.state.uri_of(&object.location)
     }
 
+    /// The window that the name of a run says.
+    pub fn window_of(&self, run_id: &str) -> Option<Window> {
+        ReportName::parse(&self.job, run_id).map(|name| name.window)
+    }
+
     /// All reports, sorted by name; none when no run was made yet.
     pub async fn list(&self) -> Result<Vec<ReportObject>> {
         let failed = |error| store_error("list the run reports", &self.state.uri_of(&self.folder), error);

@@ -47,6 +47,9 @@ pub struct RunReport {
     /// Tasks that an earlier run had finished and this one took as they were.
     #[serde(default)]
     pub resumed_tasks: u64,
+    /// Set when the report is of several windows that were decided together, since none of them has input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty: Option<EmptyReport>,
     /// Input objects.
     pub objects: ObjectsReport,
     /// Bytes in and out.
@@ -130,6 +133,16 @@ pub struct WindowReport {
     pub start: String,
     /// First instant after.
     pub end: String,
+}
+
+/// Windows without input that share a report: they tile its window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EmptyReport {
+    /// How many.
+    pub windows: u64,
+    /// Length of each.
+    pub seconds: u64,
 }
 
 /// Input objects.

@@ -52,7 +52,10 @@ impl RunReport {
             Status::Done if self.provisional => "done, provisional: the window is open".to_owned(),
             Status::Empty if self.provisional => "empty so far, provisional: the window is open".to_owned(),
             Status::Done => "done".to_owned(),
-            Status::Empty => "empty: no object in this window".to_owned(),
+            Status::Empty => match &self.empty {
+                Some(empty) => format!("empty: no object in {} windows", count(empty.windows)),
+                None => "empty: no object in this window".to_owned(),
+            },
             Status::Failed => "FAILED: nothing published".to_owned(),
             Status::Refused => "REFUSED by a gate: nothing published".to_owned(),
             Status::Partly => "PARTLY DONE: committed, not all of it is visible or announced".to_owned(),

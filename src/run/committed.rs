@@ -3,7 +3,7 @@
 use super::context::JobContext;
 use super::listed::Listed;
 use super::planned::Planned;
-use crate::commit::{Commit, CommitDetail, Condition, Counts, Event, Late, token};
+use crate::commit::{Commit, CommitDetail, Condition, Counts, Event, Late, Objects, token};
 use crate::engine::carry::Carrying;
 use crate::engine::context::RunContext;
 use crate::engine::output::RunOutput;
@@ -65,11 +65,17 @@ impl Decision {
         }
     }
 
-    /// Writes the detail and the entry.
+    /// Writes the detail and the entry. `objects` are those to which the run has written what the commit names.
     ///
     /// Fails with `Held` when the window was lost to another runner. Then, and when nothing is decided, what is registered
     /// nowhere is given up. After any other error the entry may be there all the same.
-    pub fn commit(self, context: &JobContext<'_>, run: &RunContext<'_>, output: &RunOutput) -> Result<Decided> {
+    pub fn commit(
+        self,
+        context: &JobContext<'_>,
+        objects: &Objects,
+        run: &RunContext<'_>,
+        output: &RunOutput,
+    ) -> Result<Decided> {
         let detail = CommitDetail {
             sink: context.places.sink.url().to_owned(),
             dead_letter_url: context.places.dead_letters.url().to_owned(),
@@ -78,9 +84,9 @@ impl Decision {
             ledger: output.ledger.clone(),
             ..self.detail
         };
-        let objects = context.objects();
         let carried = run.carrying.as_ref().map(Carrying::finish).transpose()?.flatten();
         let (path, hash) = detail.keep(objects, &token())?;
+        objects.settle()?;
         failpoint!("commit.before_entry");
         let commit = Commit {
             window: detail.window,

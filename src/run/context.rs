@@ -14,7 +14,7 @@ use crate::rows::sort::Sorter;
 use crate::targets::{self, TargetSetup};
 use crate::window::Window;
 use etl_sdk::{Result, Run};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
 
 /// A job that is ready to run, any number of windows one after the other or side by side.
@@ -33,6 +33,8 @@ pub struct JobContext<'a> {
     pub runtime: Handle,
     /// Ends all runs early.
     pub stop: Stop,
+    /// Held by the run that merges with what earlier runs left, until it has committed.
+    pub(super) turn: Mutex<()>,
 }
 
 impl<'a> JobContext<'a> {
@@ -46,7 +48,7 @@ impl<'a> JobContext<'a> {
             dead_letters: pending_store(&places.dead_letters, runtime.clone(), &stop),
         };
         let targets = targets::of_job(&TargetSetup { tables: &stores.tables, manifests: &pipeline.manifests });
-        Ok(Self { job, pipeline, places, stores, targets, runtime, stop })
+        Ok(Self { job, pipeline, places, stores, targets, runtime, stop, turn: Mutex::default() })
     }
 
     /// What all units of one run share. `name` is the stem of its files' names.

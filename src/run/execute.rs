@@ -19,7 +19,7 @@ use super::report;
 use super::stages::{OutputStages, Stages};
 use crate::commit::{Event, Failure, FailureStatus};
 use crate::engine::Threads;
-use crate::engine::carry::{Carrying, CarryingRun};
+use crate::engine::carry::{Carrying, CarryingRun, carry_of};
 use crate::engine::context::RunContext;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::output::RunOutput;
@@ -28,6 +28,7 @@ use crate::process::panics::catch;
 use crate::process::stop::Stop;
 use crate::report::{ErrorReport, RunReport, Status};
 use etl_sdk::{Error, ErrorKind, Result};
+use std::sync::{MutexGuard, PoisonError};
 
 /// Runs the job over a window. The report is complete as far as the run came, whether it failed or not.
 pub fn execute(context: &JobContext<'_>, plan: &RunPlan) -> (RunReport, Result<()>) {
@@ -76,7 +77,8 @@ impl Attempt<'_> {
         let state = context.stores.log.refresh()?;
         let covered = covered(&state, asked)?;
         phases.begin("list");
-        let listed = stages.listed.insert(list(context, &asked.window, &asked.progress, stop)?);
+        let listed =
+            stages.listed.insert(list(context, &asked.window, asked.stretch.as_deref(), &asked.progress, stop)?);
         if let Some(own) = &mut recovery.own {
             let earlier = EarlierCommit::read(context, &asked.window, own.commit.version)?;
             let is_open = stages.admitted.as_ref().is_some_and(|admitted| admitted.open_until.is_some());
@@ -104,7 +106,8 @@ impl Attempt<'_> {
         let Self { context, plan: asked, stop, .. } = *self;
         stages.admitted = Some(admit(context, asked)?);
         phases.begin("list");
-        let listed = stages.listed.insert(list(context, &asked.window, &asked.progress, stop)?);
+        let listed =
+            stages.listed.insert(list(context, &asked.window, asked.stretch.as_deref(), &asked.progress, stop)?);
         let foreseen = stages.foreseen.insert(foresee(context, asked, listed)?);
         if let Some(refusal) = foreseen.refusal.take() {
             return Err(refusal);
@@ -138,18 +141,42 @@ impl Attempt<'_> {
         let mut finished = std::mem::take(&mut planned.finished);
         loop {
             phases.begin("read");
-            let carrying = self.carrying(planned)?;
-            let run =
-                self.context.run_context(&planned.run, &planned.name, self.stop, &self.plan.progress, carrying)?;
+            let mut run =
+                self.context.run_context(&planned.run, &planned.name, self.stop, &self.plan.progress, None)?;
             let read = read(&run, self.dispatch, listed, &planned.work, finished)?;
             stages.resumed.get_or_insert(read.resumed);
+            let _turn = self.turn(phases)?;
+            run.carrying = self.carrying(planned)?;
             let output = self.finish(&run, read.tasks, phases, stages)?;
             phases.begin("commit");
-            match Decision::of_run(&self.plan.window, planned, listed).commit(self.context, &run, output)? {
+            match Decision::of_run(&self.plan.window, planned, listed).commit(
+                self.context,
+                &planned.unsettled,
+                &run,
+                output,
+            )? {
                 Decided::Committed(version) => return Ok(version),
                 Decided::Moved => finished = planned.work.results()?,
             }
         }
+    }
+
+    /// Of windows that run side by side, one at a time merges with what earlier runs left, and commits: the others would
+    /// have to do it again.
+    fn turn(&self, phases: &mut Phases) -> Result<Option<MutexGuard<'_, ()>>> {
+        let Self { context, .. } = *self;
+        let is_carrying = context.pipeline.tables.iter().any(|plan| carry_of(plan).is_some())
+            || context.stores.log.refresh()?.carried.is_some();
+        if !is_carrying {
+            return Ok(None);
+        }
+        if let Ok(turn) = context.turn.try_lock() {
+            return Ok(Some(turn));
+        }
+        phases.begin("wait");
+        let turn = context.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stop.check()?;
+        Ok(Some(turn))
     }
 
     fn carrying(&self, planned: &Planned) -> Result<Option<Carrying>> {
@@ -161,7 +188,7 @@ impl Attempt<'_> {
             keep: true,
         };
         let state = self.context.stores.log.refresh()?;
-        Carrying::open(self.context.pipeline, self.context.objects(), &state, run)
+        Carrying::open(self.context.pipeline, &planned.unsettled, &state, run)
     }
 
     /// Merges what was read and judges the output. If it may not be published it is given up.

@@ -4,7 +4,7 @@ use super::context::JobContext;
 use crate::engine::{Task, pack};
 use crate::process::stop::Stop;
 use crate::report::Progress;
-use crate::source::{self, InputObject, warnings};
+use crate::source::{self, InputObject, Stretch, warnings};
 use crate::window::Window;
 use etl_sdk::Result;
 use std::collections::BTreeMap;
@@ -40,11 +40,21 @@ impl Listed {
     }
 }
 
-/// Lists the objects of a window once, and looks further when there are none: below a wrong prefix is nothing at all.
-pub fn list(context: &JobContext<'_>, window: &Window, progress: &Progress, stop: &Stop) -> Result<Listed> {
+/// Lists the objects of a window once, or takes them from a listing that serves for it; and looks further when there are
+/// none: below a wrong prefix is nothing at all.
+pub fn list(
+    context: &JobContext<'_>,
+    window: &Window,
+    stretch: Option<&Stretch>,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<Listed> {
     let (config, source) = (&context.job.config, &context.places.source);
     let listing = async {
-        let listing = source::list(source, &config.source, window, &config.limits).await?;
+        let listing = match stretch.filter(|stretch| stretch.serves(window)) {
+            Some(stretch) => stretch.of(source, window)?,
+            None => source::list(source, &config.source, window, &config.limits).await?,
+        };
         let warnings = warnings(source, &config.source, &listing).await?;
         Ok((listing, warnings))
     };

@@ -9,6 +9,7 @@ mod announced;
 mod committed;
 mod compared;
 mod context;
+mod empty;
 mod execute;
 mod fingerprint;
 pub mod fit;
@@ -33,6 +34,7 @@ mod tests;
 mod toll;
 
 pub use self::context::JobContext;
+pub use self::empty::{EmptyPlan, commit_empty};
 pub use self::execute::execute;
 pub use self::foreseen::{Foreseen, foresee, left_to_do};
 pub use self::forget::{ForgetPlan, ForgetReport, forget};

@@ -1,8 +1,10 @@
 //! What to run.
 
 use crate::report::Progress;
+use crate::source::Stretch;
 use crate::window::Window;
 use etl_sdk::{EpochMillis, Run};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What to run.
@@ -30,6 +32,8 @@ pub struct RunPlan {
     pub progress: Progress,
     /// What its report is to say beforehand.
     pub warnings: Vec<String>,
+    /// A listing of many windows, among them this one; when there is none that serves, the run lists for itself.
+    pub stretch: Option<Arc<Stretch>>,
 }
 
 /// The run as a transformer knows it: the same for the same job and window.

@@ -6,8 +6,8 @@ use super::fingerprint;
 use super::listed::Listed;
 use super::plan::{RunPlan, run_of};
 use crate::commit::{
-    CommitDetail, ContentHash, JobState, Late, PlanRecord, Replaced, ReplacedFile, TargetRecord, TaskResult, Work,
-    inputs,
+    CommitDetail, ContentHash, JobState, Late, Objects, PlanRecord, Replaced, ReplacedFile, TargetRecord, TaskResult,
+    Work, inputs,
 };
 use crate::publish::{Replacing, records};
 use crate::window::Window;
@@ -44,6 +44,8 @@ pub struct Planned {
     pub work: Work,
     /// Results that an earlier run registered.
     pub finished: BTreeMap<u64, TaskResult>,
+    /// The job's objects, for what the commit is going to name: made durable just before it.
+    pub unsettled: Objects,
 }
 
 /// Puts in order what other plans of the window left behind, and finds what is done already.
@@ -54,17 +56,17 @@ pub fn plan(
     covered: Vec<Window>,
     listed: &Listed,
 ) -> Result<Planned> {
-    let (objects, window) = (context.objects(), &plan.window);
+    let (objects, window) = (context.objects().unsettled(), &plan.window);
     let mut run = run_of(&context.job.config.job, window, plan.now_msec);
     let revision = state.window(window).next_revision();
     let name = if revision == 0 { run.id.clone() } else { format!("{}.r{revision}", run.id) };
     let id = id_of(context, plan, &name, listed);
     let late = inputs::late(&context.places.source, &context.job.config.source, window, listed.objects());
-    let inputs = inputs::keep(objects, &name, &id, listed.objects())?;
+    let inputs = inputs::keep(&objects, &name, &id, listed.objects())?;
     let record =
         PlanRecord { now_msec: run.now, name: name.clone(), tasks: listed.tasks.len() as u64, inputs: inputs.clone() };
     let state = context.stores.clean_up(state, window, &id, &name)?;
-    let (work, record) = Work::open(objects, window, &id, record)?;
+    let (work, record) = Work::open(context.objects(), window, &id, record)?;
     failpoint!("run.planned");
     run.now = record.now_msec;
     let (finished, state) = context.stores.finished(state, window, &work)?;
@@ -83,6 +85,7 @@ pub fn plan(
         warnings: replacing.gone(&context.targets),
         work,
         finished,
+        unsettled: objects,
     })
 }
 

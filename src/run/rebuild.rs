@@ -187,7 +187,7 @@ fn read_window(
 ) -> Result<WindowRead> {
     let progress = Progress::default();
     let detail = CommitDetail::read(context.objects(), &commit.detail, &commit.detail_hash)?;
-    let listed = list(context, &window, &progress, stop)?;
+    let listed = list(context, &window, None, &progress, stop)?;
     let before = inputs::read(context.objects(), &detail.inputs)?;
     let changes = before.map(|before| inputs::changes(&before, listed.objects()).warnings()).unwrap_or_default();
     let run = run_of(&context.job.config.job, &window, detail.now_msec);

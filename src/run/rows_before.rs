@@ -47,7 +47,9 @@ mod tests {
         let mut state = JobState::default();
         let mut add = |window: &str, rows: &[u64]| {
             let commits = rows.iter().map(|rows| commit(*rows)).collect();
-            state.windows.insert(Window::parse(window).unwrap(), WindowState { commits, ..WindowState::default() });
+            state
+                .windows
+                .insert(Window::parse(window).unwrap(), WindowState { commits, ..WindowState::default() }.into());
         };
         add("2026-11-19", &[7_000]);
         add("2026-11-20T01/PT1H", &[10]);

@@ -98,6 +98,7 @@ fn outcome(dispatch: &dyn Dispatch, dry_run: bool) -> (RunReport, BTreeMap<PathB
         allow_open: false,
         progress: Progress::default(),
         warnings: Vec::new(),
+        stretch: None,
     };
     let (report, result) = execute_on(&context, &plan, dispatch);
     result.unwrap();

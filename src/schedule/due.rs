@@ -1,7 +1,7 @@
 //! The windows that are due.
 
 use super::config::ScheduleConfig;
-use crate::commit::{FailureStatus, JobState, WindowState};
+use crate::commit::{FailureStatus, JobState};
 use crate::source::Select;
 use crate::text::{bytes, count, instant};
 use crate::window::{Every, Window};
@@ -223,7 +223,7 @@ pub enum Coverage {
 
 /// What committed windows have of a window.
 pub fn coverage(state: &JobState, window: &Window) -> Coverage {
-    if state.windows.get(window).is_some_and(WindowState::is_committed) {
+    if state.windows.get(window).is_some_and(|known| known.is_committed()) {
         return Coverage::Itself;
     }
     let mut first = None;

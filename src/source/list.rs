@@ -5,7 +5,6 @@ use super::folder;
 use super::pages::Pages;
 use super::prefixes::{hour_of, hours, prefixes};
 use super::select::{Found, InputObject, Listing, Selection};
-use super::strays::StrayFinder;
 use crate::limits::LimitsConfig;
 use crate::process::stop::Stop;
 use crate::storage::retry::{Backoff, unless_stalled};
@@ -16,7 +15,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::aws::AmazonS3;
 use object_store::path::Path as ObjectPath;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 /// Listings under way at once.
 const CONCURRENT_LISTINGS: usize = 8;
@@ -35,24 +33,26 @@ pub async fn list(storage: &Storage, config: &SourceConfig, window: &Window, lim
     let prefixes = prefixes(config.layout, &hours);
     let count = prefixes.len() as u64;
     let most = limits.objects.min(u64::from(u32::MAX));
-    let selection = Arc::new(Selection {
-        config: config.clone(),
-        window: *window,
-        hours,
-        strays: StrayFinder::new(config, window),
-        most,
-        selected: AtomicU64::new(0),
-    });
-    let mut listing = match storage.kind() {
-        StorageKind::Folder(root) => folder::list(root.clone(), prefixes, selection).await?,
-        StorageKind::Bucket(bucket) => list_bucket(storage, bucket.store_once(), prefixes, &selection).await?,
-    };
+    let selection = Selection::new(config, *window, hours, most);
+    let mut listing = list_prefixes(storage, prefixes, &Arc::new(selection)).await?;
     listing.prefixes = count;
     if listing.listed > 0 {
         storage.note_something();
     }
     number(storage, &mut listing.objects);
     Ok(listing)
+}
+
+/// Lists what is below these prefixes of the source.
+pub(super) async fn list_prefixes(
+    storage: &Storage,
+    prefixes: Vec<String>,
+    selection: &Arc<Selection>,
+) -> Result<Listing> {
+    match storage.kind() {
+        StorageKind::Folder(root) => folder::list(root.clone(), prefixes, Arc::clone(selection)).await,
+        StorageKind::Bucket(bucket) => list_bucket(storage, bucket.store_once(), prefixes, selection).await,
+    }
 }
 
 /// Checks that the objects of a window can be told: with `select: path`, windows are of whole hours.
@@ -139,7 +139,7 @@ pub fn hour_of_object(storage: &Storage, config: &SourceConfig, object: &InputOb
 }
 
 /// Gives the objects their index in the plan, which does not depend on the order of the listing.
-fn number(storage: &Storage, objects: &mut [InputObject]) {
+pub(super) fn number(storage: &Storage, objects: &mut [InputObject]) {
     objects.sort_by(|left, right| left.path.as_ref().cmp(right.path.as_ref()));
     for (index, input) in objects.iter_mut().enumerate() {
         let etag = input.object.etag.clone();

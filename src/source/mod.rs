@@ -26,6 +26,7 @@ mod scan;
 mod select;
 mod snappy;
 mod strays;
+mod stretch;
 #[cfg(test)]
 mod tests;
 mod unread;
@@ -45,4 +46,5 @@ pub use self::open::{Opened, Opening, open};
 pub use self::read::{ObjectRead, ObjectStats, read_and_measure, read_in_blocks, read_object};
 pub use self::select::{InputObject, Listing, skip};
 pub use self::strays::Strays;
+pub use self::stretch::Stretch;
 pub use self::zone::PathZone;

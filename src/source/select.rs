@@ -10,9 +10,13 @@ use etl_sdk::{Error, ErrorKind, ObjectRef, Result};
 use object_store::path::Path as ObjectPath;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::mem::size_of;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a listing of many windows may take in memory.
+const MAX_COLLECTED: u64 = 64 << 20;
 
 /// Reasons for leaving out an object of the window, as counted in [`Listing::skipped`].
 pub mod skip {
@@ -89,6 +93,7 @@ pub struct Listing {
 }
 
 /// An object as the store lists it.
+#[derive(Clone, Debug)]
 pub(super) struct Found {
     pub path: ObjectPath,
     pub etag: Option<String>,
@@ -105,21 +110,63 @@ pub(super) struct Selection {
     pub(super) most: u64,
     /// Over all listings under way, so that together they hold no more than the limit.
     pub(super) selected: AtomicU64,
+    /// Set for a listing of many windows: takes everything, to be sorted out later.
+    pub(super) collected: Option<Arc<Collected>>,
+}
+
+/// Takes whatever is listed.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    found: Mutex<Vec<(String, Found)>>,
+    bytes: AtomicU64,
+}
+
+impl Collected {
+    /// Keeps an object, if there is room. `false` when there is none.
+    fn take(&self, key: &str, found: Found) -> bool {
+        let names = key.len() + found.path.as_ref().len() + found.etag.as_ref().map_or(0, String::len);
+        let bytes = (names + size_of::<(String, Found)>()) as u64;
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_COLLECTED {
+            return false;
+        }
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push((key.to_owned(), found));
+        true
+    }
+
+    /// All that was kept; `None` when there was no room for something.
+    pub(super) fn all(&self) -> Option<Vec<(String, Found)>> {
+        let found = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
+        (self.bytes.load(Ordering::Relaxed) <= MAX_COLLECTED).then_some(found)
+    }
 }
 
 impl Selection {
+    pub(super) fn new(config: &SourceConfig, window: Window, hours: Range<i64>, most: u64) -> Self {
+        let (strays, selected) = (StrayFinder::new(config, &window), AtomicU64::new(0));
+        Self { config: config.clone(), window, hours, strays, most, selected, collected: None }
+    }
+
     /// Puts an object where it belongs. `key` is its path below the source.
     pub(super) fn sort_out(&self, key: &str, found: Found, listing: &mut Listing) -> Result<()> {
+        match &self.collected {
+            None => self.sort_out_known(key, &found, listing),
+            Some(collected) if collected.take(key, found) => Ok(()),
+            Some(_) => Err(self.too_many()),
+        }
+    }
+
+    /// Puts an object where it belongs that was listed for other windows too.
+    pub(super) fn sort_out_known(&self, key: &str, found: &Found, listing: &mut Listing) -> Result<()> {
         listing.listed += 1;
-        self.look_for_stray(key, &found, listing);
+        self.look_for_stray(key, found, listing);
         let reason = match self.decide(key, found.size, found.modified) {
             Decision::Take => {
                 if self.selected.fetch_add(1, Ordering::Relaxed) >= self.most {
                     return Err(self.too_many());
                 }
-                let object = Arc::new(ObjectRef { uri: String::new(), etag: found.etag, ordinal: 0 });
-                let (size, modified) = (found.size, found.modified);
-                listing.objects.push(InputObject { object, path: found.path, size, modified });
+                let object = Arc::new(ObjectRef { uri: String::new(), etag: found.etag.clone(), ordinal: 0 });
+                let Found { path, size, modified, .. } = found;
+                listing.objects.push(InputObject { object, path: path.clone(), size: *size, modified: *modified });
                 return Ok(());
             }
             Decision::Outside => {

@@ -335,7 +335,7 @@ fn gap(
 
 fn describe(state: &JobState, window: Window, lease: Option<&Holder>) -> WindowReport {
     let nothing = WindowState::default();
-    let known = state.windows.get(&window).unwrap_or(&nothing);
+    let known = state.windows.get(&window).map_or(&nothing, |known| known);
     let status = match (known.commits.as_slice(), &known.last_failure) {
         _ if lease.is_some() => WindowStatus::Running,
         ([], Some(failure)) => match failure.status {

@@ -37,6 +37,7 @@ macro_rules! in_each_place {
 mod changed;
 mod clocks;
 mod crash;
+mod empty;
 mod faults;
 mod forget;
 mod life;

@@ -22,6 +22,7 @@ mod conformance;
 mod credentials;
 mod damage;
 mod dead_letters;
+mod empty_windows;
 mod explain;
 mod fault_proxy;
 mod faults;

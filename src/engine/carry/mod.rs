@@ -6,7 +6,7 @@ mod rows;
 
 use super::pipeline::{Pipeline, TablePlan};
 use crate::commit::carried::{CarriedState, Part, Piece, by_range, stem, take_out};
-use crate::commit::{ContentHash, JobState, Objects, StateObject, inputs, token};
+use crate::commit::{ContentHash, JobState, Objects, StateObject, WindowState, inputs, token};
 use crate::rows::sort::{RowCollector, Sorter};
 use crate::window::Window;
 use arrow::array::RecordBatch;
@@ -81,8 +81,13 @@ pub fn carry_of(plan: &TablePlan) -> Option<(&Merge, &Carry)> {
 /// What a person should know of who begins to carry rows when windows were run without.
 pub fn unknown(pipeline: &Pipeline, state: &JobState, window: &Window) -> Option<String> {
     let carries = pipeline.tables.iter().any(|plan| matches!(carry_of(plan), Some((_, Carry::Rows { .. }))));
-    let earlier = state.windows.iter().filter(|(other, known)| *other != window && known.is_committed()).count();
-    (carries && state.carried.is_none() && earlier > 0).then(|| {
+    if !carries || state.carried.is_some() {
+        return None;
+    }
+    // A window without input knows nothing that could go on.
+    let has_input = |known: &WindowState| known.commits.iter().any(|commit| commit.counts.objects > 0);
+    let earlier = state.windows.iter().filter(|(other, known)| *other != window && has_input(known)).count();
+    (earlier > 0).then(|| {
         format!(
             "{earlier} windows were run before rows went on from run to run: `etl-runner state rebuild JOB --from DATE` \
              reads what they know of users and sessions"

@@ -123,7 +123,7 @@ impl Replay<'_> {
             late: Vec::new(),
             provisional: false,
         };
-        match decision.commit(self.context, run, output)? {
+        match decision.commit(self.context, self.context.objects(), run, output)? {
             Decided::Committed(version) => Ok(version),
             Decided::Moved => {
                 Err(Error::new(ErrorKind::Held, "another window was committed while this one was replayed")

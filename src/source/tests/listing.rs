@@ -3,7 +3,7 @@
 use super::*;
 use crate::process::stop::Stop;
 use crate::source::open::Opened;
-use crate::source::{Listing, list, open, skip};
+use crate::source::{Listing, Stretch, list, open, skip};
 use crate::storage::Storage;
 use crate::window::Window;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -159,4 +159,51 @@ fn the_listing_is_bounded_and_a_missing_folder_is_an_error() {
     let error = try_list(&folder.path().join("missing"), &flat, &day, &limits(3)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(try_list(folder.path(), &hourly(), &day, &limits(3)).unwrap().objects.is_empty());
+}
+
+/// What a listing says, to be compared.
+fn told(listing: &Listing) -> String {
+    format!("{listing:?}")
+}
+
+#[test]
+fn a_listing_of_many_windows_gives_each_what_its_own_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let start: DateTime<Utc> = "2026-11-20T00:00:00Z".parse().unwrap();
+    for number in 0..60 {
+        let modified = start + TimeDelta::milliseconds(number * 437_251);
+        let hour = (modified - TimeDelta::minutes(number % 70)).max(start).format("%H");
+        let (name, bytes) = match number % 6 {
+            0 => (format!("_{number}"), &b"1"[..]),
+            1 => (format!("{number}"), &b""[..]),
+            _ => (format!("deeper/{number}"), &b"1"[..]),
+        };
+        put(root, &format!("{HOUR}{hour}/{name}"), bytes, &modified.to_rfc3339());
+    }
+    put(root, "year=2026/month=11/day=20/beside", b"1", "2026-11-20T03:10:00Z");
+    put(root, "year=2026/month=11/day=20/hour=23", b"1", "2026-11-20T03:10:00Z");
+    let (storage, limits) = (storage(root), LimitsConfig::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let by_path = SourceConfig { select: Select::Path, ..hourly() };
+    for (config, minutes) in [(hourly(), 20), (hourly(), 600), (by_path, 120), (config(Framing::Lines), 60)] {
+        let span = Window::new(start, start + TimeDelta::hours(20)).unwrap();
+        let stretch = runtime.block_on(Stretch::list(&storage, &config, span, &limits)).unwrap().unwrap();
+        let mut begin = start;
+        while begin < span.end {
+            let one = Window::new(begin, begin + TimeDelta::minutes(minutes)).unwrap();
+            let own = try_list(root, &config, &one, &limits).unwrap();
+            assert!(stretch.serves(&one));
+            assert_eq!(told(&stretch.of(&storage, &one).unwrap()), told(&own), "{config:?} {one}");
+            begin = one.end;
+        }
+        assert!(!stretch.serves(&window("2026-11-20T19/PT2H")), "it does not reach beyond its end");
+        let two = LimitsConfig { objects: 2, ..LimitsConfig::default() };
+        let stretch = runtime.block_on(Stretch::list(&storage, &config, span, &two)).unwrap().unwrap();
+        assert_eq!(stretch.of(&storage, &span).unwrap_err().kind(), ErrorKind::Limit, "each window has its bound");
+    }
+    // A folder that is left out has no time: only the listing of a window can tell that it is left out of it.
+    put(root, &format!("{HOUR}03/_temporary/a"), b"1", "2026-11-20T03:10:00Z");
+    let day = runtime.block_on(Stretch::list(&storage, &hourly(), window("2026-11-20"), &limits)).unwrap();
+    assert!(day.is_none(), "{day:?}");
 }
