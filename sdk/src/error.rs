@@ -74,8 +74,6 @@ pub struct Error {
     operation: String,
     facts: Vec<(&'static str, String)>,
     hint: Option<String>,
-    /// How often it was tried, and for how many seconds.
-    tries: Option<(u32, u64)>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -88,7 +86,7 @@ impl Error {
     /// Only failures of kind [`ErrorKind::Unavailable`] are worth another try, unless [`Error::retry`] says otherwise.
     pub fn new(kind: ErrorKind, operation: impl Into<String>) -> Self {
         let retry = if kind == ErrorKind::Unavailable { Retry::Later } else { Retry::Never };
-        Self { kind, retry, operation: operation.into(), facts: Vec::new(), hint: None, tries: None, source: None }
+        Self { kind, retry, operation: operation.into(), facts: Vec::new(), hint: None, source: None }
     }
 
     /// A wrong job file or a wrong file named by it.
@@ -125,8 +123,8 @@ impl Error {
     /// Says how often it was tried and for how long: as the facts `attempts` and `seconds`, and at the end of the text.
     #[must_use]
     pub fn tried(mut self, attempts: u32, seconds: u64) -> Self {
-        self.tries = Some((attempts, seconds));
-        self.with("attempts", attempts).with("seconds", seconds)
+        self.facts.retain(|(name, _)| !TRIES.contains(name));
+        self.with(TRIES[0], attempts).with(TRIES[1], seconds)
     }
 
     /// Keeps the error that caused this one. An error that may pass takes over what its cause says about trying again.
@@ -184,7 +182,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.operation)?;
         for (name, value) in &self.facts {
-            if self.tries.is_none() || !TRIES.contains(name) {
+            if !TRIES.contains(name) {
                 write!(f, " {name}={value}")?;
             }
         }
@@ -199,10 +197,11 @@ impl fmt::Display for Error {
             // Our own errors print their whole chain themselves.
             cause = if error.is::<Self>() { None } else { error.source() };
         }
-        match self.tries {
-            Some((1, seconds)) => write!(f, ", 1 try in {seconds} s"),
-            Some((attempts, seconds)) => write!(f, ", {attempts} tries in {seconds} s"),
-            None => Ok(()),
+        let said = |wanted: &str| self.facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
+        match (said(TRIES[0]), said(TRIES[1])) {
+            (Some("1"), Some(seconds)) => write!(f, ", 1 try in {seconds} s"),
+            (Some(attempts), Some(seconds)) => write!(f, ", {attempts} tries in {seconds} s"),
+            _ => Ok(()),
         }
     }
 }
