@@ -27,9 +27,6 @@ pub fn invalid_value(error: &clap::Error) -> Option<Error> {
 
 /// Any other mistake as an error of the program, for those who read JSON. The text is clap's, its tip is the hint.
 pub fn mistake(error: &clap::Error) -> Error {
-    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return Error::new(ErrorKind::Usage, "an argument is missing").hint("`--help` lists what there is");
-    }
     let text = error.render().to_string();
     let mut paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
     let first = paragraphs.next().unwrap_or_default();

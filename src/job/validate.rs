@@ -26,8 +26,8 @@ const MIN_FILE: u64 = 4 << 10;
 const DAY: u64 = 86_400;
 const YEAR: u64 = 366 * DAY;
 
-/// A lease is renewed three times in its length, and a bucket may take seconds for a call.
-const MIN_LEASE_IN_BUCKET: u64 = 10;
+/// A lease is renewed three times in its length, and a bucket takes tenths of a second for a call.
+const MIN_LEASE_IN_BUCKET: u64 = 2;
 
 impl Job {
     /// Checks the settings against each other. Reads nothing but the job.

@@ -98,7 +98,7 @@ fn those_who_read_json_get_every_mistake_as_json() {
         (&["run", "job.yaml", "--outptu", "json"], "unexpected argument '--outptu' found", "--output"),
         (&["runn", "job.yaml"], "unrecognized subcommand 'runn'", "'run'"),
         (&["compare", "a"], "the following required arguments were not provided: --key <COLUMN> <RIGHT>", "--help"),
-        (&["state"], "an argument is missing", "--help"),
+        (&["state"], "unexpected argument '--output' found", "--help"),
     ] {
         let run = scene.call(&[arguments, &["--output", "json"]].concat());
         let error = &run.report["error"];
