@@ -1,13 +1,14 @@
 //! What the process has used so far.
 
 use nix::sys::resource::{UsageWho, getrusage};
+use std::fs;
 
 /// Resources of the process since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
     /// User and system time of all threads.
     pub cpu_seconds: f64,
-    /// Most resident memory.
+    /// Most resident memory of this program.
     pub peak_memory_bytes: u64,
 }
 
@@ -17,10 +18,19 @@ pub fn now() -> Usage {
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     // Kibibytes on Linux, bytes on macOS.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    let max_rss = u64::try_from(usage.max_rss()).unwrap_or(0) * unit;
     Usage {
         cpu_seconds: seconds(usage.user_time()) + seconds(usage.system_time()),
-        peak_memory_bytes: u64::try_from(usage.max_rss()).unwrap_or(0) * unit,
+        peak_memory_bytes: high_water().unwrap_or(max_rss),
     }
+}
+
+/// The peak since the program began, from Linux. What `getrusage` says begins with the peak of the process that started it.
+fn high_water() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ fn those_who_read_json_get_every_mistake_as_json() {
     for (arguments, message, hint) in [
         (&["run", "job.yaml", "--allow-opn"][..], "unexpected argument '--allow-opn' found", "--allow"),
         (&["run", "job.yaml", "--outptu", "json"], "unexpected argument '--outptu' found", "--output"),
-        (&["runn", "job.yaml"], "unrecognized subcommand 'runn'", "'run'"),
+        (&["ruun", "job.yaml"], "unrecognized subcommand 'ruun'", "'run'"),
         (&["compare", "a"], "the following required arguments were not provided: --key <COLUMN> <RIGHT>", "--help"),
         (&["state"], "unexpected argument '--output' found", "--help"),
     ] {

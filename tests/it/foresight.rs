@@ -117,7 +117,7 @@ fn what_a_run_does_first_for_one_that_died_is_told() {
     let (code, effect) = foreseen(&scene, "2026-11-20T08/PT1H", &[]);
     assert_eq!((code, effect["publishes_first"].as_array().map(Vec::len)), (0, Some(1)), "{effect}");
     assert_eq!(effect["publishes_first"][0]["window"], "2026-11-20T07:00:00Z/2026-11-20T08:00:00Z");
-    let schedule = ["--set", "schedule={every: 1h, start: 2026-11-20T05}"];
+    let schedule = ["--set", "schedule={every: 1h, start: 2026-11-20T05}", "--set", "limits.dead_letters=100%"];
     let before = files(&scene.path(""));
     for command in [&["plan", "job.yaml"][..], &["run", "job.yaml", "--dry-run"]] {
         let run = scene.call(&[command, &schedule, &["--now", NOW, "--output", "json"]].concat());
