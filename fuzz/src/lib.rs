@@ -66,7 +66,7 @@ pub fn read(bytes: &[u8], config: &SourceConfig, limits: &LimitsConfig, step: us
     };
     let mut input = Steps { bytes, step: step.max(1) };
     let stats = read_in_blocks(&mut input, &object, config, limits, &mut visit, block.max(1));
-    seen.stats = stats.expect("damage is no error");
+    seen.stats = stats.expect("damage is no error").stats;
     assert_eq!(seen.stats.records, seen.records.len() as u64, "records are counted");
     assert_eq!(seen.stats.rejected, seen.rejects.len() as u64, "rejects are counted");
     seen

@@ -65,7 +65,7 @@ pub struct WindowState {
 }
 
 /// A commit as the state keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CommitState {
     /// Its place in the log.
     pub version: u64,
@@ -436,21 +436,8 @@ mod tests {
     #[test]
     fn numbers_of_a_damaged_state_do_not_start_again_at_zero() {
         let counts = Counts { rows: BTreeMap::from([("a".to_owned(), u64::MAX)]), ..Counts::default() };
-        let (text, at) = (String::new, DateTime::UNIX_EPOCH);
-        let commit = CommitState {
-            version: 1,
-            at,
-            revision: u32::MAX,
-            amendment: u32::MAX,
-            name: text(),
-            detail: text(),
-            detail_hash: ContentHash::default(),
-            counts,
-            dropped: BTreeMap::new(),
-            owed: BTreeSet::new(),
-            provisional: false,
-            forgets: false,
-        };
+        let commit =
+            CommitState { version: 1, revision: u32::MAX, amendment: u32::MAX, counts, ..CommitState::default() };
         let state = WindowState { commits: vec![commit.clone(), commit], ..WindowState::default() };
         assert_eq!((state.next_revision(), state.next_amendment()), (u32::MAX, u32::MAX));
         assert_eq!(state.rows()["a"], u64::MAX);
@@ -495,20 +482,7 @@ mod tests {
     #[test]
     fn windows_that_overlap_are_found_among_their_neighbours() {
         let window = |text: &str| Window::parse(text).unwrap();
-        let commit = CommitState {
-            version: 1,
-            at: DateTime::UNIX_EPOCH,
-            revision: 0,
-            amendment: 0,
-            name: String::new(),
-            detail: String::new(),
-            detail_hash: ContentHash::default(),
-            counts: Counts::default(),
-            dropped: BTreeMap::new(),
-            owed: BTreeSet::new(),
-            provisional: false,
-            forgets: false,
-        };
+        let commit = CommitState { version: 1, ..CommitState::default() };
         let mut state = JobState::default();
         let done = WindowState { commits: vec![commit], ..WindowState::default() };
         for text in ["2026-11-18", "2026-11-19", "2026-11-20T00", "2026-11-20T01", "2026-11-20T05", "2026-11-21"] {

@@ -60,7 +60,14 @@ impl ChunkReader for PagedFile {
                 .hint("a page is read whole: allow more memory");
             return Err(ParquetError::External(Box::new(error)));
         }
-        self.fetch(start, start + length as u64)
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let bytes = self.fetch(start, start + length as u64)?;
+        if bytes.len() < length {
+            return Err(ParquetError::EOF(format!("a page of {length} bytes ends after {}", bytes.len())));
+        }
+        Ok(bytes)
     }
 }
 

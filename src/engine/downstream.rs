@@ -11,7 +11,7 @@ use crate::rows::quality::Findings;
 use crate::rows::sort::RowCollector;
 use crate::source::Losses;
 use arrow::array::RecordBatch;
-use etl_sdk::{CacheStats, Drain, Ledger, Output, Reject, Result, Transformer, Unit};
+use etl_sdk::{CacheStats, Drain, Error, Ledger, Output, Reject, Result, Transformer, Unit};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -165,7 +165,7 @@ impl Drain for Outlet {
 
 impl Downstream {
     fn take(&mut self, table: usize, batch: RecordBatch, out: &mut Output) -> Result<()> {
-        let Some(task) = &mut self.task else { return Ok(()) };
+        let Some(task) = &mut self.task else { return Err(Error::internal("take rows outside of a task")) };
         if let Some(collector) = &mut task.collectors[table] {
             return collector.push(batch);
         }

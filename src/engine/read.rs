@@ -238,13 +238,12 @@ fn resume(context: &RunContext<'_>, work: Option<&Work>, result: TaskResult) -> 
         collector.restore(&bytes, &kept.stretches, (kept.rows, kept.bytes))?;
         Ok::<_, Error>(collector)
     };
-    let of_table = |plan: &TablePlan| {
-        let mut pieces = result.rows.iter().filter(|kept| kept.table == plan.table.schema.table);
-        let schema = plan.table.schema.working_schema();
-        pieces.try_fold(None, |collector, kept| restore(collector, kept, &schema).map(Some))
+    let of = |table: &str, schema: &SchemaRef| {
+        let mut pieces = result.rows.iter().filter(|kept| kept.table == table);
+        pieces.try_fold(None, |collector, kept| restore(collector, kept, schema).map(Some))
     };
+    let of_table = |plan: &TablePlan| of(&plan.table.schema.table, &plan.table.schema.working_schema());
     let collectors = context.pipeline.tables.iter().map(of_table).collect::<Result<_>>()?;
-    let keys = result.rows.iter().filter(|kept| kept.table == KEYS).map(|kept| restore(None, kept, &key_schema()));
-    let keys = keys.collect::<Result<_>>()?;
+    let keys = of(KEYS, &key_schema())?.into_iter().collect();
     Ok(FinishedTask { result, collectors, keys })
 }

@@ -6,7 +6,7 @@ use super::pipeline::{TablePlan, is_merged};
 use super::tasks::Task;
 use crate::output::sink::TableSink;
 use crate::process::panics::catch;
-use crate::source::{Frame, InputObject, Opened, Opening, STEP as SOURCE_STEP, open, read_and_measure};
+use crate::source::{Frame, InputObject, Opened, Opening, STEP as SOURCE_STEP, open, read_object};
 use etl_sdk::{CacheStats, ErrorKind, Output, Result, TransformerWorker};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -65,6 +65,8 @@ impl<'a> Worker<'a> {
         });
         let mut outcome = TaskOutcome::default();
         feed(self, &mut outcome)?;
+        // What it rejects is of no record.
+        self.outlet.only(None);
         self.transformer.finish_task(&mut self.out)?;
         self.outlet.settle(&mut self.out)?;
         self.outlet.end(&mut outcome)?;
@@ -140,7 +142,7 @@ impl<'a> Worker<'a> {
             }
             self.context.stop.check()
         };
-        let read = || read_and_measure(reader, &object.object, &config.source, &config.limits, &mut take);
+        let read = || read_object(reader, &object.object, &config.source, &config.limits, &mut take);
         let read = catch(read, |error| error.with("step", step.get())).map_err(|error| {
             if error.kind() == ErrorKind::Internal { error.with("object", &object.object.uri) } else { error }
         })?;

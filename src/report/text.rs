@@ -26,7 +26,7 @@ impl RunReport {
             let _ = writeln!(text, "warning: {}", printable(warning));
         }
         for (name, fact) in self.effect.iter().flat_map(Effect::lines) {
-            let _ = writeln!(text, "{name}: {fact}");
+            let _ = writeln!(text, "{name}: {}", printable(&fact));
         }
         text.push('\n');
         text.push_str(&self.inputs());

@@ -21,25 +21,11 @@ pub fn rows_before(state: &JobState, window: &Window, table: &str, runs: u32) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::{CommitState, ContentHash, Counts, WindowState};
-    use chrono::DateTime;
+    use crate::commit::{CommitState, Counts, WindowState};
 
     fn commit(rows: u64) -> CommitState {
         let counts = Counts { rows: [("event".to_owned(), rows)].into(), ..Counts::default() };
-        CommitState {
-            version: 1,
-            at: DateTime::UNIX_EPOCH,
-            revision: 0,
-            amendment: 0,
-            name: String::new(),
-            detail: String::new(),
-            detail_hash: ContentHash::default(),
-            counts,
-            dropped: [].into(),
-            owed: [].into(),
-            provisional: false,
-            forgets: false,
-        }
+        CommitState { version: 1, counts, ..CommitState::default() }
     }
 
     #[test]

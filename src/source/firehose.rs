@@ -54,7 +54,7 @@ pub fn read_errors(
         let Some((arrival, raw)) = parsed else { return visit(ErrorPart::Broken) };
         visit(ErrorPart::Record(arrival))?;
         let start = base;
-        let stats = read_object(Box::new(Cursor::new(raw)), object, config, limits, &mut |frame| {
+        let read = read_object(Box::new(Cursor::new(raw)), object, config, limits, &mut |frame| {
             visit(ErrorPart::Frame(match frame {
                 Frame::Record(record) => Frame::Record(RawRecord { offset: start + record.offset, ..record }),
                 Frame::Rejected(mut reject) => {
@@ -65,9 +65,10 @@ pub fn read_errors(
                 }
             }))
         })?;
-        base += stats.decompressed_bytes;
+        base += read.stats.decompressed_bytes;
         Ok(())
     })
+    .map(|read| read.stats)
 }
 
 fn parse(bytes: &[u8]) -> Option<(DateTime<Utc>, Vec<u8>)> {

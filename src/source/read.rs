@@ -55,35 +55,13 @@ pub fn read_object(
     config: &SourceConfig,
     limits: &LimitsConfig,
     visit: &mut dyn FnMut(Frame<'_>) -> Result<()>,
-) -> Result<ObjectStats> {
-    read_in_blocks(&mut input, object, config, limits, visit, BLOCK)
-}
-
-/// As [`read_object`], and says what of the object was not read.
-pub fn read_and_measure(
-    mut input: Box<dyn Read + Send>,
-    object: &Arc<ObjectRef>,
-    config: &SourceConfig,
-    limits: &LimitsConfig,
-    visit: &mut dyn FnMut(Frame<'_>) -> Result<()>,
 ) -> Result<ObjectRead> {
-    read(&mut input, object, config, limits, visit, BLOCK)
+    read_in_blocks(&mut input, object, config, limits, visit, BLOCK)
 }
 
 /// As [`read_object`], with the most plain bytes that are framed at a time. What is found does not depend on it: tests
 /// and the fuzz targets hold that.
 pub fn read_in_blocks(
-    input: &mut dyn Read,
-    object: &Arc<ObjectRef>,
-    config: &SourceConfig,
-    limits: &LimitsConfig,
-    visit: &mut dyn FnMut(Frame<'_>) -> Result<()>,
-    block: usize,
-) -> Result<ObjectStats> {
-    Ok(read(input, object, config, limits, visit, block)?.stats)
-}
-
-fn read(
     input: &mut dyn Read,
     object: &Arc<ObjectRef>,
     config: &SourceConfig,

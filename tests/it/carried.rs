@@ -140,12 +140,16 @@ fn assert_same(seed: u64, ours: &[BTreeMap<String, Value>; 2], expected: &[BTree
     }
 }
 
+/// A batch for each of the first hours.
+fn batches(random: &mut Rng, hours: i64) -> BTreeMap<i64, String> {
+    (0..hours).map(|hour| (hour, batch(random, hour))).collect()
+}
+
 #[test]
 fn three_runs_one_repeated_and_one_late_are_one_big_run() {
     for seed in 0..6 {
         let mut random = Rng::with_seed(seed);
-        let mut batches: BTreeMap<i64, String> = (0..3).map(|hour| (hour, batch(&mut random, hour))).collect();
-        let scene = scene();
+        let (scene, mut batches) = (scene(), batches(&mut random, 3));
         for (hour, text) in &batches {
             put(&scene, *hour, text);
         }
@@ -176,8 +180,7 @@ fn three_runs_one_repeated_and_one_late_are_one_big_run() {
 fn a_window_that_is_forgotten_is_in_no_row_once_the_others_ran_again() {
     for seed in 0..6 {
         let mut random = Rng::with_seed(seed);
-        let mut batches: BTreeMap<i64, String> = (0..3).map(|hour| (hour, batch(&mut random, hour))).collect();
-        let scene = scene();
+        let (scene, mut batches) = (scene(), batches(&mut random, 3));
         for (hour, text) in &batches {
             put(&scene, *hour, text);
             run(&scene, (*hour, hour + 1), hour + 1, &[]);
@@ -199,8 +202,7 @@ fn a_window_that_is_forgotten_is_in_no_row_once_the_others_ran_again() {
 fn a_long_history_is_merged_and_taken_apart_again() {
     let mut random = Rng::with_seed(7);
     let hours = 38;
-    let mut batches: BTreeMap<i64, String> = (0..hours).map(|hour| (hour, batch(&mut random, hour))).collect();
-    let scene = scene();
+    let (scene, mut batches) = (scene(), batches(&mut random, hours));
     for (hour, text) in &batches {
         put(&scene, *hour, text);
         run(&scene, (*hour, hour + 1), *hour, &[]);
@@ -286,7 +288,7 @@ fn what_a_run_does_not_carry_stays_for_the_next() {
 #[test]
 fn the_state_can_be_rebuilt_from_the_raw_input() {
     let mut random = Rng::with_seed(11);
-    let batches: BTreeMap<i64, String> = (0..4).map(|hour| (hour, batch(&mut random, hour))).collect();
+    let batches = batches(&mut random, 4);
     let scene = scene();
     for hour in 0..3 {
         put(&scene, hour, &batches[&hour]);
@@ -322,7 +324,7 @@ fn the_state_can_be_rebuilt_from_the_raw_input() {
 fn a_rebuild_keeps_later_rows_behind_those_of_the_same_instant() {
     for (seed, is_lost) in [(12, false), (13, true)] {
         let mut random = Rng::with_seed(seed);
-        let batches: BTreeMap<i64, String> = (0..4).map(|hour| (hour, batch(&mut random, hour))).collect();
+        let batches = batches(&mut random, 4);
         let scene = scene();
         for hour in 0..3 {
             put(&scene, hour, &batches[&hour]);
@@ -370,7 +372,7 @@ fn a_rebuild_says_which_replayed_letters_it_cannot_use() {
 fn windows_that_run_side_by_side_see_each_other() {
     for seed in 20..23 {
         let mut random = Rng::with_seed(seed);
-        let batches: BTreeMap<i64, String> = (0..5).map(|hour| (hour, batch(&mut random, hour))).collect();
+        let batches = batches(&mut random, 5);
         let scene = scene();
         for (hour, text) in &batches {
             put(&scene, *hour, text);

@@ -3,7 +3,8 @@
 use super::file::{FileFormat, OpenFile};
 use super::hive;
 use crate::output::staging::{Closing, PartitionValue, PendingStore};
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use crate::rows::sort::batch_size;
+use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use etl_sdk::Result;
 use std::sync::Arc;
@@ -114,11 +115,11 @@ impl PartitionWriter {
             rest = take_record_batch(&rest, &UInt32Array::from_iter_values(0..rows as u32))?;
         }
         self.waiting_rows += rows;
-        self.waiting_bytes += row_bytes(&rest);
+        self.waiting_bytes += batch_size(&rest);
         self.waiting.push(rest);
         if self.waiting.len() > MAX_WAITING {
             let whole = concat_batches(self.waiting[0].schema_ref(), &self.waiting)?;
-            self.waiting_bytes = row_bytes(&whole);
+            self.waiting_bytes = batch_size(&whole);
             self.waiting = vec![whole];
         }
         Ok(())
@@ -144,7 +145,7 @@ impl PartitionWriter {
             self.next_file += 1;
             self.file.insert(target.format.open(target.store.as_ref(), &path)?)
         };
-        if row_bytes(&chunk) > WIDE_CHUNK {
+        if batch_size(&chunk) > WIDE_CHUNK {
             file.write_alone(&chunk)?;
         } else {
             file.write(&chunk)?;
@@ -166,11 +167,4 @@ impl PartitionWriter {
         let (rows, closing) = file.close()?;
         Ok(Some(ClosedFile { partition: hive::values(&self.path), rows, closing }))
     }
-}
-
-/// Bytes of the rows themselves: buffers are larger, the more so the fewer rows are in them, and when rows are encoded
-/// must not depend on that.
-fn row_bytes(rows: &RecordBatch) -> usize {
-    let bytes = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
-    rows.columns().iter().map(bytes).sum()
 }

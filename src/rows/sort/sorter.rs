@@ -115,21 +115,6 @@ impl Sorter {
         }
     }
 
-    /// A collector with rows that [`RowCollector::keep`] gave, perhaps to another process.
-    ///
-    /// Fails with kind `Limit` when the disk of `limits.spill_folder` is full.
-    pub fn restore(
-        &self,
-        schema: &SchemaRef,
-        kept: &[u8],
-        stretches: &[u64],
-        size: (u64, u64),
-    ) -> Result<RowCollector> {
-        let mut collector = self.collector(schema);
-        collector.restore(kept, stretches, size)?;
-        Ok(collector)
-    }
-
     /// Sorts the rows of all collectors by the columns `by`, ascending, nulls first. Rows that are equal in them keep
     /// their order: by collector as given, then as pushed.
     ///
@@ -234,7 +219,7 @@ impl RowCollector {
         self.bytes
     }
 
-    /// Gives the rows as bytes that [`Sorter::restore`] takes, piece by piece, each with the lengths of its stretches.
+    /// Gives the rows as bytes that [`RowCollector::restore`] takes, piece by piece, each with the lengths of its stretches.
     pub fn keep(&mut self, mut each: impl FnMut(Vec<u8>, Vec<u64>) -> Result<()>) -> Result<()> {
         if !self.waiting.is_empty() {
             self.write()?;

@@ -1,8 +1,8 @@
 //! A SQL condition over the rows of a table, planned once and evaluated batch by batch.
 
 use super::depth::too_deep;
+use super::guard::constants_in;
 use super::plan::{explain, panicked, refused_expression, row_bound, rows_at_once, state};
-use super::sizes::bytes_of_constant;
 use super::step::is_of_the_run;
 use crate::process::panics::catch_text;
 use crate::text::suggest::did_you_mean;
@@ -67,14 +67,7 @@ impl SqlCondition {
             }
             Unbound::Engine(error) => engine(error),
         })?;
-        let mut constants = 0;
-        let counted = bound_to_run.apply(|part| {
-            if let Expr::Literal(value, _) = part {
-                constants += bytes_of_constant(value);
-            }
-            Ok(TreeNodeRecursion::Continue)
-        });
-        counted.map_err(engine)?;
+        let constants = constants_in(&bound_to_run).map_err(engine)?;
         let expression = state.create_physical_expr(bound_to_run, &schema).map_err(engine)?;
         let data_type = expression.data_type(input).map_err(engine)?;
         if !matches!(data_type, DataType::Boolean) {

@@ -228,13 +228,21 @@ pub(crate) fn constants_of(plan: &LogicalPlan) -> Result<u64, DataFusionError> {
     let mut bytes = 0_u64;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expression| {
-            expression.apply(|part| {
-                if let Expr::Literal(value, _) = part {
-                    bytes = bytes.saturating_add(bytes_of_constant(value));
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
+            bytes = bytes.saturating_add(constants_in(expression)?);
+            Ok(TreeNodeRecursion::Continue)
         })
+    })?;
+    Ok(bytes)
+}
+
+/// Bytes of the constants of an expression.
+pub(super) fn constants_in(expression: &Expr) -> Result<u64, DataFusionError> {
+    let mut bytes = 0_u64;
+    expression.apply(|part| {
+        if let Expr::Literal(value, _) = part {
+            bytes = bytes.saturating_add(bytes_of_constant(value));
+        }
+        Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(bytes)
 }

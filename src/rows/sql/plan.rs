@@ -2,7 +2,7 @@
 
 use super::depth::too_deep;
 use super::guard::{Bound, constants_of, guard};
-use super::sizes::{bytes_of, bytes_of_argument};
+use super::sizes::bytes_of_argument;
 use crate::process::panics::catch_text;
 use crate::text::suggest::did_you_mean;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -13,7 +13,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError, ScalarValue, SchemaError, TableReference};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{ColumnarValue, Expr, LogicalPlan, Volatility};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::optimizer::Optimizer;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
@@ -144,11 +144,7 @@ impl Plan {
             if column.is::<expressions::Column>() {
                 return value.into_array(rows.num_rows());
             }
-            let bytes = match &value {
-                ColumnarValue::Array(array) => bytes_of(array),
-                ColumnarValue::Scalar(_) => bytes_of_argument(&value, rows.num_rows()),
-            };
-            made = made.saturating_add(bytes);
+            made = made.saturating_add(bytes_of_argument(&value, rows.num_rows()));
             if made > self.bound.bytes {
                 return Err(self.bound.exceeded("the SELECT", made));
             }

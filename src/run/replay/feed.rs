@@ -241,7 +241,7 @@ impl<'f, 's> Feed<'f, 's> {
                 ErrorPart::Record(_) | ErrorPart::Broken => Ok(()),
             })
         } else {
-            read_object(reader, &object.object, &config.source, &config.limits, &mut visit)
+            read_object(reader, &object.object, &config.source, &config.limits, &mut visit).map(|read| read.stats)
         };
         match read {
             Ok(stats) => self.count(&stats),

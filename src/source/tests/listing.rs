@@ -61,17 +61,22 @@ fn a_late_object_is_found_under_an_earlier_prefix_and_an_early_one_ahead() {
     assert_eq!(error.kind(), ErrorKind::Usage);
 }
 
+/// Puts 60 objects from `start` on, up to 70 minutes late, and some with parts of a second. `content` gives name and bytes.
+fn put_late(root: &Path, start: DateTime<Utc>, content: impl Fn(i64) -> (String, &'static [u8])) {
+    for number in 0..60 {
+        let modified = start + TimeDelta::milliseconds(number * 437_251);
+        let hour = (modified - TimeDelta::minutes(number % 70)).max(start).format("%H");
+        let (name, bytes) = content(number);
+        put(root, &format!("{HOUR}{hour}/{name}"), bytes, &modified.to_rfc3339());
+    }
+}
+
 #[test]
 fn windows_that_follow_each_other_take_each_object_once() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let start: DateTime<Utc> = "2026-11-20T00:00:00Z".parse().unwrap();
-    for number in 0..60 {
-        // Up to 70 minutes late, and some with parts of a second.
-        let modified = start + TimeDelta::milliseconds(number * 437_251);
-        let hour = (modified - TimeDelta::minutes(number % 70)).max(start).format("%H");
-        put(root, &format!("{HOUR}{hour}/{number}"), b"1", &modified.to_rfc3339());
-    }
+    put_late(root, start, |number| (number.to_string(), b"1"));
     let mut found = Vec::new();
     let mut begin = start;
     for minutes in [1, 59, 90, 7, 203, 60, 60, 120] {
@@ -171,16 +176,11 @@ fn a_listing_of_many_windows_gives_each_what_its_own_gives() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let start: DateTime<Utc> = "2026-11-20T00:00:00Z".parse().unwrap();
-    for number in 0..60 {
-        let modified = start + TimeDelta::milliseconds(number * 437_251);
-        let hour = (modified - TimeDelta::minutes(number % 70)).max(start).format("%H");
-        let (name, bytes) = match number % 6 {
-            0 => (format!("_{number}"), &b"1"[..]),
-            1 => (format!("{number}"), &b""[..]),
-            _ => (format!("deeper/{number}"), &b"1"[..]),
-        };
-        put(root, &format!("{HOUR}{hour}/{name}"), bytes, &modified.to_rfc3339());
-    }
+    put_late(root, start, |number| match number % 6 {
+        0 => (format!("_{number}"), b"1"),
+        1 => (number.to_string(), b""),
+        _ => (format!("deeper/{number}"), b"1"),
+    });
     put(root, "year=2026/month=11/day=20/beside", b"1", "2026-11-20T03:10:00Z");
     put(root, "year=2026/month=11/day=20/hour=23", b"1", "2026-11-20T03:10:00Z");
     let (storage, limits) = (storage(root), LimitsConfig::default());

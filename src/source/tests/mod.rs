@@ -72,7 +72,7 @@ fn try_read(input: &mut dyn Read, config: &SourceConfig, limits: &LimitsConfig, 
         }
         Ok(())
     };
-    let stats = read_in_blocks(input, &object(), config, limits, &mut visit, block)?;
+    let stats = read_in_blocks(input, &object(), config, limits, &mut visit, block)?.stats;
     assert_eq!(stats.records, seen.records.len() as u64);
     assert_eq!(stats.rejected, seen.rejects.len() as u64);
     seen.stats = stats;

@@ -93,9 +93,6 @@ impl Tables {
         if self.events.rows.is_full() {
             out.batch(EVENT, self.events.rows.finish()?);
         }
-        if self.items.rows.is_full() {
-            out.batch(ITEM, self.items.rows.finish()?);
-        }
         if self.users.held.is_full() {
             self.drain_users(out)?;
         }

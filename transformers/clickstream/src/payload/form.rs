@@ -43,7 +43,8 @@ fn is_around(character: char) -> bool {
 /// The Base64 of a form's field. A plus that was not escaped is one, though forms write blanks so: inside Base64 a blank
 /// can be nothing else. Line ends inside it are those of a mail.
 fn base64_of(field: &str) -> String {
-    let text = url_decode(&field.trim_matches(is_around).replace('+', "%2B")).into_owned();
+    let escaped = field.trim_matches(is_around).replace('+', "%2B");
+    let text = url_decode(&escaped);
     let inside = text.trim_matches(is_around).chars().filter(|character| !matches!(character, '\r' | '\n' | '\t'));
     inside.map(|character| if character == ' ' { '+' } else { character }).collect()
 }
