@@ -91,12 +91,11 @@ impl Aside {
 
     fn write(&self, number: i64, row: &RecordBatch) -> Result<(), ArrowError> {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = match &rows.file {
-            Some(file) => file.clone(),
-            None => {
-                let file = self.folder.file().map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
-                rows.file.insert(file).clone()
-            }
+        let file = if let Some(file) = &rows.file {
+            file.clone()
+        } else {
+            let file = self.folder.file().map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+            rows.file.insert(file).clone()
         };
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
         let mut writer = StreamWriter::try_new_with_options(file.appender(), row.schema_ref(), options)?;
