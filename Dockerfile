@@ -9,9 +9,13 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY . .
+# Which commit it is; the context has no repository.
+ARG COMMIT
+ARG COMMIT_DATE
 # The target folder is a cache mount, so the program is copied out of it in the same step.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
+    ETL_RUNNER_COMMIT="$COMMIT" ETL_RUNNER_COMMIT_DATE="$COMMIT_DATE" \
     CARGO_INCREMENTAL=0 cargo build --release --locked --bin etl-runner \
  && cp target/release/etl-runner /etl-runner
 

@@ -13,6 +13,7 @@ use super::windows::{
     StatusArgs,
 };
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use etl_sdk::Result;
 use std::path::PathBuf;
 
@@ -29,6 +30,12 @@ const SCHEMA_EXAMPLES: &str = "\
 Examples:
   etl-runner schema > job.schema.json";
 
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  etl-runner completions bash > ~/.local/share/bash-completion/completions/etl-runner
+  etl-runner completions zsh > ~/.zfunc/_etl-runner
+  etl-runner completions fish > ~/.config/fish/completions/etl-runner.fish";
+
 const LIST_EXAMPLES: &str = "\
 Examples:
   etl-runner list
@@ -38,7 +45,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(
     name = "etl-runner",
-    version,
+    version = env!("ETL_RUNNER_VERSION"),
     override_usage = "etl-runner <COMMAND>\n       etl-runner --window <WINDOW> --job <FILE> [OPTIONS]",
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
@@ -107,6 +114,9 @@ pub enum Command {
     /// Print the JSON Schema of the job file.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema(SchemaArgs),
+    /// Print a script that completes commands and options in a shell.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -119,6 +129,13 @@ pub struct ListArgs {
 pub struct SchemaArgs {
     #[command(flatten)]
     output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Shell that reads the script.
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: Shell,
 }
 
 impl Cli {
@@ -153,6 +170,7 @@ impl Command {
             Self::Forget(forget) => forget.output.into(),
             Self::List(list) => list.output.into(),
             Self::Schema(schema) => schema.output.into(),
+            Self::Completions(_) => ScreenArgs::default(),
         }
     }
 }

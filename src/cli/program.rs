@@ -11,7 +11,8 @@ use crate::registry::builtin;
 use crate::report::Outcome;
 use crate::screen::Printer;
 use crate::text::printable_lines;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 use etl_sdk::{Error, Result};
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -90,6 +91,16 @@ fn told(printer: &Printer, error: &Error) -> u8 {
     code_of(error.kind())
 }
 
+/// Prints what a shell reads. It is made of the definition of the command line, so it is made here.
+fn complete(shell: Shell, printer: &Printer) -> Result<Outcome> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "etl-runner", &mut script);
+    // The script for bash knows the program by one name and its commands by another when there is a dash in it.
+    let script = String::from_utf8_lossy(&script).replace("etl__subcmd__runner", "etl__runner");
+    printer.data(&script)?;
+    Ok(Outcome::Done)
+}
+
 fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
     match command {
         Command::Run(run) => commands::run::run(&run.into_request(), printer),
@@ -117,5 +128,6 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
             None => commands::explain::run(&explain.name.unwrap_or_default(), &builtin(), printer),
         },
         Command::Schema(_) => commands::schema::run(&builtin(), printer),
+        Command::Completions(completions) => complete(completions.shell, printer),
     }
 }

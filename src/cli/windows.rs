@@ -37,7 +37,14 @@ pub const STATUS_EXAMPLES: &str = "\
 Examples:
   etl-runner status job.yaml
   etl-runner status job.yaml --from 2026-11-20 --list
-  etl-runner status job.yaml --only failed,missing --output json";
+  etl-runner status job.yaml --only failed,missing --output json
+  etl-runner status job.yaml --fail-on failed,refused,missing
+
+Exit codes:
+  0  the status is printed
+  1  the state cannot be read
+  2  the command line or the job file is invalid
+  5  some windows have a status of --fail-on";
 
 pub const FORGET_EXAMPLES: &str = "\
 Examples:
@@ -166,6 +173,9 @@ pub struct StatusArgs {
     /// stopped, missing, refused, failed.
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]
     only: Vec<WindowStatus>,
+    /// End with exit code 5 if a window within the time that is shown has one of these statuses.
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    fail_on: Vec<WindowStatus>,
     /// Print one line per window instead of the calendar.
     #[arg(long)]
     list: bool,
@@ -233,6 +243,7 @@ impl StatusArgs {
             to: self.to,
             every: self.every,
             only: self.only,
+            fail_on: self.fail_on,
             list: self.list,
         }
     }

@@ -105,6 +105,8 @@ pub struct StatusRequest {
     pub every: Option<Every>,
     /// Only windows of these; all when empty.
     pub only: Vec<WindowStatus>,
+    /// A window with one of these fails the command.
+    pub fail_on: Vec<WindowStatus>,
     /// A line per window.
     pub list: bool,
 }

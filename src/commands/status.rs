@@ -37,7 +37,8 @@ pub fn run(request: &StatusRequest, printer: &Printer) -> Result<Outcome> {
     } else {
         printer.result(&screen(&report, request, printer))?;
     }
-    Ok(Outcome::Done)
+    let fails = request.fail_on.iter().any(|status| report.has(*status));
+    Ok(if fails { Outcome::Partly } else { Outcome::Done })
 }
 
 fn scope(request: &StatusRequest, job: &Job) -> Scope {

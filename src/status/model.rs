@@ -76,6 +76,16 @@ impl WindowStatus {
     }
 }
 
+impl From<FailureStatus> for WindowStatus {
+    fn from(failure: FailureStatus) -> Self {
+        match failure {
+            FailureStatus::Stopped => Self::Stopped,
+            FailureStatus::Refused => Self::Refused,
+            FailureStatus::Failed => Self::Failed,
+        }
+    }
+}
+
 impl FromStr for WindowStatus {
     type Err = Error;
 
@@ -138,6 +148,9 @@ pub struct StatusReport {
     pub backfills: Vec<BackfillReport>,
     /// The windows, oldest first.
     pub windows: Vec<WindowReport>,
+    /// How re-runs of windows with rows ended, of which the rows of the run before stay.
+    #[serde(skip)]
+    reruns: Vec<WindowStatus>,
     /// From the first to the last window that is missing, and that no scheduled run takes.
     #[serde(skip)]
     pub(super) missing: Option<Window>,
@@ -240,6 +253,7 @@ pub fn build(job: &str, state: &JobState, leases: &[Holder], now: DateTime<Utc>,
         warnings: Vec::new(),
         backfills: Vec::new(),
         windows: Vec::new(),
+        reruns: Vec::new(),
         missing: None,
     };
     let Some((from, to)) = ends else { return report };
@@ -248,6 +262,8 @@ pub fn build(job: &str, state: &JobState, leases: &[Holder], now: DateTime<Utc>,
         report.total += 1;
         report.late_objects += window.late.iter().map(|late| late.objects).sum::<u64>();
         report.failed_reruns += u64::from(window.is_failed_rerun());
+        let rerun = window.failure.as_ref().filter(|_| window.is_failed_rerun());
+        report.reruns.extend(rerun.map(|failure| WindowStatus::from(failure.status)));
         let is_due = scope.is_scheduled && state.watermark.is_none_or(|watermark| window.window.start >= watermark);
         if window.status == WindowStatus::Missing && !is_due {
             let start = report.missing.map_or(window.window.start, |missing| missing.start);
@@ -269,6 +285,17 @@ pub fn build(job: &str, state: &JobState, leases: &[Holder], now: DateTime<Utc>,
     }
     gap(every, cursor, to, closed, &mut add);
     report
+}
+
+impl StatusReport {
+    /// Whether a window has this status. One that is done has failed, was refused or stopped too when that is how its last
+    /// re-run ended; and what a backfill has left to begin is missing.
+    pub fn has(&self, status: WindowStatus) -> bool {
+        let is_left = || self.backfills.iter().any(|backfill| backfill.never_began > 0);
+        self.counts.get(status.name()).is_some_and(|windows| *windows > 0)
+            || self.reruns.contains(&status)
+            || (status == WindowStatus::Missing && is_left())
+    }
 }
 
 /// Closed windows between the first that is known and the watermark that are not done.
@@ -338,11 +365,7 @@ fn describe(state: &JobState, window: Window, lease: Option<&Holder>) -> WindowR
     let known = state.windows.get(&window).map_or(&nothing, |known| known);
     let status = match (known.commits.as_slice(), &known.last_failure) {
         _ if lease.is_some() => WindowStatus::Running,
-        ([], Some(failure)) => match failure.status {
-            FailureStatus::Stopped => WindowStatus::Stopped,
-            FailureStatus::Refused => WindowStatus::Refused,
-            FailureStatus::Failed => WindowStatus::Failed,
-        },
+        ([], Some(failure)) => failure.status.into(),
         ([], None) => WindowStatus::Missing,
         (commits, _) if commits.iter().any(|commit| state.unpublished.contains_key(&commit.version)) => {
             WindowStatus::Unpublished

@@ -4,7 +4,7 @@ use crate::answers::{JOB, QUICKSTART, call, help, json_of};
 use crate::support::{self, Run, command, project};
 use std::fs;
 use std::io::Read;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 #[test]
 #[allow(clippy::too_many_lines, reason = "nearly all of it is what the program prints")]
@@ -36,6 +36,7 @@ fn help_shows_examples_and_exit_codes() {
       list          List the available transformers and enrichments
       explain       Explain a transformer, an enrichment, or a section or key of the job file
       schema        Print the JSON Schema of the job file
+      completions   Print a script that completes commands and options in a shell
       help          Print this message or the help of the given subcommand(s)
 
     Options:
@@ -172,8 +173,23 @@ fn run_help_names_each_option() {
 #[test]
 fn every_subcommand_has_an_example() {
     for command in [
-        "run", "plan", "backfill", "status", "retry", "forget", "state", "runs", "sql", "compare", "recover", "gc",
-        "check", "list", "explain", "schema",
+        "run",
+        "plan",
+        "backfill",
+        "status",
+        "retry",
+        "forget",
+        "state",
+        "runs",
+        "sql",
+        "compare",
+        "recover",
+        "gc",
+        "check",
+        "list",
+        "explain",
+        "schema",
+        "completions",
     ] {
         let text = call(&[command, "--help"], JOB);
         assert!(text.starts_with("exit code 0\n"), "{text}");
@@ -183,8 +199,62 @@ fn every_subcommand_has_an_example() {
 
 #[test]
 fn version_is_printed() {
-    let expected = format!("exit code 0\n--- stdout\netl-runner {}\n--- stderr", env!("CARGO_PKG_VERSION"));
-    assert_eq!(call(&["--version"], JOB), expected);
+    let text = call(&["--version"], JOB);
+    let version =
+        text.strip_prefix("exit code 0\n--- stdout\netl-runner ").and_then(|text| text.strip_suffix("\n--- stderr"));
+    let (number, build) = version.and_then(|version| version.split_once(" (")).expect(&text);
+    assert_eq!(number, env!("CARGO_PKG_VERSION"));
+    // `0123456789ab 2026-11-20, x86_64-unknown-linux-gnu)`; sources without a repository have the target alone.
+    let target = build.strip_suffix(')').expect(&text);
+    let target = match git(&["log", "-1", "--format=%H"]) {
+        None => target,
+        Some(head) => {
+            let (commit, target) = target.split_once(", ").expect(&text);
+            let (hash, date) = commit.split_once(' ').expect(&text);
+            // The tests may run behind a commit that built nothing.
+            assert!(git(&["cat-file", "-t", hash]).is_some(), "{text}: {head}");
+            assert_eq!(git(&["log", "-1", "--format=%cs", hash]).as_deref(), Some(date), "{text}");
+            target
+        }
+    };
+    assert!(target.starts_with(std::env::consts::ARCH) && target.contains(std::env::consts::OS), "{text}");
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    if !project().join(".git").exists() {
+        return None;
+    }
+    let output = Command::new("git").current_dir(project()).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+}
+
+#[test]
+fn the_script_of_a_shell_completes_commands_and_options() {
+    let script = |shell| {
+        let run = support::call(project(), &["completions", shell], &[]);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
+        run.stdout
+    };
+    let bash = script("bash");
+    let complete = |line: &str| {
+        let (before, last) = line.rsplit_once(' ').unwrap();
+        let (current, previous) = (line.split(' ').count() - 1, before.rsplit(' ').next().unwrap());
+        let ask = format!(
+            "{bash}\nCOMP_WORDS=({line}) COMP_CWORD={current}\n_etl__runner etl-runner '{last}' '{previous}'\necho ${{COMPREPLY[*]}}"
+        );
+        let output = Command::new("bash").args(["--norc", "-c", &ask]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(complete("etl-runner sta"), "status state");
+    assert_eq!(complete("etl-runner status --fail"), "--fail-on");
+    assert_eq!(complete("etl-runner run --progress l"), "log");
+    assert_eq!(complete("etl-runner dead-letters re"), "replay");
+    assert_eq!(complete("etl-runner dead-letters replay --dry"), "--dry-run");
+    for (shell, begin) in [("zsh", "#compdef etl-runner"), ("fish", "# Print an optspec")] {
+        assert!(script(shell).starts_with(begin), "{shell}");
+    }
+    assert!(call(&["completions", "csh"], JOB).contains("[possible values: bash, elvish, fish, powershell, zsh]"));
 }
 
 #[test]

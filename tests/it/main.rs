@@ -24,6 +24,7 @@ mod damage;
 mod dead_letters;
 mod empty_windows;
 mod explain;
+mod fail_on;
 mod fault_proxy;
 mod faults;
 mod floors;
