@@ -35,8 +35,7 @@ pub(crate) fn clock_offset() -> chrono::TimeDelta {
 #[cfg(feature = "failpoints")]
 mod reached {
     use chrono::TimeDelta;
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::Pid;
+    use nix::sys::signal::{Signal, raise};
     use std::collections::HashMap;
     use std::fs::OpenOptions;
     use std::io::Write;
@@ -85,8 +84,9 @@ mod reached {
         let Some(order) = ORDER.as_ref().filter(|order| order.name == name && order.hit == *count) else { return };
         drop(hits);
         let Some(signal) = order.signal else { panic!("ordered at {name}") };
-        // Sent to the process: all of its threads die or sleep.
-        let _ = kill(Pid::this(), signal);
+        // All threads of the process die or sleep, this one first: a signal that is sent to the process would wait until
+        // some other thread takes it, while this one goes on behind the point.
+        let _ = raise(signal);
         if signal == Signal::SIGKILL {
             // The signal may take a moment; nothing behind the point may happen in it.
             loop {
