@@ -5,7 +5,7 @@ use crate::support::events::{START, event, line, request};
 use crate::support::{NOW, Run, Scene, WINDOW, binary};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write as _};
@@ -78,19 +78,25 @@ impl Measured {
     }
 }
 
-/// An event with an attribute and a user's property of so many bytes each.
-fn sized(id: &str, bytes: usize) -> Value {
+/// Stands for a long text until the JSON around it is written.
+const TEXT: &str = "<text>";
+
+/// An event with an attribute and a user's property of so many bytes each, as a line.
+fn sized(id: &str, bytes: usize) -> String {
     let mut event = event(id, 0);
     event["event_type"] = "_profile_set".into();
-    event["attributes"]["text"] = "x".repeat(bytes).into();
-    event["user"]["text"] = json!({"value": "y".repeat(bytes), "set_timestamp": START});
-    event
+    event["attributes"]["text"] = TEXT.into();
+    event["user"]["text"] = json!({"value": TEXT, "set_timestamp": START});
+    line(&[event]).replace(TEXT, &"x".repeat(bytes))
 }
 
-/// A line whose payload is packed.
-fn packed(events: &[Value]) -> String {
+/// An event with an attribute of so many bytes, as a line whose payload is packed.
+fn packed(id: &str, bytes: usize) -> String {
+    let mut event = event(id, 0);
+    event["attributes"]["text"] = TEXT.into();
+    let payload = json!([event]).to_string().replace(TEXT, &"z".repeat(bytes));
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    gzip.write_all(Value::from(events.to_vec()).to_string().as_bytes()).unwrap();
+    gzip.write_all(payload.as_bytes()).unwrap();
     request(base64_simd::STANDARD.encode_to_string(gzip.finish().unwrap()).into()).to_string()
 }
 
@@ -100,14 +106,12 @@ fn of_every_size(scene: &Scene) -> usize {
     // Property and attribute of a record share its 32 MiB.
     for (rows, bytes) in [(100, 1), (100, 1 << 10), (60, 300 << 10), (8, 2_200_000), (2, 15 << 20)] {
         for row in 0..rows {
-            let _ = writeln!(batch, "{}", line(&[sized(&format!("{bytes}-{row}"), bytes)]));
+            let _ = writeln!(batch, "{}", sized(&format!("{bytes}-{row}"), bytes));
             count += 1;
         }
     }
     for row in 0..2 {
-        let mut event = event(&format!("packed-{row}"), 0);
-        event["attributes"]["text"] = "z".repeat(60_000_000).into();
-        let _ = writeln!(batch, "{}", packed(&[event]));
+        let _ = writeln!(batch, "{}", packed(&format!("packed-{row}"), 60_000_000));
         count += 1;
     }
     scene.raw("a.log", batch);
@@ -141,7 +145,7 @@ fn users_with_long_properties_are_merged_within_what_is_set() {
     let scene = Scene::in_memory(|job| job["limits"] = json!({"memory_total": "512MiB", "threads": 1}));
     let mut batch = String::new();
     for user in 0..400 {
-        let _ = writeln!(batch, "{}", line(&[sized(&format!("u{user}"), 300 << 10)]));
+        let _ = writeln!(batch, "{}", sized(&format!("u{user}"), 300 << 10));
     }
     scene.raw("a.log", batch);
     measured(&scene, &run_arguments()).within(512 << 20);

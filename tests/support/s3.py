@@ -1,6 +1,8 @@
-"""Does what is asked for on stdin with an S3 server, and prints the answers as JSON.
+"""Does what is asked for on stdin with an S3 server, and prints the answers.
 
-stdin: {"endpoint": URL, "key": KEY, "secret": SECRET, "calls": [[NAME, ARGUMENT...], ...]}
+usage: s3.py ENDPOINT KEY SECRET
+
+A line of stdin is a list of calls as JSON, [[NAME, ARGUMENT...], ...]; the line of stdout has their answers.
 """
 
 import json
@@ -10,10 +12,10 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
-asked = json.load(sys.stdin)
+endpoint, key, secret = sys.argv[1:]
 client = boto3.client(
-    "s3", endpoint_url=asked["endpoint"], region_name="us-east-1",
-    aws_access_key_id=asked["key"], aws_secret_access_key=asked["secret"],
+    "s3", endpoint_url=endpoint, region_name="us-east-1",
+    aws_access_key_id=key, aws_secret_access_key=secret,
     config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 3}),
 )
 
@@ -62,4 +64,5 @@ def modified(bucket, key):
 
 calls = {"bucket": bucket, "put": put, "upload": upload, "download": download, "keys": keys_of, "uploads": uploads,
          "begin": begin, "modified": modified}
-print(json.dumps([calls[name](*arguments) for name, *arguments in asked["calls"]]))
+for line in sys.stdin:
+    print(json.dumps([calls[name](*arguments) for name, *arguments in json.loads(line)]), flush=True)

@@ -3,11 +3,12 @@
 use etl_sdk::testing::external::or_skip;
 use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -34,6 +35,7 @@ pub struct Server {
     venv: PathBuf,
     pub endpoint: String,
     folder: TempDir,
+    client: Mutex<Option<S3Client>>,
 }
 
 impl Drop for Server {
@@ -89,7 +91,8 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let mut server = Self { child, venv: venv.to_owned(), endpoint: format!("http://127.0.0.1:{port}"), folder };
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let mut server = Self { child, venv: venv.to_owned(), endpoint, folder, client: Mutex::default() };
         for _ in 0..600 {
             if answers(port, ready) {
                 return server;
@@ -105,23 +108,48 @@ impl Server {
 
     /// Does calls of `s3.py` and returns their answers.
     pub fn s3(&self, calls: Value) -> Vec<Value> {
-        let asked = json!({"endpoint": self.endpoint, "key": KEY, "secret": SECRET, "calls": calls});
-        let mut child = Command::new(self.venv.join("bin/python"))
-            .arg(super::project().join("tests/support/s3.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        client.get_or_insert_with(|| S3Client::start(&self.venv, &self.endpoint)).call(&calls)
     }
 
     /// Makes a bucket. A server that has just started may not be able to at once.
     pub fn make_bucket(&self, name: &str) {
         self.s3(json!([["bucket", name]]));
+    }
+}
+
+/// A process of `s3.py`, which ends when its input does.
+struct S3Client {
+    child: Child,
+    asked: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl S3Client {
+    fn start(venv: &Path, endpoint: &str) -> Self {
+        let mut child = Command::new(venv.join("bin/python"))
+            .arg(super::project().join("tests/support/s3.py"))
+            .args([endpoint, KEY, SECRET])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (asked, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { child, asked, answers: BufReader::new(answers) }
+    }
+
+    fn call(&mut self, calls: &Value) -> Vec<Value> {
+        writeln!(self.asked, "{calls}").unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{calls}: {error}: {answer}"))
+    }
+}
+
+impl Drop for S3Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
