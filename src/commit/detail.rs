@@ -1,8 +1,9 @@
 //! What a commit decided, in full: from it alone any process can publish.
 
 use super::form_1::FormOne;
-use super::objects::{ContentHash, Objects, to_json};
+use super::objects::{Objects, to_json};
 use super::record::TargetRecord;
+use super::state_object::ContentHash;
 use crate::output::staging::{DeadLetterFile, PartitionValue, WrittenFile};
 use crate::window::Window;
 use etl_sdk::{EpochMillis, Error, ErrorKind, Ledger, Result};

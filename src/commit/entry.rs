@@ -1,6 +1,6 @@
 //! What the commit log says: one entry per event, in one order that everybody agrees on.
 
-use super::objects::{ContentHash, StateObject};
+use super::state_object::{ContentHash, StateObject};
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

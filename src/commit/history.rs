@@ -1,8 +1,8 @@
 //! The log folded: what is known of each window, and up to where everything is done.
 
 use super::entry::{Commit, Counts, EmptyWindows, Entry, Event, FailureStatus, Late};
-use super::objects::{ContentHash, StateObject};
 use super::shared::Shared;
+use super::state_object::{ContentHash, StateObject};
 use crate::window::Window;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, ErrorKind, Result};

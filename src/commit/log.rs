@@ -293,7 +293,7 @@ fn lost(window: &Window, winner: &Entry) -> Error {
 mod tests {
     use super::*;
     use crate::commit::entry::{Failure, FailureStatus};
-    use crate::commit::objects::{ContentHash, StateObject};
+    use crate::commit::state_object::{ContentHash, StateObject};
     use object_store::memory::InMemory;
     use tokio::runtime::Runtime;
 

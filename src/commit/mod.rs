@@ -1,6 +1,7 @@
 //! How files become part of the output: written out of sight, then made visible together.
 
 pub mod carried;
+mod decoded;
 mod detail;
 mod entry;
 mod form_1;
@@ -18,6 +19,7 @@ pub mod repair;
 mod resume;
 mod shared;
 pub mod spans;
+mod state_object;
 mod stores;
 pub mod work;
 
@@ -27,10 +29,11 @@ pub use self::entry::{
 };
 pub use self::history::{CommitState, FailureState, JobState, LateState, Unpublished, WindowState};
 pub use self::log::{CommitLog, Condition};
-pub use self::objects::{ContentHash, Listed, Objects, StateObject};
+pub use self::objects::{Listed, Objects};
 pub use self::record::TargetRecord;
 pub use self::shared::Shared;
 pub use self::spans::BackfillSpan;
+pub use self::state_object::{ContentHash, StateObject};
 pub use self::stores::Stores;
 pub use self::work::{KeptRows, PlanRecord, TaskResult, Work};
 pub use crate::commit::detail::ReplayedObject;

@@ -5,7 +5,8 @@
 use super::detail::{CommitDetail, Replaced, ReplacedFile};
 use super::entry::{Commit, Counts, Event, Runner, token};
 use super::log::{CommitLog, Condition};
-use super::objects::{ContentHash, Objects};
+use super::objects::Objects;
+use super::state_object::ContentHash;
 use super::stores::Stores;
 use super::work::{PlanRecord, TaskResult, Work};
 use crate::commit::record::TargetRecord;

@@ -1,5 +1,6 @@
 //! The state's objects: created only if absent, read, listed, removed. Works alike on a folder and in a bucket.
 
+use super::decoded::Decoded;
 use crate::process::clock::Clock;
 use crate::process::stop::{SETTLING, Stop};
 use crate::process::workers;
@@ -12,7 +13,7 @@ use etl_sdk::{Error, ErrorKind, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -46,6 +47,7 @@ pub struct Objects {
     retry: RetryConfig,
     /// What [`Self::put`] has written and not made durable yet, when that is put off.
     unsettled: Option<Arc<Mutex<BTreeSet<String>>>>,
+    decoded: Decoded,
 }
 
 /// An object as the store lists it.
@@ -57,27 +59,6 @@ pub struct Listed {
     pub bytes: u64,
     /// When it was written.
     pub modified: DateTime<Utc>,
-}
-
-/// An object of the state, and what its bytes must be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StateObject {
-    /// Path below the job's state.
-    pub path: String,
-    /// Hash of its bytes.
-    pub hash: ContentHash,
-}
-
-/// What tells the bytes of an object from others under its name: 128 bits of their BLAKE3 hash, in hexadecimal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ContentHash(String);
-
-impl ContentHash {
-    /// The hash of some bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(blake3::hash(bytes).to_hex()[..32].to_owned())
-    }
 }
 
 impl Objects {
@@ -96,6 +77,7 @@ impl Objects {
             clock,
             retry: *state.retry(),
             unsettled: None,
+            decoded: Decoded::default(),
         }
     }
 
@@ -113,7 +95,13 @@ impl Objects {
             // A runner that was killed must not try again.
             retry: RetryConfig { attempts: 1, ..RetryConfig::default() },
             unsettled: None,
+            decoded: Decoded::default(),
         }
+    }
+
+    /// Those of small Parquet objects whose rows were read before.
+    pub(super) fn decoded(&self) -> &Decoded {
+        &self.decoded
     }
 
     /// Tells when something is written.

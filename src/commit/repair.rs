@@ -14,8 +14,8 @@ use super::inputs;
 use super::numbered::{
     checkpoint_path, checkpoints, entries_after, entry_path, read_checkpoint, read_entry, version_of,
 };
-use super::objects::StateObject;
-use super::objects::{ContentHash, Objects, to_json};
+use super::objects::{Objects, to_json};
+use super::state_object::{ContentHash, StateObject};
 use crate::output::staging::WrittenFile;
 use crate::source::STEP;
 use crate::text::one_line;

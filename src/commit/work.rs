@@ -4,7 +4,8 @@
 //! registered is given up only behind a fence in the log: a runner that sleeps may still count on it.
 
 use super::entry::token;
-use super::objects::{ContentHash, Objects, to_json};
+use super::objects::{Objects, to_json};
+use super::state_object::ContentHash;
 use crate::output::dead_letter::Examples;
 use crate::output::staging::{DeadLetterFile, PendingFile, WrittenFile};
 use crate::rows::quality::QualityCounts;

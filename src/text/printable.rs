@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+/// The only control character of ASCII that JSON has as it is.
+const DELETE: u8 = 0x7f;
+
 /// Whether a character moves a terminal's cursor, colours it, turns the direction of its text, breaks its lines, or is not
 /// seen at all.
 fn is_unsafe(character: char) -> bool {
@@ -36,7 +39,8 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
 pub fn printable_json(json: &str) -> Cow<'_, str> {
     // Line breaks and tabs stand between values; within them they are escapes already.
     let escapes = |character: char| character > '~' && is_unsafe(character);
-    if !json.contains(escapes) {
+    let is_plain = json.is_ascii() && memchr::memchr(DELETE, json.as_bytes()).is_none();
+    if is_plain || !json.contains(escapes) {
         return Cow::Borrowed(json);
     }
     let mut safe = String::with_capacity(json.len() + 16);

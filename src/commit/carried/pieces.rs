@@ -1,6 +1,7 @@
 //! Pieces of carried rows and the list of them.
 
-use crate::commit::objects::{ContentHash, Objects, StateObject, to_json};
+use crate::commit::objects::{Objects, to_json};
+use crate::commit::state_object::{ContentHash, StateObject};
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;

@@ -1,10 +1,13 @@
 //! The rows of pieces: written by hash of their keys, read by key.
 
 use super::pieces::{CARRIED, MAX_BITS, Part, REBUILD, damaged, fetch};
-use crate::commit::objects::{ContentHash, Objects, StateObject};
+use crate::commit::objects::Objects;
+use crate::commit::state_object::{ContentHash, StateObject};
 use crate::rows::sort::batch_size;
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array};
-use arrow::compute::{cast, take_record_batch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array,
+};
+use arrow::compute::{cast, concat_batches, filter_record_batch, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use etl_sdk::{Error, Result};
@@ -36,6 +39,9 @@ const GROUP_BYTES: usize = 8 << 20;
 
 /// Rows of a batch that is read.
 const BATCH_ROWS: usize = 8_192;
+
+/// Bytes of a part that is read whole, as those of windows with few events are.
+const SMALL_BYTES: u64 = 256 << 10;
 
 /// The bits of the hash that tell the parts of a piece with about so many rows apart.
 pub fn part_bits(rows: u64) -> u32 {
@@ -216,6 +222,26 @@ fn properties() -> WriterProperties {
         .build()
 }
 
+/// Which rows of a part are read: those in a range of hashes, whose hash is among some when there are any.
+struct Wanted {
+    bits: u32,
+    range: u64,
+    hashes: Option<Arc<HashSet<u64>>>,
+}
+
+impl Wanted {
+    fn has(&self, hash: u64) -> bool {
+        part_of(hash, self.bits) == self.range && self.hashes.as_ref().is_none_or(|hashes| hashes.contains(&hash))
+    }
+
+    /// Of rows with these hashes.
+    fn rows(&self, hashes: &dyn Array) -> Result<BooleanArray, ArrowError> {
+        let hashes = hashes.as_primitive_opt::<Int64Type>();
+        let hashes = hashes.ok_or_else(|| ArrowError::SchemaError(format!("{HASH} is no number")))?;
+        Ok(hashes.values().iter().map(|hash| Some(self.has(*hash as u64))).collect())
+    }
+}
+
 /// Reads the rows of a part whose hashes are `wanted` and in the given range of two to the power of `bits`, in batches of
 /// `schema` with their hashes. A column that the part does not have yet is null.
 pub fn read_rows(
@@ -231,31 +257,55 @@ pub fn read_rows(
     if range >> (bits - common) != part.range >> (part.bits - common) {
         return Ok(());
     }
+    let wanted = Wanted { bits, range, hashes: wanted.map(Arc::clone) };
+    let mut each = |batch: &RecordBatch| {
+        let hashes = batch.column(0).as_primitive::<Int64Type>().values().iter().map(|hash| *hash as u64);
+        let hashes: Vec<u64> = hashes.collect();
+        each(fit(batch, schema, objects, part)?, &hashes)
+    };
+    if part.bytes > SMALL_BYTES || part.rows > BATCH_ROWS as u64 {
+        return decode(objects, part, Some(wanted), &mut each);
+    }
+    let whole = match objects.decoded().get(&part.kept) {
+        Some(whole) => whole,
+        None => decode_small(objects, part)?,
+    };
+    let rows = wanted.rows(whole.column(0))?;
+    if rows.has_true() { each(&filter_record_batch(&whole, &rows)?) } else { Ok(()) }
+}
+
+/// All rows of a small part, which the next window may want as well.
+fn decode_small(objects: &Objects, part: &Part) -> Result<RecordBatch> {
+    let mut batches = Vec::new();
+    decode(objects, part, None, &mut |batch| {
+        batches.push(batch.clone());
+        Ok(())
+    })?;
+    let Some(first) = batches.first() else { return Err(damaged(objects, &part.kept).with("rows", 0).hint(REBUILD)) };
+    let whole = concat_batches(first.schema_ref(), &batches)?;
+    objects.decoded().keep(&part.kept, &whole);
+    Ok(whole)
+}
+
+/// Gives the rows of a part that are wanted, the column of their hashes first.
+fn decode(
+    objects: &Objects,
+    part: &Part,
+    wanted: Option<Wanted>,
+    each: &mut dyn FnMut(&RecordBatch) -> Result<()>,
+) -> Result<()> {
     let failed = |error: ParquetError| damaged(objects, &part.kept).source(error).hint(REBUILD);
-    let builder = ParquetRecordBatchReaderBuilder::try_new(fetch(objects, &part.kept)?).map_err(failed)?;
-    let wanted = wanted.map(Arc::clone);
-    let is_wanted =
-        move |hash: u64| part_of(hash, bits) == range && wanted.as_ref().is_none_or(|wanted| wanted.contains(&hash));
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new(fetch(objects, &part.kept)?).map_err(failed)?;
     if builder.schema().fields().first().is_none_or(|field| field.name() != HASH) {
         return Err(damaged(objects, &part.kept).with("missing column", HASH).hint(REBUILD));
     }
-    let mask = ProjectionMask::columns(builder.parquet_schema(), [HASH]);
-    let filter = ArrowPredicateFn::new(mask, move |batch| {
-        let Some(hashes) = batch.column(0).as_primitive_opt::<Int64Type>() else {
-            return Err(ArrowError::SchemaError(format!("{HASH} is no number")));
-        };
-        Ok(hashes.values().iter().map(|hash| Some(is_wanted(*hash as u64))).collect())
-    });
-    let reader = builder
-        .with_batch_size(BATCH_ROWS)
-        .with_row_filter(RowFilter::new(vec![Box::new(filter)]))
-        .build()
-        .map_err(failed)?;
-    for batch in reader {
-        let batch = batch.map_err(|error| damaged(objects, &part.kept).source(error).hint(REBUILD))?;
-        let hashes = batch.column(0).as_primitive::<Int64Type>().values().iter().map(|hash| *hash as u64);
-        let hashes: Vec<u64> = hashes.collect();
-        each(fit(&batch, schema, objects, part)?, &hashes)?;
+    if let Some(wanted) = wanted {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), [HASH]);
+        let filter = ArrowPredicateFn::new(mask, move |batch| wanted.rows(batch.column(0)));
+        builder = builder.with_row_filter(RowFilter::new(vec![Box::new(filter)]));
+    }
+    for batch in builder.with_batch_size(BATCH_ROWS).build().map_err(failed)? {
+        each(&batch.map_err(|error| damaged(objects, &part.kept).source(error).hint(REBUILD))?)?;
     }
     Ok(())
 }

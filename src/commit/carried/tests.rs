@@ -11,8 +11,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
 fn objects() -> (Runtime, Objects) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = runtime();
     let objects = Objects::over(Arc::new(InMemory::new()), runtime.handle().clone());
     (runtime, objects)
 }
@@ -38,10 +42,13 @@ fn window(hour: u32) -> Window {
 }
 
 fn piece(objects: &Objects, hour: u32, bits: u32) -> Piece {
+    piece_of(objects, hour, bits, &rows(0, 100))
+}
+
+fn piece_of(objects: &Objects, hour: u32, bits: u32, batch: &RecordBatch) -> Piece {
     let run = format!("job-{}", window(hour).id());
-    let batch = rows(0, 100);
     let mut writer = PieceWriter::new(objects, &stem(&run, "token"), &schema(), bits);
-    writer.write(&batch, &key_hashes(&batch, &[0, 1]).unwrap()).unwrap();
+    writer.write(batch, &key_hashes(batch, &[0, 1]).unwrap()).unwrap();
     let (rows, parts) = writer.finish().unwrap();
     Piece { run: Some(run), level: 0, window: window(hour), stamp: i64::from(hour), rows, parts, made_of: None }
 }
@@ -65,13 +72,14 @@ fn hashes_stay_what_they_were() {
 #[test]
 fn rows_are_found_by_key_whatever_the_parts() {
     let (_runtime, objects) = objects();
-    let batch = rows(0, 100);
-    let hashes = key_hashes(&batch, &[0, 1]).unwrap();
-    let wanted: Arc<HashSet<u64>> = Arc::new(hashes.iter().copied().step_by(7).collect());
-    for piece_bits in [0, 1, 4] {
-        let piece = piece(&objects, piece_bits, piece_bits);
-        assert_eq!((piece.rows, piece.parts.len() as u64), (100, 1 << piece_bits));
-        for bits in [0, 2, 5] {
+    // Few are read whole and kept, many are not.
+    for (count, piece_bits) in [(100, 0), (100, 1), (100, 4), (20_000, 0), (20_000, 2)] {
+        let batch = rows(0, count);
+        let hashes = key_hashes(&batch, &[0, 1]).unwrap();
+        let wanted: Arc<HashSet<u64>> = Arc::new(hashes.iter().copied().step_by(7).collect());
+        let piece = piece_of(&objects, piece_bits, piece_bits, &batch);
+        assert_eq!((piece.rows, piece.parts.len() as u64), (count as u64, 1 << piece_bits));
+        for bits in [0, 0, 2, 5] {
             let mut found = Vec::new();
             for range in 0..1 << bits {
                 for part in &piece.parts {
@@ -84,14 +92,16 @@ fn rows_are_found_by_key_whatever_the_parts() {
                 }
             }
             found.sort_unstable();
-            assert_eq!(found, (0..100).step_by(7).collect::<Vec<_>>(), "{piece_bits} {bits}");
+            assert_eq!(found, (0..count).step_by(7).collect::<Vec<_>>(), "{count} {piece_bits} {bits}");
         }
     }
 }
 
 #[test]
 fn a_column_that_came_later_is_null_and_damage_is_named() {
-    let (_runtime, objects) = objects();
+    let runtime = runtime();
+    let store = Arc::new(InMemory::new());
+    let objects = Objects::over(Arc::clone(&store) as _, runtime.handle().clone());
     let piece = piece(&objects, 5, 0);
     let mut fields = schema().fields().to_vec();
     fields.push(Arc::new(Field::new("new", DataType::Utf8, true)));
@@ -102,6 +112,8 @@ fn a_column_that_came_later_is_null_and_damage_is_named() {
     })
     .unwrap();
     objects.put(&piece.parts[0].kept.path, "other bytes").unwrap();
+    // As another process finds it.
+    let objects = Objects::over(store, runtime.handle().clone());
     let error = read_rows(&objects, &piece.parts[0], &schema(), (0, 0), None, &mut |_, _| Ok(())).unwrap_err();
     assert!(error.to_string().contains(&piece.parts[0].kept.path), "{error}");
     assert!(error.hint_text().is_some_and(|hint| hint.contains("state rebuild")), "{error}");
