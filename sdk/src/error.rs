@@ -66,6 +66,28 @@ impl Retry {
     }
 }
 
+/// Where in a file that a person wrote something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePlace {
+    /// The file as it was named.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1, in characters.
+    pub column: usize,
+    /// Characters of it; 0 for what has no end of its own, such as a section.
+    pub length: usize,
+    /// The whole line.
+    pub text: String,
+}
+
+/// What is known of a mistake in a file; apart, since few errors are such.
+#[derive(Debug, Default)]
+struct InFile {
+    place: Option<SourcePlace>,
+    others: Vec<Error>,
+}
+
 /// A failure, with its facts in the order they were added.
 #[derive(Debug)]
 pub struct Error {
@@ -74,6 +96,7 @@ pub struct Error {
     operation: String,
     facts: Vec<(&'static str, String)>,
     hint: Option<String>,
+    in_file: Option<Box<InFile>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -86,7 +109,7 @@ impl Error {
     /// Only failures of kind [`ErrorKind::Unavailable`] are worth another try, unless [`Error::retry`] says otherwise.
     pub fn new(kind: ErrorKind, operation: impl Into<String>) -> Self {
         let retry = if kind == ErrorKind::Unavailable { Retry::Later } else { Retry::Never };
-        Self { kind, retry, operation: operation.into(), facts: Vec::new(), hint: None, source: None }
+        Self { kind, retry, operation: operation.into(), facts: Vec::new(), hint: None, in_file: None, source: None }
     }
 
     /// A wrong job file or a wrong file named by it.
@@ -111,6 +134,31 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says where in a file it is.
+    #[must_use]
+    pub fn at(mut self, place: SourcePlace) -> Self {
+        self.in_file.get_or_insert_default().place = Some(place);
+        self
+    }
+
+    /// Fails with the first error, if there is one, which brings the others with it.
+    pub fn all(errors: Vec<Self>) -> Result<()> {
+        let mut errors = errors.into_iter();
+        match errors.next() {
+            None => Ok(()),
+            Some(mut first) => {
+                first.in_file.get_or_insert_default().others.extend(errors);
+                Err(first)
+            }
+        }
+    }
+
+    /// The error alone, and those that it brought with it.
+    pub fn split(mut self) -> Vec<Self> {
+        let others = self.in_file.as_mut().map(|file| std::mem::take(&mut file.others)).unwrap_or_default();
+        std::iter::once(self).chain(others).collect()
     }
 
     /// Says whether to try again, where that is known.
@@ -156,6 +204,17 @@ impl Error {
     /// The way out, if one is known.
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// Where in a file it is, as far as it or a cause of ours knows.
+    pub fn place(&self) -> Option<&SourcePlace> {
+        let of_cause = || StdError::source(self)?.downcast_ref::<Self>()?.place();
+        self.in_file.as_ref().and_then(|file| file.place.as_ref()).or_else(of_cause)
+    }
+
+    /// Errors that were found beside it.
+    pub fn others(&self) -> &[Self] {
+        self.in_file.as_ref().map_or(&[], |file| file.others.as_slice())
     }
 
     /// The facts, in the order they were added.

@@ -27,7 +27,7 @@ mod transformer;
 pub use cache::{BoundedCache, CacheStats};
 pub use component::{BuildContext, Component, parse_options};
 pub use enrichment::{Enrichment, EnrichmentWorker, Fact};
-pub use error::{Error, ErrorKind, Result, Retry};
+pub use error::{Error, ErrorKind, Result, Retry, SourcePlace};
 pub use explanation::{Align, Answer, Arguments, Block, Explanation, JobOptions, Parameter, Question};
 pub use fill::{Fill, as_text, text_column};
 pub use folder::{FolderBudget, FolderFile, ReadFolder, RemoteFolders, read_local_folder};

@@ -55,7 +55,7 @@ fn run(arguments: &[OsString]) -> u8 {
     };
     let command = match cli.into_command() {
         Ok(command) => command,
-        Err(error) => return told(&Printer::default(), &error),
+        Err(error) => return told(&printer(arguments), &error),
     };
     let printer = command.screen().printer();
     let screen = printer.clone();

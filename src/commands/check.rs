@@ -1,7 +1,7 @@
 //! `check`: everything about a job that can be known without reading its input.
 
 use super::request::JobRequest;
-use super::session::Session;
+use super::session::{Session, examine_job};
 use crate::engine::Pipeline;
 use crate::job::{Job, Places};
 use crate::process::stop::Stop;
@@ -83,9 +83,9 @@ pub struct RuleCheck {
 /// Loads, builds and prints. Reads the job file and the files it names, and of the input no more than whether there is
 /// any.
 pub fn run(request: &JobRequest, registry: &Registry, printer: &Printer) -> Result<Outcome> {
+    all_mistakes(request, registry)?;
     let session = Session::open(request, Stop::default(), printer)?;
     let mut report = inspect(&session.job, registry)?;
-    fit::check(&session.job)?;
     let source = Places::open(&session.job)?.source;
     report.warnings =
         session.runtime.block_on(Nothing::warning(&source, &session.job.config.source))?.into_iter().collect();
@@ -95,6 +95,18 @@ pub fn run(request: &JobRequest, registry: &Registry, printer: &Printer) -> Resu
         printer.result(&screen(&report))?;
     }
     Ok(Outcome::Done)
+}
+
+/// Fails with all that is wrong with the job, as far as it can be told without what is wrong.
+fn all_mistakes(request: &JobRequest, registry: &Registry) -> Result<()> {
+    let mut examined = examine_job(request)?;
+    if let Some(job) = &examined.job {
+        let mut found = Places::mistakes(job);
+        found.extend(Pipeline::mistakes(job, registry));
+        found.extend(fit::check(job).err());
+        examined.add(found);
+    }
+    examined.check()
 }
 
 /// Builds every part of the job.

@@ -4,7 +4,7 @@ use super::request::JobRequest;
 use crate::batch::divide_memory;
 use crate::commit::{CommitLog, Objects, Runner};
 use crate::engine::Pipeline;
-use crate::job::{Job, Places, load};
+use crate::job::{Examined, Job, Places, examine, load};
 use crate::process::clock::Clock;
 use crate::process::memory;
 use crate::process::stop::{Stop, stop_on_signals};
@@ -175,6 +175,11 @@ impl Drop for RuntimeThreads {
 /// Loads a job file with the variables of the process.
 pub fn load_job(request: &JobRequest) -> Result<Job> {
     load(&request.job_file, &request.overrides, &|name| std::env::var(name).ok())
+}
+
+/// Looks at a job file as a whole, with the variables of the process.
+pub fn examine_job(request: &JobRequest) -> Result<Examined> {
+    examine(&request.job_file, &request.overrides, &|name| std::env::var(name).ok())
 }
 
 /// Watches the memory of the process; a failure that cannot wait is printed as any.

@@ -83,6 +83,30 @@ impl Pipeline {
         Ok(pipeline)
     }
 
+    /// All that is wrong with what a job names, as far as its parts can be built each for itself.
+    pub fn mistakes(job: &Job, registry: &Registry) -> Vec<Error> {
+        let Err(first) = Self::build(job, registry) else { return Vec::new() };
+        let mut found = Vec::new();
+        found.extend(job.build_transformer(registry).err());
+        for (index, config) in job.config.enrich.iter().enumerate().filter(|(_, config)| config.enabled) {
+            let built = match &config.step {
+                StepConfig::Native { name, options } => job.build_enrichment(index, name, options, registry).map(drop),
+                StepConfig::Sql { file, parameters } => {
+                    let table = config.table.as_deref().unwrap_or_default();
+                    let step =
+                        sql_step(&job.context().resolve(file), table, parameters, job.config.limits.sql_row_bytes.0);
+                    step.map(drop).map_err(|error| job.placed(&["enrich", &index.to_string(), "sql"], error))
+                }
+            };
+            found.extend(built.err());
+        }
+        // What is wrong with parts together.
+        if !found.iter().any(|error| error.to_string() == first.to_string()) {
+            found.push(first);
+        }
+        found
+    }
+
     /// A ledger with all steps in the order rows meet them, at zero.
     pub fn ledger(&self) -> Ledger {
         let mut ledger = Ledger::default();

@@ -1,23 +1,32 @@
 //! `${NAME}` and `${NAME:-default}` in the job file's values.
 
 use super::yaml::{Node, NodeKind, Place, wrong};
-use etl_sdk::Result;
+use etl_sdk::{Error, Result};
 
 /// Looks up a variable; the process environment, or a test's own.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Replaces variables in all values. Values of overrides stay as they are: the shell has had its turn with them.
-pub(crate) fn substitute(node: &mut Node, environment: Environment<'_>) -> Result<()> {
+/// Replaces variables in all values. Values of overrides stay as they are: the shell has had its turn with them. A value in
+/// which something cannot be replaced stays as it is too, and `found` says why.
+pub(crate) fn substitute(node: &mut Node, environment: Environment<'_>, found: &mut Vec<Error>) {
     match &mut node.kind {
         NodeKind::Scalar { text, .. } => {
-            if text.contains('$') && matches!(node.place, Place::Line(..)) {
-                *text = replace(text, &node.place, environment)?;
+            if text.contains('$') && matches!(node.place, Place::File(..)) {
+                match replace(text, &node.place, environment) {
+                    Ok(replaced) => *text = replaced,
+                    Err(error) => found.push(error),
+                }
             }
-            Ok(())
         }
-        NodeKind::Sequence(items) => items.iter_mut().try_for_each(|item| substitute(item, environment)),
+        NodeKind::Sequence(items) => {
+            for item in items {
+                substitute(item, environment, found);
+            }
+        }
         NodeKind::Mapping(entries) => {
-            entries.iter_mut().try_for_each(|entry| substitute(&mut entry.value, environment))
+            for entry in entries {
+                substitute(&mut entry.value, environment, found);
+            }
         }
     }
 }
@@ -84,7 +93,9 @@ mod tests {
     fn variables_are_replaced_before_types_are_decided() {
         let text = "a: s3://${BUCKET}/raw/${STAGE:-dev}/\nb: ${THREADS}\nc: \"${THREADS}\"\nd: ${EMPTY:-x}\ne: '${EMPTY}'\nf: cost$ $$5 $${BUCKET}\n";
         let mut node = parse(text, "job.yaml").unwrap();
-        substitute(&mut node, &environment).unwrap();
+        let mut found = Vec::new();
+        substitute(&mut node, &environment, &mut found);
+        assert!(found.is_empty(), "{found:?}");
         assert_eq!(
             node.to_value(),
             json!({"a": "s3://acme/raw/dev/", "b": 4, "c": "4", "d": "x", "e": "", "f": "cost$ $5 ${BUCKET}"})
@@ -99,7 +110,9 @@ mod tests {
             ("a: \"${1x}\"", "job.yaml:1: `${1x}` names no variable", "$$"),
         ] {
             let mut node = parse(text, "job.yaml").unwrap();
-            let error = substitute(&mut node, &environment).unwrap_err();
+            let mut found = Vec::new();
+            substitute(&mut node, &environment, &mut found);
+            let error = Error::all(found).unwrap_err();
             assert_eq!(error.to_string(), message);
             assert!(error.hint_text().is_some_and(|text| text.contains(hint)), "{:?}", error.hint_text());
         }

@@ -2,7 +2,8 @@
 
 use super::config::JobConfig;
 use super::environment::{Environment, substitute};
-use super::yaml::{Node, NodeKind, Place, parse, wrong};
+use super::mistakes::{Part, config_of, is_at_one_of, part_of, setting_of, without};
+use super::yaml::{Entry, Node, NodeKind, Place, parse, wrong};
 use super::{overrides, schema, shape};
 use crate::job::EnrichConfig;
 use crate::job::config::EnrichFields;
@@ -10,7 +11,6 @@ use crate::rows::quality::{QualityConfig, QualityFields};
 use crate::storage::{PrefixReader, Section};
 use etl_sdk::{BuildContext, Error, ErrorKind, RemoteFolders, Result};
 use serde::de::DeserializeOwned;
-use serde_path_to_error::Segment;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -47,29 +47,88 @@ pub fn load(path: &Path, overrides: &[String], environment: Environment<'_>) -> 
 
 /// As [`load`], of a text: `path` is the name that messages carry and that relative paths start from; no file is read.
 pub fn load_text(text: String, path: &Path, overrides: &[String], environment: Environment<'_>) -> Result<Job> {
-    let name = path.display().to_string();
-    let mut document = parse(&text, &name)?;
+    examine_text(text, path, overrides, environment)?.sound()
+}
+
+/// As [`load`], with all that is wrong with the content. Fails for a file that cannot be read, and for an override that is
+/// none.
+pub fn examine(path: &Path, overrides: &[String], environment: Environment<'_>) -> Result<Examined> {
+    examine_text(read(path)?, path, overrides, environment)
+}
+
+fn examine_text(text: String, path: &Path, overrides: &[String], environment: Environment<'_>) -> Result<Examined> {
+    let mut document = parse(&text, &path.display().to_string())?;
     for text in overrides {
         overrides::apply(&mut document, text)?;
     }
-    substitute(&mut document, environment)?;
+    let mut mistakes = Vec::new();
+    substitute(&mut document, environment, &mut mistakes);
     drop_empty_sections(&mut document);
     if document.is_null() {
-        return Err(wrong(&Place::Line(name.into(), 1), "the job file is empty")
-            .hint("`etl-runner explain job` prints what it may say"));
+        return Err(
+            wrong(&document.place, "the job file is empty").hint("`etl-runner explain job` prints what it may say")
+        );
     }
-    refuse_reserved(&document)?;
+    let written = document.clone();
+    mistakes.extend(take_reserved(&mut document));
     let schema = schema::plain();
-    shape::check(&document, &schema, &schema, "")?;
-    check_exclusive(&document)?;
-    let config = typed(&document)?;
+    let mut found = shape::mistakes(&document, &schema, &schema, "");
+    found.extend(exclusive(&document));
+    // What could not be replaced has no shape yet.
+    found.retain(|error| !is_at_one_of(error, &mistakes));
+    // It stays as it was written, so that the rest of its section can be read.
+    let sound = without(&document, &found);
+    mistakes.extend(found);
+    let found = sound.and_then(|mut sound| Some((config_of(&mut sound, &mut mistakes)?, sound)));
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    let job = Job { config, path: path.to_path_buf(), folder, text, document };
-    job.validate()?;
-    Ok(job)
+    let job = found.map(|(config, document)| Job { config, path: path.to_path_buf(), folder, text, document });
+    let (bounds, further) = job.as_ref().map(|job| (job.bounds(), job.validate())).unwrap_or_default();
+    let mut examined = Examined { job, document: written, mistakes };
+    examined.add_if(further, part_of);
+    examined.add_if(bounds, setting_of);
+    Ok(examined)
+}
+
+/// A job file as far as it can be understood, and what is wrong with it.
+pub struct Examined {
+    /// The job without what is wrong; `None` when the rest is no job.
+    pub job: Option<Job>,
+    document: Node,
+    mistakes: Vec<Error>,
+}
+
+impl Examined {
+    /// Adds what a closer look has found. What it says of a part that is known to be wrong is left out: the part was not
+    /// looked at as it was written.
+    pub fn add(&mut self, found: Vec<Error>) {
+        self.add_if(found, part_of);
+    }
+
+    /// Adds what was found in parts in which nothing is known to be wrong.
+    fn add_if(&mut self, found: Vec<Error>, part_of: fn(&Node, &Error) -> Option<Part>) {
+        let known: Vec<Option<Part>> = self.mistakes.iter().map(|error| part_of(&self.document, error)).collect();
+        let found = found.into_iter().flat_map(Error::split);
+        self.mistakes.extend(found.filter(|error| {
+            let part = part_of(&self.document, error);
+            if part.is_some() { !known.contains(&part) } else { known.is_empty() }
+        }));
+    }
+
+    /// Fails with all mistakes, in the order of the file.
+    pub fn check(&mut self) -> Result<()> {
+        let mut mistakes = std::mem::take(&mut self.mistakes);
+        mistakes.sort_by_key(|error| error.place().map(|place| (place.line, place.column)));
+        Error::all(mistakes)
+    }
+
+    /// The job, if nothing is wrong with it.
+    pub fn sound(mut self) -> Result<Job> {
+        self.check()?;
+        self.job.ok_or_else(|| Error::internal("read the job file"))
+    }
 }
 
 impl Job {
@@ -121,7 +180,7 @@ impl Job {
 }
 
 fn placed_as(kind: ErrorKind, place: &Place, error: Error) -> Error {
-    let placed = Error::new(kind, place.to_string());
+    let placed = place.mark(Error::new(kind, place.to_string()));
     match error.hint_text() {
         Some(hint) => placed.hint(hint.to_owned()).source(error),
         None => placed.source(error),
@@ -156,26 +215,29 @@ fn drop_empty_sections(document: &mut Node) {
     }
 }
 
-fn refuse_reserved(document: &Node) -> Result<()> {
-    let NodeKind::Mapping(entries) = &document.kind else { return Ok(()) };
-    match entries.iter().find(|entry| RESERVED.contains(&entry.key.as_str())) {
-        Some(entry) => Err(wrong(&entry.place, format_args!("the section `{}` is not there yet", entry.key))
-            .hint("its name is kept for a later version; remove it")),
-        None => Ok(()),
-    }
+fn take_reserved(document: &mut Node) -> Vec<Error> {
+    let NodeKind::Mapping(entries) = &mut document.kind else { return Vec::new() };
+    let reserved = entries.extract_if(.., |entry| RESERVED.contains(&entry.key.as_str()));
+    let refuse = |entry: Entry| {
+        wrong(&entry.place, format_args!("the section `{}` is not there yet", entry.key))
+            .hint("its name is kept for a later version; remove it")
+    };
+    reserved.map(refuse).collect()
 }
 
-/// Checks the keys that exclude each other, here and not in [`typed`], which knows neither hints nor the key at fault.
-/// What is wrong otherwise is left to it.
-fn check_exclusive(document: &Node) -> Result<()> {
+/// Finds keys that exclude each other, here and not in [`typed`], which knows neither hints nor the key at fault. What is
+/// wrong otherwise is left to it.
+fn exclusive(document: &Node) -> Vec<Error> {
     let placed = |path: [&str; 3], error: Error| placed_as(error.kind(), document.place_of(path), error);
-    for (index, step) in elements::<EnrichFields>(document, "enrich") {
-        EnrichConfig::try_from(step).map_err(|error| placed(["enrich", &index, ""], error))?;
-    }
-    for (index, rule) in elements::<QualityFields>(document, "quality") {
-        QualityConfig::try_from(rule).map_err(|wrong| placed(["quality", &index, wrong.key], wrong.error))?;
-    }
-    Ok(())
+    let steps = elements::<EnrichFields>(document, "enrich").filter_map(|(index, step)| {
+        let error = EnrichConfig::try_from(step).err()?;
+        Some(placed(["enrich", &index, ""], error))
+    });
+    let rules = elements::<QualityFields>(document, "quality").filter_map(|(index, rule)| {
+        let wrong = QualityConfig::try_from(rule).err()?;
+        Some(placed(["quality", &index, wrong.key], wrong.error))
+    });
+    steps.chain(rules).collect()
 }
 
 /// The elements of a list that can be read as such, each behind its number.
@@ -186,23 +248,6 @@ fn elements<T: DeserializeOwned>(document: &Node, section: &str) -> impl Iterato
     };
     let items = items.iter().enumerate();
     items.filter_map(|(index, item)| Some((index.to_string(), serde_json::from_value(item.to_value()).ok()?)))
-}
-
-/// The types have the last word: sizes, durations and limits check their own text.
-fn typed(document: &Node) -> Result<JobConfig> {
-    serde_path_to_error::deserialize(document.to_value()).map_err(|error| {
-        let keys: Vec<String> = error
-            .path()
-            .iter()
-            .filter_map(|segment| match segment {
-                Segment::Map { key } => Some(key.clone()),
-                Segment::Seq { index } => Some(index.to_string()),
-                _ => None,
-            })
-            .collect();
-        let place = document.place_of(keys.iter().map(String::as_str));
-        wrong(place, format_args!("`{}`", error.path())).source(error.into_inner())
-    })
 }
 
 #[cfg(test)]

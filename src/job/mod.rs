@@ -4,6 +4,7 @@ mod components;
 mod config;
 mod environment;
 mod load;
+mod mistakes;
 mod overrides;
 mod places;
 mod schema;
@@ -13,7 +14,7 @@ mod yaml;
 
 pub use self::config::{ComponentConfig, EnrichConfig, JobConfig, StateConfig, TableConfig};
 pub use self::environment::Environment;
-pub use self::load::{Job, load, load_text};
+pub use self::load::{Examined, Job, examine, load, load_text};
 pub use self::places::Places;
 pub use self::schema::json_schema;
 pub use crate::job::config::StepConfig;

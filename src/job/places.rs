@@ -2,7 +2,7 @@
 
 use super::load::Job;
 use crate::storage::{S3Config, Storage};
-use etl_sdk::Result;
+use etl_sdk::{Error, Result};
 
 /// The storages of a job.
 pub struct Places {
@@ -19,6 +19,16 @@ pub struct Places {
 impl Places {
     /// Opens the places of a job; nothing is read or created.
     pub fn open(job: &Job) -> Result<Self> {
+        let [source, sink, state, dead_letters] = Self::each(job);
+        Ok(Self { source: source?, sink: sink?, state: state?, dead_letters: dead_letters? })
+    }
+
+    /// Why places of a job cannot be opened.
+    pub fn mistakes(job: &Job) -> Vec<Error> {
+        Self::each(job).into_iter().filter_map(Result::err).collect()
+    }
+
+    fn each(job: &Job) -> [Result<Storage>; 4] {
         let config = &job.config;
         let below_sink = |folder: &str| format!("{}/{folder}", config.sink.url.trim_end_matches('/'));
         let state = config.state.url.clone().unwrap_or_else(|| below_sink("_state"));
@@ -32,11 +42,11 @@ impl Places {
             let opened = Storage::open_with(url, s3, &job.folder, &config.limits.retry, Some(&section));
             opened.map_err(|error| job.placed(path, error))
         };
-        Ok(Self {
-            source: open(&config.source.url, (&config.source.s3, "source"), &["source", "url"])?,
-            sink: open(&config.sink.url, of_sink, &["sink", "url"])?,
-            state: open(&state, state_s3, &["state", "url"])?,
-            dead_letters: open(&dead_letters, dead_letter_s3, &["dead_letter", "url"])?,
-        })
+        [
+            open(&config.source.url, (&config.source.s3, "source"), &["source", "url"]),
+            open(&config.sink.url, of_sink, &["sink", "url"]),
+            open(&state, state_s3, &["state", "url"]),
+            open(&dead_letters, dead_letter_s3, &["dead_letter", "url"]),
+        ]
     }
 }

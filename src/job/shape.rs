@@ -4,14 +4,21 @@
 //! `required`, `items`, `enum`, `const`, `anyOf`, `oneOf`, `minimum`, `maximum`. Patterns are left to the types themselves, whose
 //! messages are better.
 
-use super::yaml::{Node, NodeKind, wrong};
+use super::yaml::{Entry, Node, NodeKind, wrong};
 use crate::text::suggest::nearest;
 use etl_sdk::{Error, Result};
 use serde_json::Value;
 
 /// Checks `node`, which stands at `path`, against `schema`, whose references are found in `root`.
 pub(crate) fn check(node: &Node, schema: &Value, root: &Value, path: &str) -> Result<()> {
-    Shape { root }.check(node, schema, path)
+    Error::all(mistakes(node, schema, root, path))
+}
+
+/// All that is wrong with `node`, as [`check`] says the first of it.
+pub(crate) fn mistakes(node: &Node, schema: &Value, root: &Value, path: &str) -> Vec<Error> {
+    let mut found = Vec::new();
+    Shape { root }.check(node, schema, path, &mut found);
+    found
 }
 
 /// The schema behind a reference; the schema itself when it is none.
@@ -32,81 +39,90 @@ struct Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    fn check(&self, node: &Node, schema: &'a Value, path: &str) -> Result<()> {
+    fn check(&self, node: &Node, schema: &'a Value, path: &str, found: &mut Vec<Error>) {
         let schema = resolve(schema, self.root);
         if let Some(branches) = branches(schema) {
-            return self.check_branches(node, branches, path);
+            return self.check_branches(node, branches, path, found);
         }
         if let Some(choices) = choices(std::slice::from_ref(schema)) {
-            return check_choice(node, &choices, path);
+            found.extend(check_choice(node, &choices, path).err());
+            return;
         }
         let types = types(schema);
         if !types.is_empty() && !types.iter().any(|name| is_of_type(node, name)) {
-            return Err(wrong_type(node, &types, path));
+            found.push(wrong_type(node, &types, path));
+            return;
         }
-        check_range(node, schema, path)?;
+        found.extend(check_range(node, schema, path).err());
         match &node.kind {
-            NodeKind::Scalar { .. } => Ok(()),
-            NodeKind::Sequence(items) => match schema.get("items") {
-                Some(schema) => items
-                    .iter()
-                    .enumerate()
-                    .try_for_each(|(place, item)| self.check(item, schema, &format!("{path}[{place}]"))),
-                None => Ok(()),
-            },
-            NodeKind::Mapping(_) => self.check_mapping(node, schema, path),
+            NodeKind::Scalar { .. } => {}
+            NodeKind::Sequence(items) => {
+                let Some(schema) = schema.get("items") else { return };
+                for (place, item) in items.iter().enumerate() {
+                    self.check(item, schema, &format!("{path}[{place}]"), found);
+                }
+            }
+            NodeKind::Mapping(entries) => self.check_mapping(node, entries, schema, path, found),
         }
     }
 
-    fn check_mapping(&self, node: &Node, schema: &'a Value, path: &str) -> Result<()> {
-        let NodeKind::Mapping(entries) = &node.kind else { return Ok(()) };
+    fn check_mapping(&self, node: &Node, entries: &[Entry], schema: &'a Value, path: &str, found: &mut Vec<Error>) {
         let properties = schema.get("properties").and_then(Value::as_object);
+        let known = properties.map(|properties| properties.keys().map(String::as_str).collect::<Vec<_>>());
+        let known = known.unwrap_or_default();
         let others = schema.get("additionalProperties");
+        // A required key that is mistyped is not missing as well.
+        let mut meant = Vec::new();
         for entry in entries {
             let path = join(path, &entry.key);
             if let Some(schema) = properties.and_then(|properties| properties.get(&entry.key)) {
-                self.check(&entry.value, schema, &path)?;
+                self.check(&entry.value, schema, &path, found);
                 continue;
             }
             match others {
                 Some(Value::Bool(false)) => {
-                    let known = properties.map(|properties| properties.keys().map(String::as_str).collect::<Vec<_>>());
                     let error = wrong(&entry.place, format_args!("unknown key `{path}`"));
-                    return Err(error.hint(unknown_hint(&entry.key, &known.unwrap_or_default())));
+                    found.push(error.hint(unknown_hint(&entry.key, &known)));
+                    meant.extend(nearest(&entry.key, &known));
                 }
-                Some(schema @ Value::Object(_)) => self.check(&entry.value, schema, &path)?,
+                Some(schema @ Value::Object(_)) => self.check(&entry.value, schema, &path, found),
                 _ => {}
             }
         }
         for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
             let Some(required) = required.as_str() else { continue };
-            if !entries.iter().any(|entry| entry.key == required) {
+            if !meant.contains(&required) && !entries.iter().any(|entry| entry.key == required) {
                 let error = wrong(&node.place, format_args!("`{}` is missing", join(path, required)));
                 let doc = properties.and_then(|all| all.get(required)).and_then(first_sentence);
-                return Err(if let Some(doc) = doc { error.hint(doc) } else { error });
+                found.push(if let Some(doc) = doc { error.hint(doc) } else { error });
             }
         }
-        Ok(())
     }
 
     /// One of several schemas: an option (`null` or something), an enumeration, or a number or text.
-    fn check_branches(&self, node: &Node, branches: &'a [Value], path: &str) -> Result<()> {
-        if branches.iter().any(|branch| self.check(node, branch, path).is_ok()) {
-            return Ok(());
+    fn check_branches(&self, node: &Node, branches: &'a [Value], path: &str, found: &mut Vec<Error>) {
+        let fits = |branch: &'a Value| {
+            let mut wrong = Vec::new();
+            self.check(node, branch, path, &mut wrong);
+            wrong.is_empty()
+        };
+        if branches.iter().any(fits) {
+            return;
         }
         let branches: Vec<&Value> =
             branches.iter().map(|branch| resolve(branch, self.root)).filter(|branch| !is_null_schema(branch)).collect();
         let owned: Vec<Value> = branches.iter().map(|branch| (*branch).clone()).collect();
         if let Some(choices) = choices(&owned) {
-            return check_choice(node, &choices, path);
+            found.extend(check_choice(node, &choices, path).err());
+            return;
         }
         // The branch that this kind of value was meant for has the message worth reading.
         let fitting = branches.iter().find(|branch| types(branch).iter().any(|name| is_of_type(node, name)));
         if let Some(branch) = fitting.or_else(|| branches.first().filter(|_| branches.len() == 1)) {
-            return self.check(node, branch, path);
+            return self.check(node, branch, path, found);
         }
         let types: Vec<&str> = branches.iter().flat_map(|branch| types(branch)).collect();
-        Err(wrong_type(node, &types, path))
+        found.push(wrong_type(node, &types, path));
     }
 }
 

@@ -31,12 +31,12 @@ const MIN_LEASE_IN_BUCKET: u64 = 2;
 
 impl Job {
     /// Checks the settings against each other. Reads nothing but the job.
-    pub fn validate(&self) -> Result<()> {
-        self.check_name()?;
-        self.check_places()?;
-        self.check_tables()?;
-        self.check_schedule()?;
-        self.check_bounds()
+    pub fn validate(&self) -> Vec<Error> {
+        let mut found: Vec<Error> =
+            [self.check_name(), self.check_schedule()].into_iter().filter_map(Result::err).collect();
+        found.extend(self.check_places());
+        found.extend(self.check_tables());
+        found
     }
 
     fn wrong(&self, path: &[&str], what: impl fmt::Display) -> Error {
@@ -56,49 +56,55 @@ impl Job {
         ))
     }
 
-    fn check_places(&self) -> Result<()> {
+    fn check_places(&self) -> Vec<Error> {
+        let mut found = Vec::new();
         let (source, sink) = (&self.config.source, &self.config.sink);
         for (section, url) in [("source", &source.url), ("sink", &sink.url)] {
             if url.trim().is_empty() {
-                return Err(self
-                    .wrong(&[section, "url"], format_args!("`{section}.url` is empty"))
-                    .hint("write a folder, file:///folder or s3://bucket/prefix"));
+                found.push(
+                    self.wrong(&[section, "url"], format_args!("`{section}.url` is empty"))
+                        .hint("write a folder, file:///folder or s3://bucket/prefix"),
+                );
             }
         }
         if source.url.trim_end_matches('/') == sink.url.trim_end_matches('/') {
-            return Err(self
-                .wrong(&["sink", "url"], "source and sink are the same place")
-                .hint("the job would read its own tables in the next run"));
+            found.push(
+                self.wrong(&["sink", "url"], "source and sink are the same place")
+                    .hint("the job would read its own tables in the next run"),
+            );
         }
         if source.layout == Layout::Flat && source.select == Select::Path {
-            return Err(self
-                .wrong(&["source", "select"], "a flat layout has no time in its paths to select by")
-                .hint("write `select: modified`, or name the layout"));
+            found.push(
+                self.wrong(&["source", "select"], "a flat layout has no time in its paths to select by")
+                    .hint("write `select: modified`, or name the layout"),
+            );
         }
         if let Some(index) = source.suffixes.iter().position(String::is_empty) {
-            return Err(self.wrong(&["source", "suffixes", &index.to_string()], "an empty suffix fits everything"));
+            found.push(self.wrong(&["source", "suffixes", &index.to_string()], "an empty suffix fits everything"));
         }
-        Ok(())
+        found
     }
 
-    fn check_tables(&self) -> Result<()> {
+    fn check_tables(&self) -> Vec<Error> {
+        let mut found = Vec::new();
         for (table, settings) in &self.config.tables {
             for (index, part) in settings.partition_by.iter().flatten().enumerate() {
                 let path = ["tables", table, "partition_by", &index.to_string()];
                 let twice = settings.partition_by.iter().flatten().take(index).any(|before| before.name == part.name);
                 if twice {
-                    return Err(self.wrong(&path, format_args!("the partition column `{}` is named twice", part.name)));
+                    found.push(self.wrong(&path, format_args!("the partition column `{}` is named twice", part.name)));
                 }
                 let fits =
                     !part.name.is_empty() && part.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
                 if !fits {
-                    return Err(self
-                        .wrong(&path, format_args!("`{}` cannot name a partition column", part.name))
-                        .hint("letters, digits and underscores: the name is part of the path and of the catalog"));
+                    found.push(
+                        self.wrong(&path, format_args!("`{}` cannot name a partition column", part.name))
+                            .hint("letters, digits and underscores: the name is part of the path and of the catalog"),
+                    );
                 }
             }
         }
-        Ok(())
+        found
     }
 
     fn check_schedule(&self) -> Result<()> {
@@ -123,12 +129,11 @@ impl Job {
 
     /// Checks every number against what can hold at all. What the numbers need together is found out when a run is fitted
     /// into its memory.
-    fn check_bounds(&self) -> Result<()> {
-        let all = [self.check_counts(), self.check_sizes(), self.check_spans()];
-        all.into_iter().collect()
+    pub(super) fn bounds(&self) -> Vec<Error> {
+        self.check_counts().into_iter().chain(self.check_sizes()).chain(self.check_spans()).collect()
     }
 
-    fn check_counts(&self) -> Result<()> {
+    fn check_counts(&self) -> Vec<Error> {
         let (limits, sink, manifest) = (&self.config.limits, &self.config.sink, &self.config.manifest);
         let any = 1..=u64::MAX;
         let threads = limits.threads.unwrap_or(1) as u64;
@@ -152,7 +157,7 @@ impl Job {
         )
     }
 
-    fn check_sizes(&self) -> Result<()> {
+    fn check_sizes(&self) -> Vec<Error> {
         let (limits, sink, manifest) = (&self.config.limits, &self.config.sink, &self.config.manifest);
         let from = |least: u64| least..=u64::MAX;
         self.check_ranges(
@@ -171,7 +176,7 @@ impl Job {
         )
     }
 
-    fn check_spans(&self) -> Result<()> {
+    fn check_spans(&self) -> Vec<Error> {
         let JobConfig { limits, source, state, schedule, .. } = &self.config;
         let is_in_bucket = state.url.as_ref().unwrap_or(&self.config.sink.url).starts_with("s3://");
         let lease = if is_in_bucket { MIN_LEASE_IN_BUCKET } else { 1 };
@@ -192,17 +197,18 @@ impl Job {
         )
     }
 
-    /// Names the first setting that lies outside of its range.
-    fn check_ranges(&self, settings: &[(&str, u64, RangeInclusive<u64>)], text: impl Fn(u64) -> String) -> Result<()> {
-        let Some((key, value, range)) = settings.iter().find(|(_, value, range)| !range.contains(value)) else {
-            return Ok(());
+    /// Names the settings that lie outside of their range.
+    fn check_ranges(&self, settings: &[(&str, u64, RangeInclusive<u64>)], text: impl Fn(u64) -> String) -> Vec<Error> {
+        let outside = settings.iter().filter(|(_, value, range)| !range.contains(value));
+        let refuse = |(key, value, range): &(&str, u64, RangeInclusive<u64>)| {
+            let path: Vec<&str> = key.split('.').collect();
+            let bound = if value < range.start() {
+                format!("at least {}", text(*range.start()))
+            } else {
+                format!("at most {}", text(*range.end()))
+            };
+            self.wrong(&path, format_args!("`{key}` must be {bound}, not {}", text(*value)))
         };
-        let path: Vec<&str> = key.split('.').collect();
-        let bound = if value < range.start() {
-            format!("at least {}", text(*range.start()))
-        } else {
-            format!("at most {}", text(*range.end()))
-        };
-        Err(self.wrong(&path, format_args!("`{key}` must be {bound}, not {}", text(*value))))
+        outside.map(refuse).collect()
     }
 }

@@ -4,7 +4,7 @@
 //! at fault, overrides replace single values, and variables are replaced before types are decided.
 
 use crate::text::redact;
-use etl_sdk::{Error, Result};
+use etl_sdk::{Error, Result, SourcePlace};
 use serde_json::Value;
 use serde_saphyr::granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Tag};
 use std::borrow::Cow;
@@ -22,10 +22,28 @@ pub(super) const MAX_DEPTH: usize = 64;
 /// Where a key or value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A line of a file, counted from 1.
-    Line(Arc<str>, usize),
+    /// A part of a file.
+    File(FilePlace),
     /// An override of the command line.
     Override(Arc<str>),
+}
+
+/// A part of a file. What begins where its first part begins, such as a section, has no length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FilePlace {
+    source: Arc<Source>,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1, in characters.
+    pub column: usize,
+    length: usize,
+}
+
+/// The name of a file and its text.
+#[derive(Debug, PartialEq, Eq)]
+struct Source {
+    name: String,
+    text: String,
 }
 
 /// A value and its place.
@@ -59,8 +77,38 @@ pub(crate) struct Entry {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line(file, line) => write!(f, "{file}:{line}"),
+            Self::File(place) => write!(f, "{}:{}", place.source.name, place.line),
             Self::Override(text) => write!(f, "--set {}", redact(text)),
+        }
+    }
+}
+
+impl Place {
+    /// Tells an error where it is.
+    pub fn mark(&self, error: Error) -> Error {
+        match self {
+            Self::File(place) => error.at(place.into()),
+            Self::Override(_) => error,
+        }
+    }
+}
+
+impl FilePlace {
+    /// Whether an error is here.
+    pub fn is(&self, place: &SourcePlace) -> bool {
+        (self.line, self.column, self.length) == (place.line, place.column, place.length)
+    }
+}
+
+impl From<&FilePlace> for SourcePlace {
+    fn from(place: &FilePlace) -> Self {
+        let text = place.source.text.lines().nth(place.line - 1).unwrap_or_default();
+        Self {
+            file: place.source.name.clone(),
+            line: place.line,
+            column: place.column,
+            length: place.length,
+            text: redact(text),
         }
     }
 }
@@ -116,16 +164,22 @@ impl Node {
 
 /// Reads one document. `file` is the name that errors and places carry.
 pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
-    parse_with(text, &|line| Place::Line(file.into(), line))
+    let source = Arc::new(Source { name: file.to_owned(), text: text.to_owned() });
+    parse_with(text, &|line, column, length| {
+        Place::File(FilePlace { source: Arc::clone(&source), line, column, length })
+    })
 }
 
 /// Reads the value of an override.
 pub(crate) fn parse_override(value: &str, whole: &str) -> Result<Node> {
     let whole: Arc<str> = whole.into();
-    parse_with(value, &|_| Place::Override(Arc::clone(&whole)))
+    parse_with(value, &|_, _, _| Place::Override(Arc::clone(&whole)))
 }
 
-fn parse_with(text: &str, place: &dyn Fn(usize) -> Place) -> Result<Node> {
+/// Makes a place of a line, a column and a length.
+type PlaceOf<'a> = &'a dyn Fn(usize, usize, usize) -> Place;
+
+fn parse_with(text: &str, place: PlaceOf<'_>) -> Result<Node> {
     let mut builder = Builder::default();
     let mut documents = 0;
     let mut options = Options::default();
@@ -133,7 +187,7 @@ fn parse_with(text: &str, place: &dyn Fn(usize) -> Place) -> Result<Node> {
     options.set_emit_comments(false);
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|error| not_yaml(&error, place))?;
-        let at = |marker: &Marker| place(marker.line().max(1));
+        let at = |marker: &Marker| place(marker.line().max(1), marker.col() + 1, 0);
         match event {
             Event::DocumentStart(..) => {
                 documents += 1;
@@ -143,7 +197,8 @@ fn parse_with(text: &str, place: &dyn Fn(usize) -> Place) -> Result<Node> {
                 }
             }
             Event::Scalar(value, style, anchor, tag) => {
-                let place = at(&span.start);
+                let length = if span.start.line() == span.end.line() { span.end.col() - span.start.col() } else { 0 };
+                let place = place(span.start.line().max(1), span.start.col() + 1, length);
                 let plain = style == ScalarStyle::Plain && !check_tag(tag, &place)?;
                 builder.take(Node { place, kind: NodeKind::Scalar { text: value.into_owned(), plain } }, anchor)?;
             }
@@ -154,17 +209,19 @@ fn parse_with(text: &str, place: &dyn Fn(usize) -> Place) -> Result<Node> {
             _ => {}
         }
     }
-    Ok(builder.root.unwrap_or(Node { place: place(1), kind: NodeKind::Scalar { text: String::new(), plain: true } }))
+    Ok(builder
+        .root
+        .unwrap_or(Node { place: place(1, 1, 0), kind: NodeKind::Scalar { text: String::new(), plain: true } }))
 }
 
 /// `operation` of every error about a place begins with it, as compilers do.
 pub(crate) fn wrong(place: &Place, what: impl fmt::Display) -> Error {
-    Error::config(format!("{place}: {what}"))
+    place.mark(Error::config(format!("{place}: {what}")))
 }
 
-fn not_yaml(error: &ScanError, place: &dyn Fn(usize) -> Place) -> Error {
+fn not_yaml(error: &ScanError, place: PlaceOf<'_>) -> Error {
     let marker = error.marker();
-    let at = place(marker.line().max(1));
+    let at = place(marker.line().max(1), marker.col() + 1, 0);
     wrong(&at, format_args!("not YAML at column {}: {}", marker.col() + 1, error.info()))
         .hint("look at the indentation, at tabs, and at quotes around values that hold `: ` or ` #`")
 }

@@ -1,6 +1,7 @@
 //! What people see: results, notes, errors and progress.
 
 mod bar;
+mod excerpt;
 mod printer;
 mod progress;
 

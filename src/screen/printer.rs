@@ -1,9 +1,10 @@
 //! The only place that prints: results on stdout, people's text on stderr.
 
 use super::bar;
+use super::excerpt::excerpt;
 use crate::report::{ErrorReport, Outcome, RunReport, Status};
 use crate::storage::answer_of;
-use crate::text::{printable, printable_json, printable_lines};
+use crate::text::{count, printable, printable_json, printable_lines};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
@@ -212,9 +213,22 @@ impl Printer {
 
     /// A failure for people alone: for a run whose report, with the error in it, is what stdout gets.
     pub fn explain(&self, error: &Error) {
+        let mut text = self.explanation(error);
+        for other in error.others() {
+            text.push_str(&self.explanation(other));
+        }
+        match error.others().len() {
+            0 => {}
+            others => text.extend([&count(others as u64 + 1), " mistakes\n"]),
+        }
+        self.say(&text);
+    }
+
+    fn explanation(&self, error: &Error) -> String {
         let message = crate::text::one_line(&error.to_string());
         let message = printable(&message);
         let mut text = format!("{} {message}\n", paint("error:", Mark::Red, self.stderr_color));
+        text.extend(error.place().map(excerpt));
         if let Some(answer) = answer_of(error) {
             let answer = crate::text::one_line(answer);
             let label = paint("answer:", Mark::Cyan, self.stderr_color);
@@ -223,7 +237,7 @@ impl Printer {
         if let Some(hint) = error.hint_text() {
             let _ = writeln!(text, "  {} {}", paint("hint:", Mark::Cyan, self.stderr_color), printable(hint));
         }
-        self.say(&text);
+        text
     }
 
     /// Why a command line is refused: lines for people.

@@ -294,6 +294,7 @@ fn what_is_not_understood_is_a_usage_error() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "nearly all of it is what the program prints")]
 fn a_job_file_that_is_wrong_is_explained() {
     let wrong = JOB.replace("framing", "frame");
     insta::assert_snapshot!(call(&["check", "job.yaml"], &wrong), @r#"
@@ -301,7 +302,16 @@ fn a_job_file_that_is_wrong_is_explained() {
     --- stdout
     --- stderr
     error: job.yaml:4: unknown key `source.frame`
+      |
+    4 |   frame: lines
+      |   ^^^^^
       hint: did you mean `framing`? known here: url, s3, layout, select, look_back, look_ahead, path_time_zone, if_empty, suffixes, framing, base64
+    error: job.yaml:5: unknown transformer `no-such-transformer`
+      |
+    5 | transformer: {name: no-such-transformer}
+      |               ^^^^
+      hint: known: clickstream
+    2 mistakes
     "#);
     insta::assert_snapshot!(call(&["check", "job.yaml", "--output", "json"], &wrong), @r#"
     exit code 2
@@ -311,12 +321,37 @@ fn a_job_file_that_is_wrong_is_explained() {
         "kind": "config",
         "message": "job.yaml:4: unknown key `source.frame`",
         "hint": "did you mean `framing`? known here: url, s3, layout, select, look_back, look_ahead, path_time_zone, if_empty, suffixes, framing, base64",
-        "facts": {}
+        "facts": {},
+        "mistakes": [
+          {
+            "message": "unknown key `source.frame`",
+            "hint": "did you mean `framing`? known here: url, s3, layout, select, look_back, look_ahead, path_time_zone, if_empty, suffixes, framing, base64",
+            "file": "job.yaml",
+            "line": 4,
+            "column": 3
+          },
+          {
+            "message": "unknown transformer `no-such-transformer`",
+            "hint": "known: clickstream",
+            "file": "job.yaml",
+            "line": 5,
+            "column": 15
+          }
+        ]
       }
     }
     --- stderr
     error: job.yaml:4: unknown key `source.frame`
+      |
+    4 |   frame: lines
+      |   ^^^^^
       hint: did you mean `framing`? known here: url, s3, layout, select, look_back, look_ahead, path_time_zone, if_empty, suffixes, framing, base64
+    error: job.yaml:5: unknown transformer `no-such-transformer`
+      |
+    5 | transformer: {name: no-such-transformer}
+      |               ^^^^
+      hint: known: clickstream
+    2 mistakes
     "#);
     insta::assert_snapshot!(call(&["check", "none.yaml"], JOB), @r#"
     exit code 2
@@ -338,7 +373,16 @@ fn a_job_file_that_is_wrong_is_explained() {
     --- stdout
     --- stderr
     error: job.yaml:3: the environment variable `RAW_FOLDER` is not set
+      |
+    3 |   url: ${RAW_FOLDER}
+      |        ^^^^^^^^^^^^^
       hint: set it, or give it a default: `${RAW_FOLDER:-value}`
+    error: job.yaml:5: unknown transformer `no-such-transformer`
+      |
+    5 | transformer: {name: no-such-transformer}
+      |               ^^^^
+      hint: known: clickstream
+    2 mistakes
     "#);
 }
 

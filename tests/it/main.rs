@@ -16,6 +16,7 @@ mod answers_of_stores;
 mod arguments;
 mod backfill;
 mod carried;
+mod check;
 mod cli;
 mod compare;
 mod conformance;
