@@ -1,5 +1,6 @@
 //! The commands, for clap. Their comments are the help.
 
+use super::compact::{CompactArgs, EXAMPLES as COMPACT_EXAMPLES};
 use super::compare::{CompareArgs, EXAMPLES as COMPARE_EXAMPLES};
 use super::dead_letters::{DeadLettersArgs, EXAMPLES as DEAD_LETTERS_EXAMPLES};
 use super::explain::{EXAMPLES as EXPLAIN_EXAMPLES, ExplainArgs};
@@ -78,6 +79,9 @@ pub enum Command {
     /// Run failed windows again.
     #[command(after_help = [RETRY_EXAMPLES, EXIT_CODES].concat())]
     Retry(RetryArgs),
+    /// Merge the files of short windows that are done, such as all hours of a day.
+    #[command(after_help = COMPACT_EXAMPLES)]
+    Compact(CompactArgs),
     /// Forget a window, with its rows and its failures, or a stopped backfill.
     #[command(after_help = [FORGET_EXAMPLES, EXIT_CODES].concat())]
     Forget(ForgetArgs),
@@ -166,6 +170,7 @@ impl Command {
             Self::Sql(sql) => sql.output.into(),
             Self::Check(check) => check.output.into(),
             Self::Recover(recover) => recover.output.into(),
+            Self::Compact(compact) => compact.output.into(),
             Self::Gc(gc) => gc.output.into(),
             Self::Forget(forget) => forget.output.into(),
             Self::List(list) => list.output.into(),

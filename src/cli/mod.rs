@@ -1,6 +1,7 @@
 //! The command line: arguments in, a request of plain values to `commands`, an exit code out.
 
 mod args;
+mod compact;
 mod compare;
 mod dead_letters;
 mod exit;

@@ -108,6 +108,7 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
         Command::Backfill(backfill) => commands::backfill::run(&backfill.into_request(), printer),
         Command::Status(status) => commands::status::run(&status.into_request(), printer),
         Command::Retry(retry) => commands::retry::run(&retry.into_request(), printer),
+        Command::Compact(compact) => commands::compact::run(&compact.into_request(), printer),
         Command::Forget(forget) => commands::forget::run(&forget.into_request()?, printer),
         Command::State(state) => commands::state::run(&state.into_request(), printer),
         Command::Runs(runs) => commands::runs::run(&runs.into_request(), printer),

@@ -7,6 +7,7 @@ use crate::batch::{Batch, BatchReport, Item, PendingWindows, ResultStatus, Windo
 use crate::commit::{BackfillSpan, spans};
 use crate::report::Outcome;
 use crate::run::JobContext;
+use crate::run::compact::advice;
 use crate::screen::Printer;
 use crate::status::{command, is_complete};
 use crate::text::count;
@@ -70,6 +71,11 @@ pub fn run(request: &BackfillRequest, printer: &Printer) -> Result<Outcome> {
         }
     }
     print(&report, &request.job.job_file, printer)?;
+    let state = context.stores.log.refresh()?;
+    let advice = advice(&state, session.now(), context.job.config.sink.target_file_size.0);
+    if let Some(advice) = advice {
+        printer.warning(&advice);
+    }
     let outcome = report.outcome();
     if outcome == Outcome::Done {
         forget_complete(context)?;

@@ -3,6 +3,7 @@
 
 pub mod backfill;
 pub mod check;
+pub mod compact;
 pub mod compare;
 pub mod dead_letters;
 pub mod explain;
@@ -26,7 +27,7 @@ pub mod status;
 mod windows;
 
 pub use self::request::{
-    BackfillRequest, ExplanationRequest, ForgetRequest, Forgettable, GcRequest, JobRequest, LogRepair, PlanRequest,
-    RecoverRequest, RetryRequest, RunOptions, RunRequest, RunsRequest, SqlFormat, SqlRequest, SqlSource, StateAction,
-    StateFormat, StateRequest, StatusRequest,
+    BackfillRequest, CompactRequest, ExplanationRequest, ForgetRequest, Forgettable, GcRequest, JobRequest, LogRepair,
+    PlanRequest, RecoverRequest, RetryRequest, RunOptions, RunRequest, RunsRequest, SqlFormat, SqlRequest, SqlSource,
+    StateAction, StateFormat, StateRequest, StatusRequest,
 };

@@ -8,6 +8,7 @@ use crate::engine::{Task, estimated_bytes, pack};
 use crate::job::Places;
 use crate::process::stop::Stop;
 use crate::report::{Effect, Outcome, Progress, WindowReport};
+use crate::run::compact::advice;
 use crate::run::{Foreseen, Listed, foresee, left_to_do};
 use crate::screen::Printer;
 use crate::source::{self, InputObject, Nothing};
@@ -112,6 +113,8 @@ pub fn run(request: &PlanRequest, printer: &Printer) -> Result<Outcome> {
     let mut warnings = listed.warnings.clone();
     warnings.extend(fitted.warnings);
     warnings.extend(compared.into_iter().flat_map(|compared| compared.warnings));
+    let state = context.stores.log.refresh()?;
+    warnings.extend(advice(&state, settings.now, config.sink.target_file_size.0));
     let report = PlanReport {
         job: config.job.clone(),
         window: window.into(),
@@ -161,7 +164,12 @@ fn scheduled(session: &Session, printer: &Printer) -> Result<Outcome> {
     if let Some(nothing) = session.runtime.block_on(session.stop.unless(below))? {
         printer.warning(&nothing.to_string());
     }
-    let left = left_to_do(log.refresh()?.as_ref());
+    let state = log.refresh()?;
+    let advice = advice(&state, session.now, job.config.sink.target_file_size.0);
+    if let Some(advice) = advice {
+        printer.warning(&advice);
+    }
+    let left = left_to_do(&state);
     if printer.is_json() {
         printer.json(&json!({"plan": as_json(&scheduled, name, &left)}))?;
     } else {

@@ -189,6 +189,25 @@ pub enum Forgettable {
     Backfill(Window),
 }
 
+/// Short windows that become one window for each period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompactRequest {
+    /// The job. Ages are counted to its instant.
+    pub job: JobRequest,
+    /// Length of the periods.
+    pub every: Every,
+    /// First instant.
+    pub from: Option<Instant>,
+    /// First instant after.
+    pub to: Option<Instant>,
+    /// Periods that ended since then are left alone.
+    pub older_than: Span,
+    /// How long to wait for another run of a period.
+    pub wait: Duration,
+    /// Only say what would be merged.
+    pub dry_run: bool,
+}
+
 /// A look for what stopped and killed runs left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GcRequest {

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 /// Version of the details' form; [`FormOne`] is the one before.
 const FORMAT: u32 = 2;
 
+/// The form of a detail that compacts others: a program that does not know of it would take back half of what they left.
+const COMPACTING: u32 = 3;
+
 /// Everything that a commit decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitDetail {
@@ -51,6 +54,12 @@ pub struct CommitDetail {
     /// Whether it replaces what it names by nothing, and is announced to nobody: the window is forgotten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forgets: bool,
+    /// Names of the commits that it compacts, when it has their rows as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compacts: Vec<String>,
+    /// Dead letters of those commits that were dropped before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<DroppedLetters>,
     /// Rows per step.
     pub ledger: Ledger,
 }
@@ -87,6 +96,16 @@ pub struct Replayed {
     pub reasons: BTreeMap<String, u64>,
 }
 
+/// Dead letters of one commit that were said to be done with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedLetters {
+    /// Paths of the commit's files under the dead letters' url: all letters in them that have one of the reasons and were
+    /// not replayed.
+    pub files: Vec<String>,
+    /// How many, by reason code.
+    pub reasons: BTreeMap<String, u64>,
+}
+
 /// An object with error records that a replay took. In JSON it is a pair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(String, Option<String>)", into = "(String, Option<String>)")]
@@ -110,7 +129,7 @@ impl From<ReplayedObject> for (String, Option<String>) {
 }
 
 impl CommitDetail {
-    /// The form that this program writes.
+    /// The form that this program writes of all but what compacts.
     pub const FORMAT: u32 = FORMAT;
 
     /// Writes the detail to a path of its own. Gives the path below the job's state, and the hash of its bytes.
@@ -140,8 +159,16 @@ impl CommitDetail {
             replayed: Vec::new(),
             replayed_objects: Vec::new(),
             forgets: false,
+            compacts: Vec::new(),
+            dropped: Vec::new(),
             ledger: Ledger::default(),
         }
+    }
+
+    /// The detail of one that has the rows of these commits.
+    #[must_use]
+    pub fn compacting(self, compacts: Vec<String>) -> Self {
+        Self { format: COMPACTING, compacts, ..self }
     }
 
     /// Reads the detail of a commit.
@@ -161,7 +188,7 @@ impl CommitDetail {
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let detail: Self = serde_json::from_slice(bytes).map_err(|error| damaged().source(error))?;
         match detail.format {
-            FORMAT => Ok(detail),
+            FORMAT | COMPACTING => Ok(detail),
             1 => {
                 let old: FormOne = serde_json::from_slice(bytes).map_err(|error| damaged().source(error))?;
                 Ok(Self { format: FORMAT, targets: old.targets()?, ..detail })

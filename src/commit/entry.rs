@@ -127,6 +127,10 @@ pub struct Commit {
     /// Whether the window is forgotten with it: what it replaces goes, and nothing comes in its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forgets: bool,
+    /// Names of the commits whose rows it has as they were, when it compacts them: what they left to merged tables is its
+    /// own from here on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compacts: Vec<String>,
 }
 
 /// Windows without input, decided by one entry. Each counts as a run of its own, and can be run again.
@@ -230,6 +234,11 @@ impl Event {
             | Self::Marked(_)
             | Self::Rebuilt { .. } => false,
         }
+    }
+
+    /// Whether dead letters of a window within this one were marked: who takes them over must know of it.
+    pub fn marks(&self, window: &Window) -> bool {
+        matches!(self, Self::Marked(marked) if window.covers(&marked.window))
     }
 
     /// What merged tables carry from here on, if the event says so.

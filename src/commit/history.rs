@@ -96,6 +96,9 @@ pub struct CommitState {
     /// See [`Commit::forgets`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forgets: bool,
+    /// See [`Commit::compacts`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compacts: Vec<String>,
 }
 
 /// A run that ended without a commit.
@@ -203,9 +206,8 @@ impl JobState {
     }
 
     fn commit(&mut self, entry: &Entry, commit: &Commit) {
-        for covered in &commit.supersedes {
-            self.windows.remove(covered);
-        }
+        let superseded = commit.supersedes.iter().filter_map(|covered| self.windows.remove(covered));
+        let mut late: Vec<LateState> = superseded.flat_map(|known| known.late.clone()).collect();
         let (detail, detail_hash) = (commit.detail.clone(), commit.detail_hash.clone());
         let announced = BTreeSet::new();
         self.unpublished.insert(entry.version, Unpublished { window: commit.window, detail, detail_hash, announced });
@@ -222,8 +224,10 @@ impl JobState {
             owed: BTreeSet::new(),
             provisional: commit.provisional,
             forgets: commit.forgets,
+            compacts: commit.compacts.clone(),
         };
         let window = self.windows.entry(commit.window).or_default();
+        window.late.append(&mut late);
         if commit.amendment == 0 {
             window.replaced = window.replaced.saturating_add(window.commits.len() as u32);
             window.commits.clear();
@@ -250,6 +254,7 @@ impl JobState {
             owed: BTreeSet::new(),
             provisional: false,
             forgets: false,
+            compacts: Vec::new(),
         }];
         known.failures = 0;
         known.last_failure = None;
@@ -291,7 +296,7 @@ impl JobState {
         if commit.amendment == 0 {
             // A re-run says anew what was late.
             for window in self.windows.values_mut().filter(|window| !window.late.is_empty()) {
-                window.late.retain(|late| late.taken_by != taken_by);
+                window.late.retain(|late| !taken_by.covers(&late.taken_by));
             }
         }
         for late in &commit.late {
@@ -367,6 +372,13 @@ impl JobState {
     /// Whether the window was open when its last run began: it is to be run again once it is closed.
     pub fn is_provisional(&self, window: &Window) -> bool {
         self.windows.get(window).is_some_and(|known| known.is_provisional())
+    }
+}
+
+impl CommitState {
+    /// The names under which merged tables have what it contributed: its own, and those of the commits that it compacts.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.name).chain(&self.compacts)
     }
 }
 
@@ -477,6 +489,47 @@ mod tests {
         // What was tampered with ends.
         let endless = EmptyWindows { seconds: i64::MIN, span: window("2026-11-20T00/PT1M"), ..empty };
         assert_eq!(endless.windows().count(), 60);
+    }
+
+    #[test]
+    fn a_longer_window_has_what_came_late_for_the_ones_it_covers() {
+        let window = |text: &str| Window::parse(text).unwrap();
+        let late = |taken_by: &str, hour: &str| LateState {
+            taken_by: window(taken_by),
+            late: Late { hour: window(hour).start, objects: 1, bytes: 10 },
+        };
+        let mut state = JobState::default();
+        let commits = |version| vec![CommitState { version, ..CommitState::default() }];
+        let mut add = |text: &str, late: Vec<LateState>| {
+            let known = WindowState { commits: commits(1), late, ..WindowState::default() };
+            state.windows.insert(window(text), known.into());
+        };
+        add("2026-11-19", vec![late("2026-11-20T06", "2026-11-19T03")]);
+        add("2026-11-20T05", vec![late("2026-11-20T06", "2026-11-20T05"), late("2026-11-21", "2026-11-20T05")]);
+        add("2026-11-20T06", Vec::new());
+        let commit = Commit {
+            window: window("2026-11-20T05/PT2H"),
+            revision: 0,
+            amendment: 0,
+            name: "new".to_owned(),
+            detail: String::new(),
+            detail_hash: ContentHash::default(),
+            supersedes: vec![window("2026-11-20T05"), window("2026-11-20T06")],
+            counts: Counts::default(),
+            late: vec![Late { hour: window("2026-11-19T03").start, objects: 1, bytes: 10 }],
+            carried: None,
+            provisional: false,
+            forgets: false,
+            compacts: vec!["old".to_owned()],
+        };
+        let (at, by, token) = (DateTime::UNIX_EPOCH, Runner::default(), String::new());
+        state.apply(&Entry { version: 2, at, by, token, event: Event::Commit(Box::new(commit)) });
+        let known = state.window(&window("2026-11-20T05/PT2H"));
+        assert_eq!(known.late, [late("2026-11-21", "2026-11-20T05")], "what is in the window itself is not late");
+        assert_eq!(known.commits[0].names().collect::<Vec<_>>(), ["new", "old"]);
+        let before = state.window(&window("2026-11-19")).late;
+        assert_eq!(before, [late("2026-11-20T05/PT2H", "2026-11-19T03")], "told once");
+        assert_eq!(state.windows.len(), 2);
     }
 
     #[test]

@@ -58,17 +58,17 @@ pub fn path_of(name: &str, plan: &str) -> String {
 }
 
 /// Keeps the list. The same input has the same path and the same bytes.
-pub fn keep<'a>(
+pub fn keep(
     objects: &Objects,
     name: &str,
     plan: &str,
-    inputs: impl Iterator<Item = &'a InputObject>,
+    inputs: impl Iterator<Item = impl Into<Input>>,
 ) -> Result<String> {
     let path = path_of(name, plan);
     let fail = |error: std::io::Error| Error::internal("compress the list of input objects").source(error);
     let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL).map_err(fail)?;
     for input in inputs {
-        serde_json::to_writer(&mut encoder, &Input::from(input))
+        serde_json::to_writer(&mut encoder, &input.into())
             .map_err(|error| Error::internal("write the list of input objects").source(error))?;
         std::io::Write::write_all(&mut encoder, b"\n").map_err(fail)?;
     }

@@ -44,6 +44,8 @@ pub struct Condition {
     pub window: Option<(Window, u64)>,
     /// The version that made what merged tables carry; 0 for none.
     pub carried: Option<u64>,
+    /// Whether it rests on what became of the dead letters of the window as well.
+    pub letters: bool,
 }
 
 #[derive(Default)]
@@ -117,7 +119,9 @@ impl CommitLog {
                 return Ok(Some(entry.version));
             }
             if let Some((window, base)) = &condition.window
-                && let Some(winner) = known.since_version(*base).find(|entry| entry.event.conflicts_with(window))
+                && let Some(winner) = known.since_version(*base).find(|entry| {
+                    entry.event.conflicts_with(window) || (condition.letters && entry.event.marks(window))
+                })
             {
                 return Err(lost(window, winner));
             }
@@ -280,6 +284,7 @@ impl Known {
 fn lost(window: &Window, winner: &Entry) -> Error {
     let what = match winner.event {
         Event::Fence { .. } | Event::Forgotten { .. } => "what this run left behind was given up by another runner",
+        Event::Marked(_) => "somebody has dropped dead letters of it since this run began",
         _ => "another runner has committed it since this run began",
     };
     Error::new(ErrorKind::Held, "commit the window")
@@ -319,7 +324,7 @@ mod tests {
             (CommitLog::new(objects.clone(), Runner::this()), CommitLog::new(objects.clone(), Runner::this()));
         let (ours, others) = (Window::parse("2026-11-20T05").unwrap(), Window::parse("2026-11-20T06").unwrap());
         let base = one.refresh().unwrap().version;
-        let on = |base| Condition { window: Some((ours, base)), carried: None };
+        let on = |base| Condition { window: Some((ours, base)), ..Condition::default() };
         two.append(fence(others)).unwrap();
         assert_eq!(one.commit(failed(1), &on(base)).unwrap(), Some(2), "another window is in nobody's way");
         two.append(fence(ours)).unwrap();
@@ -338,7 +343,7 @@ mod tests {
             let carried = StateObject { path: path.to_owned(), hash: ContentHash::default() };
             Event::Rebuilt { carried, reason: String::new() }
         };
-        let on = |carried| Condition { window: None, carried: Some(carried) };
+        let on = |carried| Condition { carried: Some(carried), ..Condition::default() };
         one.refresh().unwrap();
         two.append(fence(Window::parse("2026-11-20T05").unwrap())).unwrap();
         assert_eq!(two.commit(rebuilt("a"), &on(0)).unwrap(), Some(2));

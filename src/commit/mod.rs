@@ -23,7 +23,7 @@ mod state_object;
 mod stores;
 pub mod work;
 
-pub use self::detail::{CommitDetail, Replaced, ReplacedFile, Replayed};
+pub use self::detail::{CommitDetail, DroppedLetters, Replaced, ReplacedFile, Replayed};
 pub use self::entry::{
     Commit, Counts, EmptyWindows, Entry, Event, Failure, FailureStatus, Late, Marked, Runner, token,
 };

@@ -452,6 +452,8 @@ impl Attempt {
             replayed: Vec::new(),
             replayed_objects: Vec::new(),
             forgets: false,
+            compacts: Vec::new(),
+            dropped: Vec::new(),
             ledger: Ledger::default(),
         };
         let (path, hash) = detail.keep(self.stores.log.objects(), token)?;
@@ -468,8 +470,9 @@ impl Attempt {
             carried: None,
             provisional: false,
             forgets: false,
+            compacts: Vec::new(),
         };
-        let condition = Condition { window: Some((window, base)), carried: None };
+        let condition = Condition { window: Some((window, base)), ..Condition::default() };
         self.stores.log.commit(Event::Commit(Box::new(commit)), &condition).map(Option::unwrap)
     }
 }

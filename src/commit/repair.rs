@@ -305,6 +305,7 @@ impl Repair<'_> {
             // As far as the window alone tells; the schedule may have closed it a little later.
             provisional: detail.now_msec.0 < detail.window.end.timestamp_millis(),
             forgets: detail.forgets,
+            compacts: detail.compacts.clone(),
         }))
     }
 

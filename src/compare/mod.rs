@@ -17,7 +17,6 @@ mod join;
 mod json;
 mod latest;
 mod lines;
-mod paged;
 mod parquet;
 mod plan;
 mod report;

@@ -8,6 +8,7 @@ use super::request::Side;
 use super::resources::CompareResources;
 use super::{convert, files, parquet};
 use crate::output::staging::PartitionValue;
+use crate::output::stored::{self, Reading};
 use crate::rows::sort::{RowCollector, Sorter, engine_error};
 use crate::storage::Storage;
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array, new_null_array};
@@ -163,9 +164,8 @@ impl SideReader {
         collector: &mut RowCollector,
     ) -> Result<()> {
         let wanted = |name: &str| plan.columns.iter().any(|column| column.name == name);
-        let reading =
-            parquet::Reading { runtime: resources.runtime, stop: resources.stop, page_bytes: resources.page_bytes };
-        parquet::read(&self.storage, file, &wanted, reading, |batch| {
+        let CompareResources { runtime, stop, page_bytes, .. } = *resources;
+        stored::read(&self.storage, &file.meta, &wanted, Reading { runtime, stop, page_bytes }, |batch| {
             resources.progress.add_rows(batch.num_rows() as u64);
             collector.push(self.aligned(plan, file, &batch)?)
         })

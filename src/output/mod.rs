@@ -3,3 +3,4 @@
 pub mod dead_letter;
 pub mod sink;
 pub mod staging;
+pub mod stored;

@@ -10,8 +10,8 @@ mod text;
 pub use self::effect::{CommitReport, Effect, HeldReport, ReplacedCommits};
 pub use self::error::ErrorReport;
 pub use self::model::{
-    BytesReport, CacheReport, DeadLetterReport, EmptyReport, EnrichmentReport, FileReport, ObjectsReport, PhaseReport,
-    RuleResult, RunReport, Status, StepReport, TableReport, WindowReport,
+    BytesReport, CacheReport, CompactedReport, DeadLetterReport, EmptyReport, EnrichmentReport, FileReport,
+    ObjectsReport, PhaseReport, RuleResult, RunReport, Status, StepReport, TableReport, WindowReport,
 };
 pub use self::outcome::Outcome;
 pub use self::progress::Progress;

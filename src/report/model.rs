@@ -50,6 +50,9 @@ pub struct RunReport {
     /// Set when the report is of several windows that were decided together, since none of them has input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub empty: Option<EmptyReport>,
+    /// Set when files of earlier runs were merged: nothing was read but them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compacted: Option<CompactedReport>,
     /// Input objects.
     pub objects: ObjectsReport,
     /// Bytes in and out.
@@ -143,6 +146,18 @@ pub struct EmptyReport {
     pub windows: u64,
     /// Length of each.
     pub seconds: u64,
+}
+
+/// What was merged by a compaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CompactedReport {
+    /// Windows that it replaces.
+    pub windows: u64,
+    /// Their files.
+    pub files: u64,
+    /// The bytes of these.
+    pub bytes: u64,
 }
 
 /// Input objects.

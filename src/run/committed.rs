@@ -101,10 +101,12 @@ impl Decision {
             carried,
             provisional: self.provisional,
             forgets: false,
+            compacts: Vec::new(),
         };
         let condition = Condition {
             window: Some((detail.window, self.base)),
             carried: run.carrying.as_ref().map(Carrying::version),
+            ..Condition::default()
         };
         let committed = context.stores.log.commit(Event::Commit(Box::new(commit)), &condition);
         match committed {
@@ -129,7 +131,7 @@ impl Decision {
     }
 }
 
-fn counts(detail: &CommitDetail, objects: u64, input_bytes: u64, records: u64) -> Counts {
+pub(super) fn counts(detail: &CommitDetail, objects: u64, input_bytes: u64, records: u64) -> Counts {
     let mut rows = BTreeMap::new();
     for file in &detail.files {
         *rows.entry(file.table.clone()).or_insert(0) += file.rows;

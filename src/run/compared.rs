@@ -3,7 +3,7 @@
 use super::context::JobContext;
 use super::listed::Listed;
 use super::plan::RunPlan;
-use crate::commit::{CommitDetail, JobState, inputs};
+use crate::commit::{CommitDetail, CommitState, JobState, inputs};
 use crate::engine::carry;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
@@ -39,15 +39,20 @@ fn changed_inputs(context: &JobContext<'_>, state: &JobState, window: &Window, l
 /// What a run of `window` takes out of the output and does not bring back: error records of Firehose are no input of it.
 fn forgotten(context: &JobContext<'_>, state: &JobState, window: &Window, covered: &[Window]) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    for (of, commit) in inputs::replaced(state, window, covered).iter().filter(|(_, commit)| commit.amendment > 0) {
+    let has_replays = |commit: &CommitState| commit.amendment > 0 || !commit.compacts.is_empty();
+    for (of, commit) in inputs::replaced(state, window, covered).iter().filter(|(_, commit)| has_replays(commit)) {
         let detail = CommitDetail::read(context.objects(), &commit.detail, &commit.detail_hash)?;
-        if !detail.replayed_objects.is_empty() {
-            warnings.push(format!(
-                "{} replayed Firehose records of {of} are not in the output of this run: replay them again with \
-                 `etl-runner dead-letters replay JOB --firehose URL --window {window}`",
-                commit.counts.records
-            ));
+        if detail.replayed_objects.is_empty() {
+            continue;
         }
+        let records = match commit.amendment {
+            0 => format!("the replayed Firehose records of {} objects of {of}", detail.replayed_objects.len()),
+            _ => format!("{} replayed Firehose records of {of}", commit.counts.records),
+        };
+        warnings.push(format!(
+            "{records} are not in the output of this run: replay them again with `etl-runner dead-letters replay JOB \
+             --firehose URL --window {window}`"
+        ));
     }
     Ok(warnings)
 }

@@ -50,7 +50,7 @@ pub fn commit_empty(
         detail: path.clone(),
         detail_hash,
     }));
-    let condition = Condition { window: Some((plan.span, plan.base)), carried: None };
+    let condition = Condition { window: Some((plan.span, plan.base)), ..Condition::default() };
     match context.stores.log.commit(event, &condition) {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::Held => {

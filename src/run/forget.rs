@@ -195,9 +195,13 @@ fn decide(
             carried,
             provisional: false,
             forgets: true,
+            compacts: Vec::new(),
         };
-        let condition =
-            Condition { window: Some((window, state.version)), carried: carrying.as_ref().map(Carrying::version) };
+        let condition = Condition {
+            window: Some((window, state.version)),
+            carried: carrying.as_ref().map(Carrying::version),
+            ..Condition::default()
+        };
         if let Some(version) = context.stores.log.commit(Event::Commit(Box::new(commit)), &condition)? {
             failpoint!("commit.after_entry");
             return Ok(version);

@@ -7,6 +7,7 @@
 mod admitted;
 mod announced;
 mod committed;
+pub mod compact;
 mod compared;
 mod context;
 mod empty;

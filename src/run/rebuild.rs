@@ -117,10 +117,12 @@ struct Replayed {
 impl Replayed {
     fn read(context: &JobContext<'_>, state: &JobState, window: &Window) -> Result<Self> {
         let mut replayed = Self::default();
-        for commit in state.window(window).commits.iter().filter(|commit| commit.amendment > 0) {
+        let has_replays = |commit: &&CommitState| commit.amendment > 0 || !commit.compacts.is_empty();
+        for commit in state.window(window).commits.iter().filter(has_replays) {
             let detail = CommitDetail::read(context.objects(), &commit.detail, &commit.detail_hash)?;
             replayed.letters += detail.replayed.iter().flat_map(|file| file.reasons.values()).sum::<u64>();
-            replayed.again += commit.counts.dead_letters;
+            // What a compacted window's replays could not use is among its own letters.
+            replayed.again += if commit.amendment > 0 { commit.counts.dead_letters } else { 0 };
             replayed.is_firehose |= !detail.replayed_objects.is_empty();
         }
         Ok(replayed)
@@ -247,7 +249,7 @@ fn keep(
     let Some(carried) = carrying.finish()? else { return Ok(Some(rows)) };
     let reason = format!("rebuilt from {} windows", runs.len());
     let rests_on = state.carried.as_ref().map_or(0, |(version, _)| *version);
-    let condition = Condition { window: None, carried: Some(rests_on) };
+    let condition = Condition { carried: Some(rests_on), ..Condition::default() };
     failpoint!("rebuild.before_entry");
     let decided = context.stores.log.commit(Event::Rebuilt { carried, reason }, &condition)?;
     failpoint!("rebuild.after_entry");

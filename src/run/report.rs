@@ -153,11 +153,13 @@ fn with_earlier(mut report: RunReport, context: &JobContext<'_>, earlier: &Earli
     report
 }
 
-fn table_names(pipeline: &Pipeline) -> Vec<&str> {
+/// The names of the job's tables.
+pub fn table_names(pipeline: &Pipeline) -> Vec<&str> {
     pipeline.tables.iter().map(|plan| plan.table.schema.table.as_str()).collect()
 }
 
-fn file(file: &WrittenFile) -> FileReport {
+/// A file for reports.
+pub fn file(file: &WrittenFile) -> FileReport {
     FileReport {
         table: file.table.clone(),
         path: file.pending.path.clone(),

@@ -40,6 +40,7 @@ fn commit(of: Window) -> Event {
         carried: None,
         provisional: false,
         forgets: false,
+        compacts: Vec::new(),
     }))
 }
 

@@ -38,6 +38,7 @@ impl Log {
             carried: None,
             provisional: false,
             forgets: false,
+            compacts: Vec::new(),
         })))
     }
 

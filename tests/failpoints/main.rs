@@ -36,6 +36,7 @@ macro_rules! in_each_place {
 
 mod changed;
 mod clocks;
+mod compact;
 mod crash;
 mod empty;
 mod faults;

@@ -536,5 +536,6 @@ fn commit_of(window: Window) -> Commit {
         carried: None,
         provisional: false,
         forgets: false,
+        compacts: Vec::new(),
     }
 }

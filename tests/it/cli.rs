@@ -24,6 +24,7 @@ fn help_shows_examples_and_exit_codes() {
       backfill      Run a job over many past windows
       status        Show which windows are done, missing, failed or running
       retry         Run failed windows again
+      compact       Merge the files of short windows that are done, such as all hours of a day
       forget        Forget a window, with its rows and its failures, or a stopped backfill
       state         Show, set, export, import or rebuild a job's state
       runs          List the runs of a job, newest first, or show the full report of one

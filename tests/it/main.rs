@@ -18,6 +18,7 @@ mod backfill;
 mod carried;
 mod check;
 mod cli;
+mod compact;
 mod compare;
 mod conformance;
 mod credentials;

@@ -129,7 +129,7 @@ impl Carrying {
             None => (0, BTreeMap::new()),
         };
         let replaced = run.replaces.map(|covered| inputs::replaced(state, &run.window, covered)).unwrap_or_default();
-        let replaced: BTreeSet<String> = replaced.iter().map(|(_, commit)| commit.name.clone()).collect();
+        let replaced: BTreeSet<String> = replaced.iter().flat_map(|(_, commit)| commit.names().cloned()).collect();
         for table in tables.iter().filter(|table| !pieces.contains_key(**table)).collect::<Vec<_>>() {
             pieces.insert((*table).to_owned(), Vec::new());
         }
@@ -234,9 +234,11 @@ impl Carrying {
 
 fn others(state: &JobState, without: &BTreeSet<String>) -> BTreeMap<String, Other> {
     let commits = state.windows.iter().flat_map(|(window, known)| known.commits.iter().map(move |of| (window, of)));
-    let others = commits.filter(|(_, commit)| !without.contains(&commit.name)).map(|(window, commit)| {
-        let (detail, detail_hash) = (commit.detail.clone(), commit.detail_hash.clone());
-        (commit.name.clone(), Other { window: *window, detail, detail_hash })
+    let others = commits.filter(|(_, commit)| !without.contains(&commit.name)).flat_map(|(window, commit)| {
+        commit.names().map(|name| {
+            let (detail, detail_hash) = (commit.detail.clone(), commit.detail_hash.clone());
+            (name.clone(), Other { window: *window, detail, detail_hash })
+        })
     });
     others.collect()
 }

@@ -7,8 +7,8 @@ use crate::storage::disk::disk_error;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use etl_sdk::{Error, Result};
-use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use parquet::arrow::{ArrowSchemaConverter, parquet_to_arrow_schema};
 use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -60,6 +60,15 @@ impl FileFormat {
 
     pub(super) fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// The schema with which the files are read back; `None` when they have none.
+    pub(super) fn schema_of_files(&self) -> Result<Option<SchemaRef>> {
+        let of_files = |(descriptor, _): &(SchemaDescriptor, WriterProperties)| {
+            let schema = parquet_to_arrow_schema(descriptor, None);
+            schema.map(SchemaRef::new).map_err(|error| Error::internal("read the files' schema").source(error))
+        };
+        self.parquet.as_ref().map(of_files).transpose()
     }
 
     pub(super) fn open(&self, store: &dyn PendingStore, path: &str) -> Result<OpenFile> {

@@ -1,8 +1,9 @@
 //! The files of one partition.
 
+use super::closing::{ClosedFile, ClosingFiles};
 use super::file::{FileFormat, OpenFile};
 use super::hive;
-use crate::output::staging::{Closing, PartitionValue, PendingStore};
+use crate::output::staging::PendingStore;
 use crate::rows::sort::batch_size;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
@@ -34,13 +35,6 @@ impl FileTarget {
         let slash = if partition.is_empty() { "" } else { "/" };
         format!("{}/{partition}{slash}{}-{number}.{}", self.table, self.file_stem, self.format.suffix())
     }
-}
-
-/// A file that is written and may still be on its way.
-pub(super) struct ClosedFile {
-    pub(super) partition: Vec<PartitionValue>,
-    pub(super) rows: u64,
-    pub(super) closing: Closing,
 }
 
 /// Collects the rows of one partition, encodes them chunk by chunk and begins a new file when one is large enough.
@@ -152,6 +146,35 @@ impl PartitionWriter {
         }
         self.encoded_bytes = file.memory();
         if file.size() >= target.target_file_size { self.close_file() } else { Ok(None) }
+    }
+
+    /// Writes rows of a partition that is written alone.
+    pub(super) fn append(
+        &mut self,
+        rows: RecordBatch,
+        target: &FileTarget,
+        row_group_bytes: usize,
+        files: &mut ClosingFiles,
+    ) -> Result<()> {
+        let chunks = self.chunk_ends(rows.num_rows()).count();
+        self.offer(rows);
+        for _ in 0..chunks {
+            files.keep(self.encode_chunk(target)?)?;
+            if self.encoded_bytes > row_group_bytes {
+                self.flush()?;
+            }
+        }
+        self.keep_rest(false)?;
+        if self.waiting_bytes > row_group_bytes / 2 {
+            files.keep(self.encode_waiting(target)?)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what waits and ends the file that is open.
+    pub(super) fn end(&mut self, target: &FileTarget, files: &mut ClosingFiles) -> Result<()> {
+        files.keep(self.encode_waiting(target)?)?;
+        files.keep(self.close_file()?)
     }
 
     /// Ends the row group and frees its memory.

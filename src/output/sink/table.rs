@@ -1,11 +1,12 @@
 //! The rows of one table, from batches to pending files.
 
+use super::closing::ClosingFiles;
 use super::config::SinkConfig;
 use super::count::Partitions;
 use super::file::FileFormat;
 use super::hive::Refusal;
 use super::json;
-use super::partition::{ClosedFile, FileTarget, PartitionWriter};
+use super::partition::{FileTarget, PartitionWriter};
 use super::route::{Routed, Router};
 use super::spec::TableSinkSpec;
 use crate::output::staging::{PendingStore, WrittenFile};
@@ -15,14 +16,10 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use etl_sdk::{Error, Output, Reject, Result};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The step of the ledger that counts the sink's rows.
 pub const STEP: &str = "sink";
-
-/// Files whose last bytes are on their way at once.
-const MAX_CLOSING: usize = 8;
 
 /// Bytes kept free in a file name for its number and ending.
 const NAME_ENDING_BYTES: usize = 32;
@@ -46,8 +43,7 @@ pub struct TableSink {
     writers: Vec<PartitionWriter>,
     sorter: Sorter,
     spill: Option<RowCollector>,
-    closing: VecDeque<ClosedFile>,
-    written: Vec<WrittenFile>,
+    files: ClosingFiles,
 }
 
 impl TableSink {
@@ -80,6 +76,7 @@ impl TableSink {
         };
         Ok(Self {
             router: Router::new(&spec, overhead, config.max_open_writers),
+            files: ClosingFiles::new(&spec.table, &target.store),
             spec,
             target,
             row_group_bytes: usize::try_from(config.row_group_bytes.0).unwrap_or(usize::MAX),
@@ -88,8 +85,6 @@ impl TableSink {
             writers: Vec::new(),
             sorter,
             spill: None,
-            closing: VecDeque::new(),
-            written: Vec::new(),
         })
     }
 
@@ -154,12 +149,7 @@ impl TableSink {
         if let Some(spill) = self.spill.take() {
             self.write_spilled(spill)?;
         }
-        while !self.closing.is_empty() {
-            self.wait_for_oldest()?;
-        }
-        let mut written = std::mem::take(&mut self.written);
-        written.sort_by(|left, right| left.pending.path.cmp(&right.pending.path));
-        Ok(written)
+        self.files.finish()
     }
 
     fn encode(&mut self, rows: &RecordBatch, routed: &[Vec<u32>]) -> Result<()> {
@@ -174,7 +164,7 @@ impl TableSink {
         chunks.sort_unstable();
         for (_, index) in chunks {
             let closed = self.writers[index].encode_chunk(&self.target)?;
-            self.keep(closed)?;
+            self.files.keep(closed)?;
             self.flush_when_full()?;
         }
         for (writer, indices) in self.writers.iter_mut().zip(routed) {
@@ -202,7 +192,7 @@ impl TableSink {
             let Some(widest) = self.writers.iter_mut().rev().max_by_key(|writer| writer.waiting_bytes()) else { break };
             total -= widest.waiting_bytes();
             let closed = widest.encode_waiting(&self.target)?;
-            self.keep(closed)?;
+            self.files.keep(closed)?;
             self.flush_when_full()?;
         }
         Ok(())
@@ -256,59 +246,12 @@ impl TableSink {
         current.map_or(Ok(()), |(_, mut ended)| self.end_partition(&mut ended))
     }
 
-    /// Writes rows of the one partition that is open.
     fn append(&mut self, writer: &mut PartitionWriter, rows: RecordBatch) -> Result<()> {
-        let chunks = writer.chunk_ends(rows.num_rows()).count();
-        writer.offer(rows);
-        for _ in 0..chunks {
-            let closed = writer.encode_chunk(&self.target)?;
-            self.keep(closed)?;
-            if writer.encoded_bytes() > self.row_group_bytes {
-                writer.flush()?;
-            }
-        }
-        writer.keep_rest(false)?;
-        if writer.waiting_bytes() > self.row_group_bytes / 2 {
-            let closed = writer.encode_waiting(&self.target)?;
-            self.keep(closed)?;
-        }
-        Ok(())
+        writer.append(rows, &self.target, self.row_group_bytes, &mut self.files)
     }
 
     fn end_partition(&mut self, writer: &mut PartitionWriter) -> Result<()> {
-        let closed = writer.encode_waiting(&self.target)?;
-        self.keep(closed)?;
-        let closed = writer.close_file()?;
-        self.keep(closed)
-    }
-
-    fn keep(&mut self, closed: Option<ClosedFile>) -> Result<()> {
-        self.closing.extend(closed);
-        while self.closing.len() > MAX_CLOSING {
-            self.wait_for_oldest()?;
-        }
-        Ok(())
-    }
-
-    fn wait_for_oldest(&mut self) -> Result<()> {
-        if let Some(ClosedFile { partition, rows, closing }) = self.closing.pop_front() {
-            let pending = closing.wait()?;
-            self.written.push(WrittenFile { table: self.spec.table.clone(), partition, pending, rows });
-        }
-        Ok(())
-    }
-}
-
-impl Drop for TableSink {
-    fn drop(&mut self) {
-        for ClosedFile { closing, .. } in self.closing.drain(..) {
-            if let Ok(file) = closing.wait() {
-                let _ = self.target.store.abandon(&file);
-            }
-        }
-        for file in &self.written {
-            let _ = self.target.store.abandon(&file.pending);
-        }
+        writer.end(&self.target, &mut self.files)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::letters::LetterHistory;
 use super::planned::committed;
-use crate::commit::{Event, Marked};
+use crate::commit::{Condition, Event, Marked};
 use crate::run::context::JobContext;
 use crate::run::lease::claim;
 use crate::run::recovered::recover;
@@ -25,7 +25,11 @@ pub fn drop_letters(context: &JobContext<'_>, window: Window, reason: Option<&st
     let _lease = claim(context, window, wait, &stop, || {})?;
     let warnings = recover(context, window)?.warnings();
     let log = &context.stores.log;
-    let known = committed(&*log.refresh()?, &window)?;
+    let state = log.refresh()?;
+    let known = committed(&state, &window)?;
+    // Whoever replaces the letters, or takes them over, after they were read must not be told of them.
+    let condition = Condition { window: Some((window, state.version)), ..Condition::default() };
+    drop(state);
     let letters = LetterHistory::read(context.objects(), &known)?;
     let mut reasons = BTreeMap::new();
     for commit in &letters.commits {
@@ -33,13 +37,14 @@ pub fn drop_letters(context: &JobContext<'_>, window: Window, reason: Option<&st
         open.retain(|code, counts| counts.open > 0 && reason.is_none_or(|reason| reason == code));
         let count = open.values().map(|counts| counts.open).sum();
         if count > 0 {
-            log.append(Event::Marked(Marked {
+            let marked = Marked {
                 window,
                 commit: commit.state.version,
                 what: "dropped".to_owned(),
                 reasons: reason.map(str::to_owned).into_iter().collect(),
                 count,
-            }))?;
+            };
+            log.commit(Event::Marked(marked), &condition)?;
         }
         for (code, counts) in open {
             *reasons.entry(code).or_insert(0) += counts.open;

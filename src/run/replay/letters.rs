@@ -1,6 +1,6 @@
 //! The dead letters of a window: those of its run and of the replays that added to it, and what became of each.
 
-use crate::commit::{CommitDetail, CommitState, Objects, WindowState};
+use crate::commit::{CommitDetail, CommitState, DroppedLetters, Objects, WindowState};
 use crate::output::dead_letter::Letter;
 use crate::process::stop::Stop;
 use crate::source::{Opened, find, open};
@@ -8,7 +8,7 @@ use crate::storage::Storage;
 use etl_sdk::{Error, ErrorKind, Result};
 use flate2::read::MultiGzDecoder;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;
 use tokio::runtime::Handle;
@@ -53,16 +53,23 @@ pub struct LetterHistory {
     pub commits: Vec<CommitLetters>,
     /// Lines that replays took, by file: ranges in order.
     taken: BTreeMap<String, Vec<(u64, u64)>>,
+    /// Reasons whose letters were dropped before their commits were compacted, by file.
+    dropped: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl LetterHistory {
     /// Reads the details of a window's commits.
     pub fn read(objects: &Objects, window: &WindowState) -> Result<Self> {
-        let mut letters = Self { commits: Vec::new(), taken: BTreeMap::new() };
+        let mut letters = Self { commits: Vec::new(), taken: BTreeMap::new(), dropped: BTreeMap::new() };
         for state in &window.commits {
             let detail = CommitDetail::read(objects, &state.detail, &state.detail_hash)?;
             for replayed in &detail.replayed {
                 letters.taken.entry(replayed.file.clone()).or_default().extend(&replayed.lines);
+            }
+            for dropped in &detail.dropped {
+                for file in &dropped.files {
+                    letters.dropped.entry(file.clone()).or_default().extend(dropped.reasons.keys().cloned());
+                }
             }
             letters.commits.push(CommitLetters { state: state.clone(), detail });
         }
@@ -103,9 +110,29 @@ impl LetterHistory {
         for (reason, counts) in &mut all {
             counts.replayed = taken.get(reason.as_str()).copied().unwrap_or(0).min(counts.open);
             counts.open -= counts.replayed;
+            let dropped = commit.detail.dropped.iter().filter_map(|dropped| dropped.reasons.get(reason)).sum::<u64>();
+            counts.dropped = dropped.min(counts.open);
+            counts.open -= counts.dropped;
             if commit.is_dropped(reason) {
-                counts.dropped = std::mem::take(&mut counts.open);
+                counts.dropped += std::mem::take(&mut counts.open);
             }
+        }
+        all
+    }
+
+    /// What was dropped of a commit, as one that takes its letters over keeps it.
+    pub fn dropped_of(&self, commit: &CommitLetters) -> Vec<DroppedLetters> {
+        let mut all = commit.detail.dropped.clone();
+        let mut reasons = self.of_commit(commit);
+        reasons.retain(|reason, _| commit.is_dropped(reason));
+        let since = reasons.into_iter().map(|(reason, counts)| {
+            let before: u64 = all.iter().filter_map(|dropped| dropped.reasons.get(&reason)).sum();
+            (reason, counts.dropped.saturating_sub(before))
+        });
+        let reasons: BTreeMap<String, u64> = since.filter(|(_, count)| *count > 0).collect();
+        if !reasons.is_empty() {
+            let files = commit.detail.dead_letters.iter().map(|file| file.pending.path.clone()).collect();
+            all.push(DroppedLetters { files, reasons });
         }
         all
     }
@@ -116,7 +143,8 @@ impl LetterHistory {
             let behind = ranges.partition_point(|(first, _)| *first <= line);
             behind > 0 && ranges[behind - 1].1 >= line
         });
-        match (taken, commit.is_dropped(reason)) {
+        let dropped = || self.dropped.get(file).is_some_and(|reasons| reasons.contains(reason));
+        match (taken, commit.is_dropped(reason) || dropped()) {
             (true, _) => LetterState::Replayed,
             (false, true) => LetterState::Dropped,
             (false, false) => LetterState::Open,

@@ -350,7 +350,7 @@ fn a_detail_of_the_form_before_has_the_record_of_its_manifests() {
     let older = CommitDetail::parse(older.to_string().as_bytes()).unwrap();
     assert_eq!(record_of(&older).rules, ManifestRules::default(), "older than manifests: nothing is announced");
 
-    let newer = FORM_1.replace(r#""format":1"#, r#""format":3"#);
+    let newer = FORM_1.replace(r#""format":1"#, r#""format":4"#);
     let error = CommitDetail::parse(newer.as_bytes()).unwrap_err();
     assert!(error.hint_text().is_some_and(|hint| hint.contains("newer version")), "{error}");
 }
