@@ -1,6 +1,6 @@
 //! Brings the columns of both sides together: which are compared, as what, and which are on one side alone.
 
-use super::column::{ColumnKind, SideColumn};
+use super::column::{ColumnKind, Folders, SideColumn};
 use super::json::LeftOut;
 use super::report::{ColumnName, TypeDifference};
 use crate::compare::plan::{AlignedColumn, ComparePlan, Meaning, Physical};
@@ -106,7 +106,7 @@ impl<'a> Aligner<'a> {
                     .with("column", name)
                     .with("left", &left.type_name)
                     .with("right", &right.type_name)
-                    .hint("only integers, doubles, instants, dates and texts have a greatest value"));
+                    .hint("only integers of 64 bits, doubles, instants, dates and texts have a greatest value"));
             }
             self.columns.push(column);
         }
@@ -214,12 +214,15 @@ fn meaning(left: &SideColumn, right: &SideColumn) -> (Meaning, Physical) {
         (Null, other) | (other, Null) => (other, other),
         kinds => kinds,
     };
-    let is_json = |kind: ColumnKind| [left, right].iter().any(|column| column.kind == kind && column.json.is_some());
+    // Folders are written with zeros in front by some programs and without by others.
+    if left.folders == Some(Folders::Numbers) && right.folders == Some(Folders::Numbers) {
+        return (Meaning::Number, Physical::Text);
+    }
     match kinds {
         (Int, Int) => (Meaning::Int, Physical::Int),
         (Double, Double) => (Meaning::Double, Physical::Double),
-        // A double that happens to be whole is written without a point.
-        (Int, Double) | (Double, Int) if is_json(Int) || is_json(Double) => (Meaning::Double, Physical::Double),
+        (Int | Number, Double) if is_as_double(left, right) => (Meaning::Double, Physical::Double),
+        (Double, Int | Number) if is_as_double(right, left) => (Meaning::Double, Physical::Double),
         (Instant { nanos }, Instant { nanos: other }) if nanos == other => (Meaning::Instant, Physical::Int),
         (Date, Date) => (Meaning::Date, Physical::Int),
         (Int | Double | Number, Int | Double | Number | Text) | (Text, Int | Double | Number) => {
@@ -234,6 +237,12 @@ fn meaning(left: &SideColumn, right: &SideColumn) -> (Meaning, Physical) {
             (Meaning::Text, Physical::Text)
         }
     }
+}
+
+/// Whether numbers of JSON are compared with doubles as such: a double that happens to be whole is written without a
+/// point, and with as many digits as its program likes. Where JSON stands on both sides, all digits count.
+fn is_as_double(numbers: &SideColumn, doubles: &SideColumn) -> bool {
+    numbers.json.is_some_and(|kinds| doubles.json.is_none() || !kinds.has_long_numbers())
 }
 
 /// Whether the types are the same, or as near as JSON lines can come.

@@ -1,8 +1,10 @@
 //! Guesses why two values differ.
 
 use super::{json, value};
+use etl_sdk::json::Reader;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use strum::IntoStaticStr;
 
 /// Why two values may differ. A guess: it says what the values look like, not what happened.
@@ -21,7 +23,7 @@ pub enum Cause {
     /// The same instant, written in another way.
     #[strum(serialize = "time format")]
     TimeFormat,
-    /// Null on one side; an empty text, object or array on the other.
+    /// Null, or the word, on one side; an empty text, object or array on the other.
     #[strum(serialize = "null vs empty")]
     NullVsEmpty,
     /// Null on one side and a value on the other.
@@ -33,6 +35,9 @@ pub enum Cause {
     /// Numbers that differ by less than a millionth.
     #[strum(serialize = "rounding")]
     Rounding,
+    /// JSON objects, one of them with entries that the other does not have and otherwise the same; the longer one may be cut.
+    #[strum(serialize = "entries left out")]
+    EntriesLeftOut,
     /// The same JSON: only the order of keys, white space or forms of numbers differ.
     #[strum(serialize = "key order")]
     KeyOrder,
@@ -115,8 +120,11 @@ impl Cause {
     /// Of two texts that differ.
     pub(super) fn of_texts(left: &str, right: &str) -> Self {
         if left.is_empty() || right.is_empty() {
-            let other = if left.is_empty() { right } else { left };
-            return if other.trim().is_empty() { Self::WhiteSpace } else { Self::Unknown };
+            return match if left.is_empty() { right } else { left }.trim() {
+                "" => Self::WhiteSpace,
+                "null" => Self::NullVsEmpty,
+                _ => Self::Unknown,
+            };
         }
         if left.split_whitespace().eq(right.split_whitespace()) {
             return Self::WhiteSpace;
@@ -138,6 +146,9 @@ impl Cause {
         }
         if is_json(left) && is_json(right) && same_json(left, right) {
             return Self::KeyOrder;
+        }
+        if are_entries_left_out(left, right) || are_entries_left_out(right, left) {
+            return Self::EntriesLeftOut;
         }
         if left.to_lowercase() == right.to_lowercase() {
             return Self::Case;
@@ -198,60 +209,126 @@ pub(super) struct Member {
 }
 
 /// The members in which two nested values differ, both in the form of [`json::of_text`]. Numbers within `tolerance` do
-/// not. `None` when one of them is not JSON.
+/// not; without one all their digits count. `None` when one of them is not JSON.
 pub(super) fn members(left: &str, right: &str, tolerance: f64) -> Option<Vec<Member>> {
-    let (left, right): (Value, Value) = (serde_json::from_str(left).ok()?, serde_json::from_str(right).ok()?);
+    let (left, right): (&RawValue, &RawValue) = (serde_json::from_str(left).ok()?, serde_json::from_str(right).ok()?);
     let mut found = Vec::new();
-    differences(Some(&left), Some(&right), tolerance, &mut String::new(), &mut found);
+    differences(Some(left), Some(right), tolerance, &mut String::new(), &mut found);
     Some(found)
 }
 
+/// A value as it is written: one that is parsed has lost digits.
+type Raw<'a> = &'a RawValue;
+
 fn differences(
-    left: Option<&Value>,
-    right: Option<&Value>,
+    left: Option<Raw<'_>>,
+    right: Option<Raw<'_>>,
     tolerance: f64,
     path: &mut String,
     found: &mut Vec<Member>,
 ) {
-    match (left, right) {
-        (Some(Value::Object(one)), Some(Value::Object(other))) => {
-            let only_right = other.keys().filter(|name| !one.contains_key(*name));
-            for name in one.keys().chain(only_right) {
-                let length = path.len();
-                if length > 0 {
-                    path.push('.');
-                }
-                path.push_str(name);
-                differences(one.get(name), other.get(name), tolerance, path, found);
-                path.truncate(length);
+    if left.map(RawValue::get) == right.map(RawValue::get) {
+        return;
+    }
+    if let (Some(one), Some(other)) = (object_of(left), object_of(right)) {
+        let only_right = other.keys().filter(|name| !one.contains_key(*name));
+        for name in one.keys().chain(only_right) {
+            let length = path.len();
+            if length > 0 {
+                path.push('.');
             }
+            path.push_str(name);
+            differences(one.get(name).copied(), other.get(name).copied(), tolerance, path, found);
+            path.truncate(length);
         }
-        (Some(Value::Array(one)), Some(Value::Array(other))) => {
-            for index in 0..one.len().max(other.len()) {
-                differences(one.get(index), other.get(index), tolerance, path, found);
-            }
+        return;
+    }
+    if let (Some(one), Some(other)) = (array_of(left), array_of(right)) {
+        for index in 0..one.len().max(other.len()) {
+            differences(one.get(index).copied(), other.get(index).copied(), tolerance, path, found);
         }
-        (Some(Value::Number(one)), Some(Value::Number(other))) if tolerance > 0.0 && near(one, other, tolerance) => {}
-        (one, other) if one == other => {}
+        return;
+    }
+    let (left, right) = (left.and_then(text_of), right.and_then(text_of));
+    let is_near = |one: &str, other: &str| {
+        let numbers = (value::number(one).and(one.parse().ok()), value::number(other).and(other.parse().ok()));
+        matches!(numbers, (Some(one), Some(other)) if value::is_near(one, other, tolerance))
+    };
+    let cause = match (&left, &right) {
+        (Some(Text::Bare(one)), Some(Text::Bare(other))) if tolerance > 0.0 && is_near(one, other) => return,
         (one, other) => {
-            let (one, other) = (one.and_then(text_of), other.and_then(text_of));
-            let cause = Cause::of_nulls(one.as_deref(), other.as_deref()).unwrap_or_else(|| {
-                Cause::of_texts(one.as_deref().unwrap_or_default(), other.as_deref().unwrap_or_default())
-            });
-            found.push(Member { path: path.clone(), cause });
+            let [one, other] = [one, other].map(|text| text.as_ref().map(Text::as_str));
+            let of_texts = || Cause::of_texts(one.unwrap_or_default(), other.unwrap_or_default());
+            Cause::of_nulls(one, other).unwrap_or_else(of_texts)
+        }
+    };
+    found.push(Member { path: path.clone(), cause });
+}
+
+fn object_of(value: Option<Raw<'_>>) -> Option<BTreeMap<String, Raw<'_>>> {
+    value.filter(|value| value.get().starts_with('{')).and_then(|value| serde_json::from_str(value.get()).ok())
+}
+
+fn array_of(value: Option<Raw<'_>>) -> Option<Vec<Raw<'_>>> {
+    value.filter(|value| value.get().starts_with('[')).and_then(|value| serde_json::from_str(value.get()).ok())
+}
+
+/// What a value says.
+enum Text<'a> {
+    /// The content of a string.
+    Quoted(String),
+    /// A number, a boolean, or an object or array as it is written.
+    Bare(&'a str),
+}
+
+impl Text<'_> {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Quoted(text) => text,
+            Self::Bare(text) => text,
         }
     }
 }
 
-fn near(left: &serde_json::Number, right: &serde_json::Number, tolerance: f64) -> bool {
-    matches!((left.as_f64(), right.as_f64()), (Some(one), Some(other)) if value::is_near(one, other, tolerance))
+/// `None` for null.
+fn text_of(value: Raw<'_>) -> Option<Text<'_>> {
+    match value.get() {
+        "null" => None,
+        text if text.starts_with('"') => Some(Text::Quoted(serde_json::from_str(text).unwrap_or_default())),
+        text => Some(Text::Bare(text)),
+    }
 }
 
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+/// Whether `fewer` is the JSON object `more` without some of its entries. `more` may be cut: then those that are whole are
+/// looked at.
+fn are_entries_left_out(fewer: &str, more: &str) -> bool {
+    if !(fewer.starts_with('{') && more.starts_with('{') && fewer.len() <= more.len()) {
+        return false;
+    }
+    let (Some(few), Some((many, is_whole))) = (entries(fewer).filter(|(_, is_whole)| *is_whole), entries(more)) else {
+        return false;
+    };
+    let few = few.0;
+    let same = many.iter().all(|(name, value)| few.get(name).is_none_or(|own| own == value));
+    let has_all = few.keys().all(|name| many.contains_key(name));
+    // A cut text says nothing of what stood behind the cut.
+    same && (!is_whole || (has_all && few.len() < many.len()))
+}
+
+/// The whole entries of an object, in one form, and whether the object is.
+fn entries(text: &str) -> Option<(BTreeMap<String, String>, bool)> {
+    let mut reader = Reader::new(text, json::MAX_DEPTH);
+    let mut found = BTreeMap::new();
+    reader.enter().ok()?;
+    let (mut first, mut scratch) = (true, String::new());
+    loop {
+        let Ok(key) = reader.next_key(&mut first) else { return Some((found, false)) };
+        let Some(key) = key else { return Some((found, reader.end().is_ok())) };
+        let name = key.decode(text, &mut scratch).to_owned();
+        let Ok(value) = reader.value() else { return Some((found, false)) };
+        let raw = if value.is_text() { value.decode(text, &mut scratch) } else { value.raw(text) };
+        let value = json::of_text(raw, None, &json::LeftOut::default()).unwrap_or_else(|_| raw.to_owned());
+        found.insert(name, value);
     }
 }
 
@@ -277,6 +354,13 @@ mod tests {
             ("100%", "100 %25", Cause::Unknown),
             (r#"{"a":1,"b":2}"#, r#"{"b": 2, "a": 1.0}"#, Cause::KeyOrder),
             (r#"{"a":1}"#, r#"{"a":2}"#, Cause::Unknown),
+            (r#"{"a":1}"#, r#"{"b":[2],"a":1.0}"#, Cause::EntriesLeftOut),
+            (r#"{"size":"M"}"#, r#"{"note":"a long no"#, Cause::EntriesLeftOut),
+            (r#"{"a":1,"z":3}"#, r#"{"a":1,"note":"a long no"#, Cause::EntriesLeftOut),
+            (r#"{"a":1}"#, r#"{"b":[2],"a":2}"#, Cause::Unknown),
+            (r#"{"a":2}"#, r#"{"a":1,"note":"a long no"#, Cause::Unknown),
+            (r#"{"a":1,"z":3}"#, r#"{"a":1,"b":"long"}"#, Cause::Unknown),
+            ("", "null", Cause::NullVsEmpty),
             ("2026-11-20T05:00:00Z", "2026-11-20 05:00:00", Cause::TimeFormat),
             ("2026-11-20T05:00:00Z", "2026-11-20T13:00:00Z", Cause::TimeZone),
             ("2026-11-20T05:00:00.250Z", "2026-11-20T05:00:00Z", Cause::SubSecond),
@@ -320,6 +404,14 @@ mod tests {
         let paths: Vec<(&str, Cause)> = found.iter().map(|member| (member.path.as_str(), member.cause)).collect();
         assert_eq!(paths, [("a.c", Cause::Case), ("l", Cause::Missing)]);
         assert_eq!(members(r#"{"a":1.0001}"#, r#"{"a":1}"#, 0.01).unwrap(), []);
+        for (left, right) in [
+            (r#"{"a":18446744073709551617}"#, r#"{"a":18446744073709551618}"#),
+            ("[0.12345678901234567891]", "[0.12345678901234567892]"),
+            (r#"{"a":9007199254740993}"#, r#"{"a":9007199254740992}"#),
+        ] {
+            assert_eq!(members(left, right, 0.0).unwrap().len(), 1, "{left}");
+            assert_eq!(members(left, right, 1e-9).unwrap(), [], "{left}");
+        }
         assert_eq!(members("x", "y", 0.0), None);
     }
 }

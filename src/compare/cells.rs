@@ -138,7 +138,10 @@ impl<'a> Cells<'a> {
             }
             Meaning::Json => {
                 if let Some(members) = cause::members(left, right, self.tolerance.relative) {
-                    let first = members.first()?.cause;
+                    let Some(first) = members.first().map(|member| member.cause) else {
+                        // Only within the tolerance; what else differs, such as a key that comes twice, is no member.
+                        return (self.tolerance.relative == 0.0).then(|| Cause::of_texts(left, right).into());
+                    };
                     let is_one = members.iter().all(|member| member.cause == first);
                     let cause = if is_one { first } else { Cause::Unknown };
                     let members = members.into_iter().map(|member| member.path).collect();

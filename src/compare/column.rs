@@ -1,7 +1,9 @@
 //! What a side knows about its columns: a kind that decides how values are compared, and a type name for people.
 
+use super::value;
 use arrow::datatypes::{DataType, TimeUnit};
 use etl_sdk::json::Kind as JsonKind;
+use std::collections::BTreeSet;
 
 /// What kind of values a column has. Types of one kind are compared without a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,27 @@ pub(super) struct SideColumn {
     pub(super) data_type: Option<DataType>,
     /// The kinds of JSON values, of a column of JSON lines.
     pub(super) json: Option<JsonKinds>,
+    /// What the names of folders say, of a column that only they have.
+    pub(super) folders: Option<Folders>,
+}
+
+/// What the folders `name=value` of one name say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Folders {
+    /// Whole numbers, each written in one way alone.
+    Numbers,
+    /// Others.
+    Texts,
+}
+
+impl Folders {
+    /// Of all values; null says nothing.
+    pub(super) fn of<'a>(values: impl Iterator<Item = &'a str>) -> Self {
+        let values: BTreeSet<&str> = values.collect();
+        let is_whole = |value: &&&str| value.bytes().all(|byte| byte.is_ascii_digit());
+        let numbers: BTreeSet<_> = values.iter().filter(is_whole).filter_map(|text| value::number(text)).collect();
+        if !values.is_empty() && numbers.len() == values.len() { Self::Numbers } else { Self::Texts }
+    }
 }
 
 impl ColumnKind {
@@ -139,6 +162,10 @@ impl JsonKinds {
     const BOOLEAN: u8 = 8;
     const OBJECT: u8 = 16;
     const ARRAY: u8 = 32;
+    /// Integers that a double cannot hold, also those that 64 bits cannot.
+    const LONG_INTEGER: u8 = 64;
+    /// Decimals with more digits than a double keeps.
+    const LONG_DECIMAL: u8 = 128;
     const NAMES: [(u8, &'static str); 6] = [
         (Self::TEXT, "text"),
         (Self::INTEGER, "integer"),
@@ -153,8 +180,7 @@ impl JsonKinds {
         self.0 |= match kind {
             JsonKind::Missing | JsonKind::Null => 0,
             JsonKind::True | JsonKind::False => Self::BOOLEAN,
-            JsonKind::Number if raw.parse::<i64>().is_ok() => Self::INTEGER,
-            JsonKind::Number => Self::NUMBER,
+            JsonKind::Number => number_kinds(raw),
             JsonKind::Text | JsonKind::EscapedText => Self::TEXT,
             JsonKind::Array => Self::ARRAY,
             JsonKind::Object => Self::OBJECT,
@@ -162,17 +188,32 @@ impl JsonKinds {
     }
 
     fn only(self, kinds: u8) -> bool {
-        self.0 & !kinds == 0
+        self.0 & !(kinds | Self::LONG_INTEGER | Self::LONG_DECIMAL) == 0
+    }
+
+    fn has(self, kinds: u8) -> bool {
+        self.0 & kinds != 0
+    }
+
+    /// Whether there are numbers that a double cannot hold.
+    pub(super) fn has_long_numbers(self) -> bool {
+        self.has(Self::LONG_INTEGER | Self::LONG_DECIMAL)
     }
 
     /// The kind of the column.
     pub(super) fn kind(self) -> ColumnKind {
-        match self.0 {
+        match self.0 & !(Self::LONG_INTEGER | Self::LONG_DECIMAL) {
             0 => ColumnKind::Null,
             Self::TEXT => ColumnKind::Text,
             Self::INTEGER => ColumnKind::Int,
             Self::BOOLEAN => ColumnKind::Bool,
-            _ if self.only(Self::INTEGER | Self::NUMBER) => ColumnKind::Double,
+            _ if self.only(Self::INTEGER | Self::NUMBER) => {
+                if self.has(Self::LONG_INTEGER | Self::LONG_DECIMAL) {
+                    ColumnKind::Number
+                } else {
+                    ColumnKind::Double
+                }
+            }
             _ if self.only(Self::OBJECT | Self::ARRAY) => ColumnKind::Nested,
             _ => ColumnKind::Text,
         }
@@ -204,5 +245,65 @@ impl JsonKinds {
             | ColumnKind::Other => Self::TEXT,
             ColumnKind::Nested => Self::OBJECT | Self::ARRAY,
         })
+    }
+}
+
+/// Digits that every double keeps.
+const DOUBLE_DIGITS: usize = 15;
+
+/// The kinds of a number: whether it is an integer of 64 bits, and whether a double can hold it.
+fn number_kinds(raw: &str) -> u8 {
+    let digits = raw.bytes().filter(u8::is_ascii_digit).count();
+    let is_kept = || {
+        let double = raw.parse::<f64>().ok().map(value::double);
+        digits <= DOUBLE_DIGITS || double.is_some() && double == value::number(raw)
+    };
+    let is_integer = !raw.contains(['.', 'e', 'E']);
+    match (raw.parse::<i64>().is_ok(), is_integer) {
+        (true, _) if is_kept() => JsonKinds::INTEGER,
+        (true, _) => JsonKinds::INTEGER | JsonKinds::LONG_INTEGER,
+        (false, true) => JsonKinds::NUMBER | if is_kept() { 0 } else { JsonKinds::LONG_INTEGER },
+        (false, false) => JsonKinds::NUMBER | if is_kept() { 0 } else { JsonKinds::LONG_DECIMAL },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_numbers_where_each_is_written_in_one_way() {
+        for (values, folders) in [
+            (&["01", "2", "2"][..], Folders::Numbers),
+            (&["01", "1"], Folders::Texts),
+            (&["01", "x"], Folders::Texts),
+            (&["-1"], Folders::Texts),
+            (&[""], Folders::Texts),
+            (&[], Folders::Texts),
+        ] {
+            assert_eq!(Folders::of(values.iter().copied()), folders, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_doubles_only_where_a_double_holds_them_all() {
+        for (numbers, kind) in [
+            (&["1", "-2"][..], ColumnKind::Int),
+            (&["9007199254740993"], ColumnKind::Int),
+            (&["1", "2.5"], ColumnKind::Double),
+            (&["0.30000000000000004", "1e300"], ColumnKind::Double),
+            (&["9007199254740993", "2.5"], ColumnKind::Number),
+            (&["18446744073709551615"], ColumnKind::Number),
+            (&["9223372036854775808"], ColumnKind::Number),
+            (&["10000000000000000000", "1.5"], ColumnKind::Double),
+            (&["0.12345678901234567891"], ColumnKind::Number),
+            (&["1e400"], ColumnKind::Double),
+        ] {
+            let mut kinds = JsonKinds::default();
+            for number in numbers {
+                kinds.add(JsonKind::Number, number);
+            }
+            assert_eq!(kinds.kind(), kind, "{numbers:?}");
+        }
     }
 }

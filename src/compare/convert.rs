@@ -3,9 +3,11 @@
 use super::column::ColumnKind;
 use super::plan::{AlignedColumn, Meaning, Physical};
 use super::{json, value};
-use arrow::array::{Array, ArrayRef, AsArray, Float64Builder, Int64Builder, StringBuilder, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64Builder, StringBuilder, new_null_array,
+};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use etl_sdk::json::{Kind as JsonKind, Token};
 use etl_sdk::{Error, ErrorKind, Result};
 use std::sync::Arc;
@@ -55,7 +57,7 @@ impl Values {
                 _ => return Ok(false),
             },
             Self::Double(values) => match raw.parse() {
-                Ok(number) if token.kind == JsonKind::Number => values.append_value(number),
+                Ok(number) if token.kind == JsonKind::Number => values.append_value(value::normal(number)),
                 _ => return Ok(false),
             },
             Self::Text(values) => push_text(values, &token_text(column, token, line))?,
@@ -157,7 +159,11 @@ pub(super) fn array(column: &AlignedColumn, array: &ArrayRef) -> Result<ArrayRef
             to(&DataType::Int64, &days)
         }
         (Physical::Int, _) => to(&DataType::Int64, array),
-        (Physical::Double, _) => to(&DataType::Float64, array),
+        (Physical::Double, _) => {
+            let doubles = to(&DataType::Float64, array)?;
+            let normal: Float64Array = doubles.as_primitive::<Float64Type>().unary(value::normal);
+            Ok(Arc::new(normal))
+        }
         (Physical::Text, _) => texts(column, array),
     }
 }
@@ -197,7 +203,7 @@ pub(super) fn shown(column: &AlignedColumn, array: &ArrayRef, row: usize) -> Opt
         return None;
     }
     Some(match column.physical {
-        Physical::Double => value::double(array.as_primitive::<arrow::datatypes::Float64Type>().value(row)),
+        Physical::Double => value::double(array.as_primitive::<Float64Type>().value(row)),
         Physical::Int => {
             let number = array.as_primitive::<Int64Type>().value(row);
             match column.meaning {

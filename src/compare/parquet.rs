@@ -24,6 +24,7 @@ pub(super) async fn columns(storage: &Storage, file: &DataFile) -> Result<(Vec<S
         },
         data_type: Some(field.data_type().clone()),
         json: None,
+        folders: None,
     };
     let columns: Vec<SideColumn> = metadata.schema().fields().iter().map(column).collect();
     let mut names = BTreeSet::new();

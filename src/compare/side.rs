@@ -1,6 +1,6 @@
 //! One side: its files, its columns, and its rows in the columns that are compared.
 
-use super::column::{ColumnKind, JsonKinds, SideColumn};
+use super::column::{ColumnKind, Folders, JsonKinds, SideColumn};
 use super::files::{DataFile, FileForm};
 use super::lines::LineReader;
 use super::plan::{AlignedColumn, ComparePlan};
@@ -77,8 +77,8 @@ impl SideReader {
         }
         self.rows += rows;
         for (name, kinds) in found {
-            let column =
-                SideColumn { name, kind: kinds.kind(), type_name: kinds.name(), data_type: None, json: Some(kinds) };
+            let (kind, type_name) = (kinds.kind(), kinds.name());
+            let column = SideColumn { name, kind, type_name, data_type: None, json: Some(kinds), folders: None };
             add(&mut self.columns, column)?;
         }
         Ok(())
@@ -89,12 +89,14 @@ impl SideReader {
         let folders = self.files.iter().flat_map(|file| &file.partition).map(|part| &part.name);
         let folders: BTreeSet<&String> = folders.filter(|name| !self.columns.contains_key(*name)).collect();
         for name in folders {
+            let parts = self.files.iter().flat_map(|file| &file.partition).filter(|part| part.name == *name);
             let column = SideColumn {
                 name: name.clone(),
                 kind: ColumnKind::Text,
                 type_name: "folder".to_owned(),
                 data_type: None,
                 json: None,
+                folders: Some(Folders::of(parts.filter_map(|part| part.value.as_deref()))),
             };
             add(&mut self.columns, column)?;
         }
@@ -117,6 +119,7 @@ impl SideReader {
             type_name: JsonKinds::default().name(),
             data_type: None,
             json: Some(JsonKinds::default()),
+            folders: None,
         })
     }
 

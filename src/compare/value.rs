@@ -77,6 +77,11 @@ pub(super) fn double(value: f64) -> String {
     number(&text).unwrap_or(text)
 }
 
+/// A double as it is sorted and paired: there is one zero and one not-a-number.
+pub(super) fn normal(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN } else { value + 0.0 }
+}
+
 /// Nanoseconds since 1970 of a text that is an instant or a date; without a zone it is UTC.
 pub(super) fn instant(text: &str) -> Option<i128> {
     let bytes = text.as_bytes();
@@ -183,6 +188,13 @@ mod tests {
         assert_eq!(date("2026-11-20 00:00:00").as_deref(), Some("2026-11-20"));
         assert_eq!(date("2026-11-20T01:00:00Z"), None);
         assert_eq!((date_text(-1), date_text(i64::MAX)), ("1969-12-31".to_owned(), i64::MAX.to_string()));
+    }
+
+    #[test]
+    fn there_is_one_zero_and_one_not_a_number() {
+        assert_eq!(normal(-0.0).to_bits(), 0.0_f64.to_bits());
+        assert_eq!(normal(f64::from_bits(0xFFF8_0000_0000_0001)).to_bits(), f64::NAN.to_bits());
+        assert_eq!((normal(-1.5), normal(f64::NEG_INFINITY)), (-1.5, f64::NEG_INFINITY));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `compare` through the real binary: equal outputs in other forms, each cause, and sides that cannot be read.
 
+mod digits;
 mod elsewhere;
 
 use crate::support::{Run, call};

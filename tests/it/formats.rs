@@ -8,17 +8,26 @@ use std::time::{Duration, SystemTime};
 /// When the objects of cases were stored, in seconds.
 const STORED: u64 = 1_795_151_400;
 
-/// Runs the job of a case over its own input.
-fn run(case: &str, more: &[&str]) -> Option<Run> {
-    let folder = data("cases")?.join(case);
+/// A scene with the job and the input of a case in `case/`.
+pub fn case(name: &str) -> Option<Scene> {
+    let folder = data("cases")?.join(name);
     let scene = Scene::new();
     copy(&folder, &scene.path("case"));
     for entry in fs::read_dir(scene.path("case/raw")).unwrap() {
         let file = File::options().write(true).open(entry.unwrap().path()).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(STORED)).unwrap();
     }
+    Some(scene)
+}
+
+/// Runs the job of a case over its own input.
+pub fn run_case(scene: &Scene, more: &[&str]) -> Run {
     let base = ["run", "case/job.yaml", "--window", "2026-11-20", "--now", NOW, "--output", "json", "--quiet"];
-    Some(scene.call(&[&base, more].concat()))
+    scene.call(&[&base, more].concat())
+}
+
+fn run(name: &str, more: &[&str]) -> Option<Run> {
+    Some(run_case(&case(name)?, more))
 }
 
 #[test]

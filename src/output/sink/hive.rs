@@ -56,25 +56,38 @@ pub(crate) fn escape(text: &str, out: &mut String) {
     }
 }
 
+/// The text of a folder's name. Other programs escape what is outside ASCII too, as UTF-8. A percent sign that begins no
+/// escape of a character is one.
 fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('%') {
         out.push_str(&rest[..at]);
-        let code = rest.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code {
-            Some(code) if code.is_ascii() => {
-                out.push(char::from(code));
-                rest = &rest[at + 3..];
-            }
-            _ => {
-                out.push('%');
-                rest = &rest[at + 1..];
-            }
-        }
+        rest = &rest[at..];
+        let character = escaped_character(rest);
+        out.push(character.unwrap_or('%'));
+        rest = &rest[character.map_or(1, |character| 3 * character.len_utf8())..];
     }
     out.push_str(rest);
     out
+}
+
+/// The character that the escapes at the start of a text stand for.
+fn escaped_character(text: &str) -> Option<char> {
+    let byte = |index: usize| {
+        let digits = text.get(3 * index..)?.strip_prefix('%')?.get(..2)?;
+        let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if is_hex { u8::from_str_radix(digits, 16).ok() } else { None }
+    };
+    let length = match byte(0)? {
+        0..0x80 => 1,
+        0xC2..0xE0 => 2,
+        0xE0..0xF0 => 3,
+        0xF0..0xF5 => 4,
+        _ => return None,
+    };
+    let bytes: Vec<u8> = (0..length).map(byte).collect::<Option<_>>()?;
+    std::str::from_utf8(&bytes).ok()?.chars().next()
 }
 
 /// Appends `name=value` to a partition's path, `None` and empty for a null.
@@ -159,6 +172,23 @@ mod tests {
         assert_eq!(path, "x=1/o%3Do=__HIVE_DEFAULT_PARTITION__");
         assert_eq!(push_part(&mut path, "a", Some(&"x".repeat(254))), Err(Refusal::TooLong));
         assert_eq!(push_part(&mut String::new(), "a", Some(&"x".repeat(253))), Ok(()));
+    }
+
+    #[test]
+    fn escapes_of_other_programs_are_read() {
+        for (part, value) in [
+            ("M%C3%BCnchen", "München"),
+            ("%e6%9c%88 %5B1%5D", "月 [1]"),
+            ("%F0%9F%98%80%25", "😀%"),
+            ("%C3", "%C3"),
+            ("%C3%28", "%C3("),
+            ("%FF%ED%A0%80", "%FF%ED%A0%80"),
+            ("100%", "100%"),
+            ("%+1%é", "%+1%é"),
+        ] {
+            let value = Some(value.to_owned());
+            assert_eq!(values(&format!("a={part}")), [PartitionValue { name: "a".to_owned(), value }], "{part}");
+        }
     }
 
     #[test]
