@@ -54,4 +54,5 @@ mod sql_rows;
 mod state;
 mod terminal;
 mod unique;
+mod values;
 mod window;

@@ -1,15 +1,61 @@
 //! Which address of a text is looked up, if any.
 
+use crate::config::Compat;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The part of the column that decides: what is before the first comma, trimmed.
-pub(crate) fn first_of_list(text: &str) -> &str {
-    text.split(',').next().unwrap_or_default().trim()
+/// An address is at most 45 characters, 53 with brackets and port. What is longer is none.
+pub(crate) const MAX_ADDRESS: usize = 64;
+
+/// The part of the column that decides: of a list the first public address, since proxies inside of networks put theirs in
+/// front; the first part when it has none. The reference takes the first part as it stands.
+pub(crate) fn of_list(text: &str, compat: Compat) -> &str {
+    let first = text.split(',').next().unwrap_or_default();
+    if compat == Compat::Reference {
+        return first;
+    }
+    if first.len() == text.len() {
+        return text.trim();
+    }
+    let is_wanted = |part: &&str| part.len() <= MAX_ADDRESS && parse(part, compat).is_some_and(is_public);
+    text.split(',').map(str::trim).find(is_wanted).unwrap_or(first.trim())
 }
 
-/// Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, and both with `:port`. A host name is no address; it is never
-/// resolved. An IPv4 address in IPv6 clothing is the IPv4 address.
-pub(crate) fn parse(text: &str) -> Option<IpAddr> {
+/// Reads an address. A host name is no address; it is never resolved.
+pub(crate) fn parse(text: &str, compat: Compat) -> Option<IpAddr> {
+    match compat {
+        Compat::Default => parse_usual(text),
+        Compat::Reference => parse_as_java(text),
+    }
+}
+
+/// `InetAddress.getByName` without a look-up of names: four numbers or fewer, of which the last fills what is left, and IPv6
+/// with or without brackets, but no blanks and no port.
+fn parse_as_java(text: &str) -> Option<IpAddr> {
+    if let Some(address) = ipv4_of_numbers(text) {
+        return Some(IpAddr::V4(address));
+    }
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse::<Ipv6Addr>().ok().map(|address| IpAddr::V6(address).to_canonical())
+}
+
+/// `1.2.3` is 1.2.0.3, and `134744072` is 8.8.8.8.
+fn ipv4_of_numbers(text: &str) -> Option<Ipv4Addr> {
+    if text.len() > 15 || !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return None;
+    }
+    let numbers: Vec<u64> = text.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    let (last, before) = numbers.split_last()?;
+    let left = 4_u32.checked_sub(before.len() as u32).filter(|left| *left > 0)?;
+    if before.iter().any(|number| *number > 255) || *last >= 1 << (8 * left) {
+        return None;
+    }
+    let high = before.iter().fold(0, |all, number| all << 8 | number);
+    Some(Ipv4Addr::from_bits((high << (8 * left) | last) as u32))
+}
+
+/// Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, and both with `:port`. An IPv4 address in IPv6 clothing is the IPv4
+/// address.
+fn parse_usual(text: &str) -> Option<IpAddr> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(address.to_canonical());
     }
@@ -52,6 +98,10 @@ fn is_shared(address: Ipv4Addr) -> bool {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Option<IpAddr> {
+        super::parse(text, Compat::Default)
+    }
+
     #[test]
     fn every_usual_spelling_is_read() {
         let v4 = IpAddr::from([81, 2, 69, 142]);
@@ -70,10 +120,45 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_a_list_counts() {
-        assert_eq!(first_of_list(" 81.2.69.142 , 10.0.0.1"), "81.2.69.142");
-        assert_eq!(first_of_list(",81.2.69.142"), "");
-        assert_eq!(first_of_list(""), "");
+    fn the_first_public_address_of_a_list_counts_and_in_the_reference_the_first_part() {
+        for (text, default, reference) in [
+            (" 81.2.69.142 , 10.0.0.1", "81.2.69.142", " 81.2.69.142 "),
+            ("10.0.0.1, 81.2.69.142, 9.9.9.9", "81.2.69.142", "10.0.0.1"),
+            ("unknown,fd00::1,[2001:218::1]:443,9.9.9.9", "[2001:218::1]:443", "unknown"),
+            (",81.2.69.142", "81.2.69.142", ""),
+            ("10.0.0.1, 192.168.1.1", "10.0.0.1", "10.0.0.1"),
+            ("", "", ""),
+        ] {
+            assert_eq!(of_list(text, Compat::Default), default, "{text}");
+            assert_eq!(of_list(text, Compat::Reference), reference, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_reference_reads_what_java_reads() {
+        let v4 = |text: &str| text.parse::<IpAddr>().ok();
+        for (text, address) in [
+            ("8.8.8.8", v4("8.8.8.8")),
+            ("1.2.3", v4("1.2.0.3")),
+            ("1.515", v4("1.0.2.3")),
+            ("134744072", v4("8.8.8.8")),
+            ("008.08.8.8", v4("8.8.8.8")),
+            ("::ffff:8.8.8.8", v4("8.8.8.8")),
+            ("[2001:218::1]", v4("2001:218::1")),
+            (" 8.8.8.8", None),
+            ("8.8.8.8:443", None),
+            ("[2001:218::1]:443", None),
+            ("4294967296", None),
+            ("1.2.3.256", None),
+            ("256.1", None),
+            ("1.2.3.4.5", None),
+            ("1..2", None),
+            ("1.", None),
+            ("", None),
+            ("localhost", None),
+        ] {
+            assert_eq!(super::parse(text, Compat::Reference), address, "{text}");
+        }
     }
 
     #[test]

@@ -12,10 +12,14 @@ pub struct Options {
     /// `data/GeoLite2-City.mmdb`. It is mapped into memory: replace it by renaming a new file over it, never by writing
     /// into it during a run. No default.
     pub database: PathBuf,
-    /// Text column that holds the address, or a list of addresses (`X-Forwarded-For`) whose first one counts.
+    /// Text column that holds the address, or a list of addresses (`X-Forwarded-For`) whose first public one counts.
     /// Default: `ip`.
     #[serde(default = "default_input")]
     pub input: String,
+    /// Whether addresses are read as the reference reads them: the first of a list alone, as Java reads the text of one.
+    /// Default: `default`.
+    #[serde(default)]
+    pub compat: Compat,
     /// The columns to fill. A value that the database lacks leaves what the column holds.
     #[serde(default)]
     pub output: OutputColumns,
@@ -23,6 +27,17 @@ pub struct Options {
     #[serde(default = "default_cache_entries")]
     #[schemars(range(min = 2, max = 16_777_216))]
     pub cache_entries: usize,
+}
+
+/// Whose reading of addresses is wanted where the reference's is odd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compat {
+    /// The better one.
+    #[default]
+    Default,
+    /// That of clickstream-analytics-on-aws 1.2.0.
+    Reference,
 }
 
 /// Names of the columns to fill; `null` leaves one out. Missing columns are added at the table's end.

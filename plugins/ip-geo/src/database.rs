@@ -1,5 +1,6 @@
 //! The database: opening it, refusing one that cannot serve, and looking an address up.
 
+use crate::config::Compat;
 use crate::place::{Place, Record};
 use crate::{address, map_file};
 use etl_sdk::{Error, Fact, Result};
@@ -49,8 +50,8 @@ impl Database {
 
     /// The place of the first address in `text`; an empty one when there is no address, it is not a public one, or the
     /// database does not know it. Fails when the database turns out to be broken: that is no fault of the row.
-    pub(crate) fn place(&self, text: &str) -> Result<Place> {
-        match address::parse(text) {
+    pub(crate) fn place(&self, text: &str, compat: Compat) -> Result<Place> {
+        match address::parse(text, compat) {
             Some(address) if address::is_public(address) && self.can_hold(address) => {
                 let found = self.reader.lookup(address).map_err(|error| self.broken(error))?;
                 let record = found.decode::<Record<'_>>().map_err(|error| self.broken(error))?;

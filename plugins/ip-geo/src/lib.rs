@@ -1,8 +1,8 @@
 //! Continent, country and city from the IP address, by any database in the MMDB format.
 //!
-//! The address is the text before the first comma of the input column, trimmed: the client's own in an
-//! `X-Forwarded-For` list. Null, empty, unreadable, private and local addresses, and ones the database does not know,
-//! leave the columns as they are; so does a part of the place that the database lacks. Host names are never resolved.
+//! Of an `X-Forwarded-For` list the first public address counts: the client's own, behind what its network put in front.
+//! Null, empty, unreadable, private and local addresses, and ones the database does not know, leave the columns as they
+//! are; so does a part of the place that the database lacks. Host names are never resolved.
 
 mod address;
 mod config;
@@ -14,7 +14,7 @@ mod test_database;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Options, OutputColumns};
+pub use config::{Compat, Options, OutputColumns};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -71,6 +71,7 @@ impl Enrichment for IpGeo {
             parts: self.columns().map(|(part, _)| part).collect(),
             fill: self.fill(input)?,
             look_ups: LookUps::new("ip-geo", self.options.cache_entries),
+            compat: self.options.compat,
             database: Arc::clone(&self.database),
         }))
     }
@@ -80,30 +81,31 @@ impl Enrichment for IpGeo {
     }
 }
 
-/// An address is at most 45 characters, 53 with brackets and port. What is longer is none and is kept out of the cache.
-const MAX_ADDRESS: usize = 64;
-
 struct Worker {
     input: usize,
     /// The part of a place that each filled column takes.
     parts: Vec<usize>,
     fill: Fill,
     look_ups: LookUps<Place>,
+    compat: Compat,
     database: Arc<Database>,
 }
 
-/// The address of a text; empty when it holds none.
-fn address_of(text: &str) -> &str {
-    let address = address::first_of_list(text);
-    if address.len() > MAX_ADDRESS { "" } else { address }
+/// The address of a text; empty when it holds none, so that what is too long to be one is kept out of the cache.
+fn address_of(text: &str, compat: Compat) -> &str {
+    let address = address::of_list(text, compat);
+    if address.len() > address::MAX_ADDRESS { "" } else { address }
 }
 
 impl EnrichmentWorker for Worker {
     fn enrich(&mut self, _step: &StepName, batch: RecordBatch, _out: &mut Output) -> Result<RecordBatch> {
-        let database = &self.database;
-        let places = self.look_ups.find(etl_sdk::as_text(batch.column(self.input))?, address_of, |address| {
-            Ok(Some(database.place(address)?).filter(|place| !place.is_empty()))
-        })?;
+        let (database, compat) = (&self.database, self.compat);
+        let texts = etl_sdk::as_text(batch.column(self.input))?;
+        let places = self.look_ups.find(
+            texts,
+            |text| address_of(text, compat),
+            |address| Ok(Some(database.place(address, compat)?).filter(|place| !place.is_empty())),
+        )?;
         let mut arrays = Vec::with_capacity(self.parts.len());
         for (column, part) in self.parts.iter().enumerate() {
             let existing = self.fill.existing(&batch, column).map(|array| etl_sdk::as_text(array)).transpose()?;

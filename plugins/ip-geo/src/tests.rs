@@ -246,6 +246,29 @@ fn a_country_database_fills_what_it_has_and_one_of_networks_is_refused() {
     assert!(error.hint_text().is_some_and(|hint| hint.contains("city")));
 }
 
+/// The examples of `docs/compatibility.md` that are about this step.
+#[test]
+fn the_document_shows_what_comes_out() {
+    let document = include_str!("../../../docs/compatibility.md");
+    let blocks = document.split("```json\n").skip(1).map(|block| block.split("\n```").next().unwrap());
+    let examples = blocks.map(|block| serde_json::from_str::<Value>(block).unwrap());
+    let mut run = 0;
+    for example in examples.filter(|example| example.get("ip").is_some()) {
+        let rows = example["ip"].as_object().unwrap();
+        for (index, compat) in ["default", "reference"].into_iter().enumerate() {
+            let geo = flat(&format!("document-{run}-{compat}"), &json!({ "compat": compat }));
+            for (address, cities) in rows {
+                let filled = enrich(&geo, batch(&[Some(address)], &[None]));
+                let city = texts(&filled, "geo_city")[0].clone();
+                assert_eq!(json!(city), cities[index], "{compat}: {address}");
+            }
+        }
+        assert!(rows.values().all(|cities| cities[0] != cities[1]), "no difference");
+        run += 1;
+    }
+    assert_eq!(run, 1);
+}
+
 #[test]
 fn the_schema_of_the_options_is_closed_and_has_the_defaults() {
     let schema = component().options_schema();

@@ -93,8 +93,11 @@ fn folders_of_whole_numbers_are_numbers() {
     let row = [json!({"id": 1})];
     let months = |left: &[&str], right: &[&str]| {
         let bench = Bench::new();
-        left.iter().for_each(|folder| bench.lines(&format!("left/{folder}/a.json"), &row));
-        right.iter().for_each(|folder| bench.lines(&format!("right/{folder}/a.json"), &row));
+        for (side, folders) in [("left", left), ("right", right)] {
+            for folder in folders {
+                bench.lines(&format!("{side}/{folder}/a.json"), &row);
+            }
+        }
         bench.compare(&["left", "right", "--key", "month,id", "--output", "json"]).report
     };
     let report = months(&["month=01", "month=11"], &["month=1", "month=11"]);

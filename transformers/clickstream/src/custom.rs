@@ -84,7 +84,7 @@ impl CustomWriter {
             }
             nested::write_string(&key_text(key, source), &mut self.json);
             self.json.push(':');
-            nested::write_custom_json(value, source, &mut self.json);
+            nested::write_custom_json(value, source, self.compat, &mut self.json);
             if self.json.len() >= room {
                 self.json.truncate(start);
             }
@@ -123,7 +123,7 @@ impl CustomWriter {
             let Some(property) = known.or_else(|| event.custom_user.get(index - KNOWN_USER_KEYS.len())) else {
                 continue;
             };
-            properties.add(property, known.map(|_| index), source);
+            properties.add(property, known.map(|_| index), source, self.compat);
         }
         properties.json.push('}');
         properties
@@ -146,7 +146,7 @@ impl UserProperties {
         self.json.len() + self.entries.iter().map(entry).sum::<usize>()
     }
 
-    fn add(&mut self, property: &UserProperty, known: Option<usize>, source: &str) {
+    fn add(&mut self, property: &UserProperty, known: Option<usize>, source: &str, compat: Compat) {
         let key = known.map_or_else(|| key_text(property.key, source), |index| Cow::Borrowed(KNOWN_USER_KEYS[index]));
         if self.json.len() > 1 {
             self.json.push(',');
@@ -175,7 +175,7 @@ impl UserProperties {
                 (text, "string")
             }
             None => {
-                nested::write_custom_json(property.value, source, &mut self.json);
+                nested::write_custom_json(property.value, source, compat, &mut self.json);
                 let text = nested::custom_text(property.value, source).into_owned();
                 (Some(text), values::type_name(property.value, source))
             }

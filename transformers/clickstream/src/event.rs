@@ -1,5 +1,6 @@
 //! One event of a payload: its keys sorted into slots, nothing copied yet.
 
+use crate::compat::Compat;
 use crate::fields::{A, E, Kind as FieldKind, attribute_key, event_key};
 use crate::values;
 use etl_sdk::json::{Fault, Kind, Reader, Token};
@@ -47,6 +48,7 @@ pub(crate) struct ParsedEvent {
     /// The value of `event_type` alone, without its alias: the freshness rule reads no other key.
     pub event_type: Token,
     pub has_attributes: bool,
+    pub compat: Compat,
     /// [`KNOWN_USER_KEYS`] in order.
     pub known_user: [Option<UserProperty>; 4],
     pub custom_user: Vec<UserProperty>,
@@ -69,6 +71,7 @@ impl Default for ParsedEvent {
             attribute_extras: Vec::new(),
             event_type: Token::default(),
             has_attributes: false,
+            compat: Compat::default(),
             known_user: [None; 4],
             custom_user: Vec::new(),
             element: Token::default(),
@@ -97,8 +100,9 @@ impl ParsedEvent {
 
     /// Reads the next value of the reader as an event. A [`Fault`] says that the text is not JSON; what is JSON but no
     /// event is left in [`ParsedEvent::structural`] and [`ParsedEvent::defect`].
-    pub fn parse(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
+    pub fn parse(&mut self, reader: &mut Reader<'_>, compat: Compat) -> Result<(), Fault> {
         self.clear();
+        self.compat = compat;
         let text = reader.text();
         if reader.peek() != Some(b'{') {
             self.element = reader.value()?;
@@ -120,8 +124,9 @@ impl ParsedEvent {
                     let token = match (slot, reader.peek()) {
                         (slot, Some(b'{')) if slot == E::Attributes as usize => self.attributes(reader)?,
                         (slot, Some(b'{')) if slot == E::User as usize => self.user(reader)?,
-                        _ => reader.value()?,
+                        _ => kind.column(reader.value()?, compat),
                     };
+                    self.replace_container(slot, token);
                     self.event[slot] = token;
                     if slot == E::EventName as usize && values::key_text(key, text) == "event_type" {
                         self.event_type = token;
@@ -176,6 +181,7 @@ impl ParsedEvent {
             let token = reader.value()?;
             match slot {
                 Some((slot, kind)) => {
+                    let token = kind.column(token, self.compat);
                     self.attributes[slot] = token;
                     self.judge(kind, key, token, text);
                 }
@@ -190,7 +196,6 @@ impl ParsedEvent {
         let start = reader.offset();
         self.known_user = [None; 4];
         self.custom_user.clear();
-        self.user_defect = None;
         reader.enter()?;
         let mut first = true;
         while let Some(key) = reader.next_key(&mut first)? {
@@ -198,14 +203,14 @@ impl ParsedEvent {
             let known = KNOWN_USER_KEYS.iter().position(|known| *known == name);
             let found = property(reader, key)?;
             let Some(index) = known else {
-                self.custom_user.push(found.custom(text));
+                self.custom_user.push(found.custom(text, self.compat));
                 continue;
             };
             if let Some(message) = found.misfit(index, text) {
                 let key = KNOWN_USER_KEYS[index].to_owned();
                 self.user_defect.get_or_insert(Defect { reason: "bad_user_property", key, message });
             }
-            self.known_user[index] = found.known(index, text);
+            self.known_user[index] = found.known(index, text, self.compat);
         }
         Ok(reader.container_from(Kind::Object, start))
     }
@@ -255,17 +260,36 @@ impl ParsedEvent {
         let attributes = self.event(E::Attributes);
         let user = self.event(E::User);
         self.has_attributes = attributes.kind == Kind::Object;
-        for (token, fits, key) in [
-            (attributes, Kind::Object, "attributes"),
-            (user, Kind::Object, "user"),
-            (self.event(E::Items), Kind::Array, "items"),
+        for (slot, token) in [(E::Attributes, attributes), (E::User, user), (E::Items, self.event(E::Items))] {
+            self.judge_container(slot as usize, token);
+        }
+    }
+
+    /// What another value of the key said is gone. The reference reads each before it takes the next, and refuses the event
+    /// for the first that does not fit.
+    fn replace_container(&mut self, slot: usize, token: Token) {
+        if slot == E::Attributes as usize && token.kind != Kind::Object {
+            self.attributes.fill(Token::default());
+            self.attribute_extras.clear();
+        }
+        if slot == E::User as usize && token.kind != Kind::Object {
+            self.known_user = [None; 4];
+            self.custom_user.clear();
+        }
+        if self.compat.is_reference() {
+            self.judge_container(slot, token);
+        }
+    }
+
+    fn judge_container(&mut self, slot: usize, token: Token) {
+        for (container, fits, key) in [
+            (E::Attributes, Kind::Object, "attributes"),
+            (E::User, Kind::Object, "user"),
+            (E::Items, Kind::Array, "items"),
         ] {
-            if token.is_present() && token.kind != fits {
-                self.keep_defect(
-                    "wrong_type",
-                    key,
-                    if fits == Kind::Array { "must be an array" } else { "must be an object" },
-                );
+            if slot == container as usize && token.is_present() && token.kind != fits {
+                let message = if fits == Kind::Array { "must be an array" } else { "must be an object" };
+                self.keep_defect("wrong_type", key, message);
             }
         }
     }
@@ -288,6 +312,8 @@ struct FoundProperty {
     value: Token,
     /// Its member `set_timestamp`.
     set_time: Token,
+    /// Values of the two that others replaced: whether it was `value`, and what it was.
+    replaced: Vec<(bool, Token)>,
     /// Whether it is null itself.
     is_null: bool,
     /// What a property known by name may not be or hold.
@@ -297,17 +323,23 @@ struct FoundProperty {
 impl FoundProperty {
     /// What the reference refuses a property known by name for.
     fn misfit(&self, index: usize, text: &str) -> Option<&'static str> {
-        match self.stray {
-            Some(message) => Some(message),
-            None if self.is_null => None,
-            None if values::long(self.set_time, text).is_err() => Some("a set_timestamp that is no number"),
-            None => misfit_value(index, self.value, text),
+        if self.stray.is_some() || self.is_null {
+            return self.stray;
         }
+        self.replaced.iter().copied().chain([(false, self.set_time), (true, self.value)]).find_map(
+            |(is_value, token)| {
+                if is_value {
+                    misfit_value(index, token, text)
+                } else {
+                    values::long(token, text).err().map(|_| "a set_timestamp that is no number")
+                }
+            },
+        )
     }
 
     /// As a property known by name. A text may be null and then stays in the map, as in the reference; a number that is
     /// null is left out.
-    fn known(&self, index: usize, text: &str) -> Option<UserProperty> {
+    fn known(&self, index: usize, text: &str, compat: Compat) -> Option<UserProperty> {
         if self.is_null {
             return None;
         }
@@ -317,6 +349,7 @@ impl FoundProperty {
             (false, Kind::Object) => Token::default(),
             (false, _) => self.whole,
         };
+        let value = if index < FIRST_NUMBER { values::as_sent(value, compat) } else { value };
         let fits = misfit_value(index, value, text).is_none();
         Some(UserProperty {
             key: self.key,
@@ -327,9 +360,9 @@ impl FoundProperty {
     }
 
     /// As any other property: without a value all of it is the value, and was set at no known time.
-    fn custom(&self, text: &str) -> UserProperty {
+    fn custom(&self, text: &str, compat: Compat) -> UserProperty {
         if self.value.is_present() {
-            let set_time = values::number_as_long(self.set_time, text);
+            let set_time = values::number_as_long(self.set_time, text, compat);
             return UserProperty { key: self.key, value: self.value, set_time, fits: false };
         }
         UserProperty { key: self.key, value: self.whole, set_time: None, fits: false }
@@ -351,26 +384,33 @@ fn misfit_value(index: usize, value: Token, text: &str) -> Option<&'static str> 
 
 fn property(reader: &mut Reader<'_>, key: Token) -> Result<FoundProperty, Fault> {
     let text = reader.text();
-    let (mut value, mut set_time, mut stray) = (Token::default(), Token::default(), None);
+    let (mut value, mut set_time, mut replaced, mut stray) = (Token::default(), Token::default(), Vec::new(), None);
     if reader.peek() != Some(b'{') {
         let whole = reader.value()?;
         let is_null = whole.kind == Kind::Null;
         let stray = (!is_null).then_some("no object with a value");
-        return Ok(FoundProperty { key, whole, value, set_time, is_null, stray });
+        return Ok(FoundProperty { key, whole, value, set_time, replaced, is_null, stray });
     }
     let start = reader.offset();
     reader.enter()?;
     let mut first = true;
     while let Some(member) = reader.next_key(&mut first)? {
         let token = reader.value()?;
-        match values::key_text(member, text).as_ref() {
-            "value" => value = token,
-            "set_timestamp" => set_time = token,
-            _ => stray = Some("keys other than value and set_timestamp"),
+        let (is_value, place) = match values::key_text(member, text).as_ref() {
+            "value" => (true, &mut value),
+            "set_timestamp" => (false, &mut set_time),
+            _ => {
+                stray = Some("keys other than value and set_timestamp");
+                continue;
+            }
+        };
+        let before = std::mem::replace(place, token);
+        if before.is_present() {
+            replaced.push((is_value, before));
         }
     }
     let whole = reader.container_from(Kind::Object, start);
-    Ok(FoundProperty { key, whole, value, set_time, is_null: false, stray })
+    Ok(FoundProperty { key, whole, value, set_time, replaced, is_null: false, stray })
 }
 
 #[cfg(test)]

@@ -216,7 +216,11 @@ impl EventRows {
             self.event_text(event, key);
         }
         let offset = values::safe_long(event.parsed.event(E::ZoneOffset), event.source);
-        self.rows.int(offset.and_then(|msec| i32::try_from(msec / 1_000).ok()));
+        let seconds = offset.map(|msec| msec / 1_000);
+        // The reference takes the lower 32 bits.
+        let is_cut = event.parsed.compat.is_reference();
+        self.rows
+            .int(seconds.and_then(|seconds| if is_cut { Some(seconds as i32) } else { i32::try_from(seconds).ok() }));
         self.rows.nulls(6); // device_ua_ columns: filled by an enrichment
         if let Some(map) = self.rows.map() {
             map.entry("string", Some(event.request.ua.as_deref().unwrap_or("null")));

@@ -1,5 +1,8 @@
 //! The keys of an event and of its attributes that have a meaning of their own; all others are custom parameters.
 
+use crate::compat::Compat;
+use crate::values;
+use etl_sdk::json::Token;
 use hashbrown::HashMap;
 use std::sync::LazyLock;
 
@@ -125,6 +128,13 @@ pub(crate) enum Kind {
     Safe,
     /// Checked by whoever reads it.
     Any,
+}
+
+impl Kind {
+    /// A value as its column takes it.
+    pub fn column(self, token: Token, compat: Compat) -> Token {
+        if matches!(self, Self::Text | Self::RequiredText) { values::as_sent(token, compat) } else { token }
+    }
 }
 
 /// Key, field and kind; several keys may name one field, then the last one in the text counts.

@@ -40,6 +40,8 @@ struct Item {
     price: Token,
     quantity: Token,
     extras: Vec<(Token, Token)>,
+    /// Whether a text is none, or, in the reference, was none before another replaced it.
+    misfits: bool,
 }
 
 /// Items seen and items without an id.
@@ -53,13 +55,14 @@ pub(crate) struct ItemCounts {
 pub(crate) struct ItemRows {
     pub rows: Rows,
     custom: CustomWriter,
+    compat: Compat,
     items: Vec<Item>,
     used: usize,
 }
 
 impl ItemRows {
     pub fn new(rows: Rows, compat: Compat) -> Self {
-        Self { rows, custom: CustomWriter::new(compat), items: Vec::new(), used: 0 }
+        Self { rows, custom: CustomWriter::new(compat), compat, items: Vec::new(), used: 0 }
     }
 
     /// Reads the items of an event. A defect makes the whole event a dead letter, as in the reference; no row is
@@ -87,8 +90,8 @@ impl ItemRows {
             }
             self.used += 1;
             let item = &mut self.items[self.used - 1];
-            item.read(&mut reader).map_err(|fault| broken(fault.reason))?;
-            if item.texts.iter().any(|token| matches!(token.kind, Kind::Array | Kind::Object)) {
+            item.read(&mut reader, self.compat).map_err(|fault| broken(fault.reason))?;
+            if item.misfits {
                 return Err(broken("an array or object instead of text"));
             }
         }
@@ -138,13 +141,15 @@ impl ItemRows {
 }
 
 impl Item {
-    fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), etl_sdk::json::Fault> {
+    fn read(&mut self, reader: &mut Reader<'_>, compat: Compat) -> Result<(), etl_sdk::json::Fault> {
         let text = reader.text();
         self.texts.fill(Token::default());
         self.price = Token::default();
         self.quantity = Token::default();
         self.extras.clear();
+        self.misfits = false;
         reader.enter()?;
+        let is_text = |token: Token| !matches!(token.kind, Kind::Array | Kind::Object);
         let mut first = true;
         while let Some(key) = reader.next_key(&mut first)? {
             let value = reader.value()?;
@@ -158,11 +163,15 @@ impl Item {
                 "price" => self.price = value,
                 "quantity" => self.quantity = value,
                 _ => match TEXT_KEYS.iter().position(|known| *known == name) {
-                    Some(index) => self.texts[index] = value,
+                    Some(index) => {
+                        let before = std::mem::replace(&mut self.texts[index], values::as_sent(value, compat));
+                        self.misfits |= compat.is_reference() && !is_text(before);
+                    }
                     None => self.extras.push((key, value)),
                 },
             }
         }
+        self.misfits |= self.texts.iter().any(|token| !is_text(*token));
         Ok(())
     }
 }

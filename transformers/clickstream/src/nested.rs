@@ -2,6 +2,7 @@
 //!
 //! Of keys that come twice in one object the first keeps its place and takes the last value, as in a tree of Jackson.
 
+use crate::compat::Compat;
 use crate::java;
 use crate::values::{is_infinite, is_integer, number_text, text};
 use etl_sdk::json::{Kind, Reader, Token};
@@ -28,11 +29,11 @@ pub(crate) fn custom_text(token: Token, source: &str) -> Cow<'_, str> {
     })
 }
 
-/// Appends a custom value to the JSON text of all of them. As [`write_json`], but a whole number beyond 64 bits that
-/// stands by itself goes through a double; within containers it keeps its digits.
-pub(crate) fn write_custom_json(token: Token, source: &str, out: &mut String) {
+/// Appends a custom value to the JSON text of all of them. As [`write_json`], but in the reference a whole number beyond
+/// 64 bits that stands by itself goes through a double; within containers it keeps its digits.
+pub(crate) fn write_custom_json(token: Token, source: &str, compat: Compat, out: &mut String) {
     let digits = token.raw(source);
-    if token.kind == Kind::Number && is_integer(digits) && digits.parse::<i64>().is_err() {
+    if compat.is_reference() && token.kind == Kind::Number && is_integer(digits) && digits.parse::<i64>().is_err() {
         java::double_to_string(digits.parse().unwrap_or(f64::NAN), out);
     } else {
         write_json(token, source, out);
@@ -322,16 +323,18 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_beyond_64_bits_go_through_a_double_when_they_stand_alone() {
-        for (written, printed) in [
-            ("9223372036854775807", "9223372036854775807"),
-            ("9223372036854775808", "9.223372036854776E18"),
-            ("[9223372036854775808]", "[9223372036854775808]"),
-            ("-0", "0"),
+    fn whole_numbers_beyond_64_bits_go_through_a_double_in_the_reference_when_they_stand_alone() {
+        for (written, reference, default) in [
+            ("9223372036854775807", "9223372036854775807", "9223372036854775807"),
+            ("9223372036854775808", "9.223372036854776E18", "9223372036854775808"),
+            ("[9223372036854775808]", "[9223372036854775808]", "[9223372036854775808]"),
+            ("-0", "0", "0"),
         ] {
-            let mut out = String::new();
-            write_custom_json(token(written), written, &mut out);
-            assert_eq!(out, printed);
+            for (compat, printed) in [(Compat::Reference, reference), (Compat::Default, default)] {
+                let mut out = String::new();
+                write_custom_json(token(written), written, compat, &mut out);
+                assert_eq!(out, printed);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::fields::{A, E};
 use crate::java;
 use crate::traffic::PageFacts;
 use crate::url::{join_values, parse_url};
-use crate::values;
+use crate::values::{self, shown};
 use etl_sdk::{BoundedCache, CacheStats};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -35,20 +35,24 @@ pub(crate) struct PageTexts<'a> {
     pub hostname: Option<Cow<'a, str>>,
     /// As it was sent, else the latest referrer's.
     pub latest_referrer_host: Option<Cow<'a, str>>,
+    /// The latest referrer as the rules are to see it: by default as it was sent, since they decode it themselves.
+    rules_latest_referrer: Option<Cow<'a, str>>,
 }
 
 impl<'a> PageTexts<'a> {
     pub fn read(event: &ParsedEvent, source: &'a str, pages: &mut Pages) -> Self {
         let attribute = |key| values::text(event.attribute(key), source);
-        let page = attribute(A::PageUrl).map(|url| pages.get(&url));
+        let url = |key| values::url(event.attribute(key), source, event.compat);
+        let page = url(A::PageUrl).map(|url| pages.get(&url));
         let page_host = page.as_ref().and_then(|page| page.host.clone());
-        let latest_host = attribute(A::LatestReferrerHost).or_else(|| {
-            let referrer = attribute(A::LatestReferrer)?;
-            pages.get(&referrer).host.clone().map(Cow::Owned)
-        });
+        let sent = url(A::LatestReferrer);
+        let latest_host =
+            attribute(A::LatestReferrerHost).or_else(|| pages.get(sent.as_deref()?).host.clone().map(Cow::Owned));
+        let latest_referrer = decode(attribute(A::LatestReferrer));
         Self {
             referrer: decode(attribute(A::PageReferrer)),
-            latest_referrer: decode(attribute(A::LatestReferrer)),
+            rules_latest_referrer: if pages.compat.is_reference() { latest_referrer.clone() } else { sent },
+            latest_referrer,
             page,
             hostname: values::text(event.event(E::HostName), source).or(page_host.map(Cow::Owned)),
             latest_referrer_host: latest_host,
@@ -59,7 +63,7 @@ impl<'a> PageTexts<'a> {
         PageFacts {
             referrer: self.referrer.as_deref(),
             hostname: self.hostname.as_deref(),
-            latest_referrer: self.latest_referrer.as_deref(),
+            latest_referrer: self.rules_latest_referrer.as_deref(),
             latest_referrer_host: self.latest_referrer_host.as_deref(),
         }
     }
@@ -89,9 +93,13 @@ impl Pages {
         let compat = self.compat;
         let parse = || {
             let parsed = parse_url(url, compat);
-            let joined = |values: &[_]| join_values(values, compat);
-            let query: Vec<_> = parsed.query.iter().map(|(key, values)| (key.clone(), joined(values))).collect();
-            Arc::new(Page { query: (!query.is_empty()).then_some(query), host: parsed.host, path: parsed.path })
+            let joined = |values: &[_]| shown(join_values(values, compat));
+            let query: Vec<_> = parsed.query.iter().map(|(key, values)| (shown(key.clone()), joined(values))).collect();
+            Arc::new(Page {
+                query: (!query.is_empty()).then_some(query),
+                host: parsed.host.map(shown),
+                path: parsed.path.map(shown),
+            })
         };
         if url.len() > MAX_CACHED_URL { parse() } else { self.cache.get_or_insert_with(url, parse) }
     }

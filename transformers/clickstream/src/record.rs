@@ -1,6 +1,7 @@
 //! The request line: one JSON object per HTTP request, with the client's payload as text in `data`.
 
 use crate::compat::Compat;
+use crate::java;
 use crate::url::parse_url;
 use crate::values;
 use etl_sdk::json::{Fault, Kind, Reader, Token};
@@ -38,13 +39,14 @@ impl RequestLine {
         reader.enter()?;
         while let Some(key) = reader.next_key(&mut first)? {
             let value = reader.value()?;
+            let column = values::as_sent(value, compat);
             match values::key_text(key, line).as_ref() {
                 "data" => request.data = value,
-                "appId" => request.app_id = value,
-                "rid" => request.rid = value,
-                "uri" => request.uri = value,
-                "ua" => request.ua = value,
-                "ip" => request.ip = value,
+                "appId" => request.app_id = column,
+                "rid" => request.rid = column,
+                "uri" => request.uri = column,
+                "ua" => request.ua = column,
+                "ip" => request.ip = column,
                 "ingest_time" => request.ingest_time = whole_number(value, line),
                 "client_timestamp" => request.upload_time = whole_number(value, line),
                 "upload_timestamp" => upload_timestamp = whole_number(value, line),
@@ -68,9 +70,9 @@ pub(crate) fn number_parameter(uri: &str, name: &str, compat: Compat) -> Option<
     // Nearly all request uris need no decoding, and each request has one of its own.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/?=&".contains(&byte);
     if uri.bytes().all(plain) {
-        return query_parameter(uri, name)?.parse().ok();
+        return java::parse_long(query_parameter(uri, name)?);
     }
-    parse_url(uri, compat).first_value(name)?.parse().ok()
+    java::parse_long(parse_url(uri, compat).first_value(name)?)
 }
 
 /// The first value of a query parameter, as written; `None` when the first has no value.

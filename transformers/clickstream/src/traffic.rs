@@ -100,7 +100,7 @@ impl TrafficResolver {
         write_key(&mut self.key, 'u', app_id, [page_url, referrer, None, None].into_iter());
         let (visit, compat) = (Visit { page_referrer: referrer, ..Visit::default() }, self.compat);
         self.cache.get_or_insert_with(&self.key, || {
-            resolve_from_url(rules, page_url, visit, compat, &mut ()).map(Arc::new).map_err(Arc::new)
+            resolve_from_url(rules, page_url, visit, compat, &mut ()).map(shown).map(Arc::new).map_err(Arc::new)
         })
     }
 
@@ -125,7 +125,7 @@ struct Urls<'a>([Option<Cow<'a, str>>; 4]);
 impl<'a> Urls<'a> {
     fn read(event: &ParsedEvent, source: &'a str) -> Self {
         let keys = [A::PageUrl, A::PageReferrer, A::LatestReferrer, A::LatestReferrerHost];
-        Self(keys.map(|attribute| values::text(event.attribute(attribute), source)))
+        Self(keys.map(|attribute| values::url(event.attribute(attribute), source, event.compat)))
     }
 }
 
@@ -151,7 +151,7 @@ fn decide<W: Witness>(
             });
             let [url, page_referrer, latest_referrer, latest_referrer_host] = urls.0.each_ref().map(Option::as_deref);
             let visit = Visit { page_host: None, page_referrer, latest_referrer, latest_referrer_host };
-            resolve_from_url(rules, url, visit, compat, witness)
+            resolve_from_url(rules, url, visit, compat, witness).map(shown)
         }
         Route::Groups(rules) => {
             witness.note(|| {
@@ -173,6 +173,15 @@ fn decide<W: Witness>(
             Ok(sent)
         }
     }
+}
+
+/// As its columns are written.
+fn shown(found: TrafficSource) -> TrafficSource {
+    let TrafficSource { source, term, campaign, content, medium, campaign_id, clid_platform, clid, .. } = found;
+    let [source, term, campaign, content, medium, campaign_id, clid_platform, clid] =
+        [source, term, campaign, content, medium, campaign_id, clid_platform, clid].map(|text| text.map(values::shown));
+    let (channel_group, category) = (found.channel_group, found.category);
+    TrafficSource { source, medium, campaign, content, term, campaign_id, clid_platform, clid, channel_group, category }
 }
 
 /// Passes notes on as far as they speak of channel and category.

@@ -1,5 +1,6 @@
 //! JSON values as the columns want them, with the coercions of the reference (Jackson and its "safe" number readers).
 
+use crate::compat::Compat;
 use crate::java;
 use etl_sdk::json::{Kind, Token, unescape};
 use std::borrow::Cow;
@@ -18,6 +19,55 @@ pub(crate) fn text(token: Token, source: &str) -> Option<Cow<'_, str>> {
         Kind::False => Some(Cow::Borrowed("false")),
         Kind::Missing | Kind::Null | Kind::Array | Kind::Object => None,
     }
+}
+
+/// The value of a text column. A number there keeps the digits it was sent with: ids of which two print the same after a
+/// way through a double would be one. In the reference it takes that way.
+pub(crate) fn as_sent(mut token: Token, compat: Compat) -> Token {
+    if token.kind == Kind::Number && !compat.is_reference() {
+        token.kind = Kind::Text;
+    }
+    token
+}
+
+/// What stands in a URL for half a surrogate pair while the reference takes it apart: no text holds it, and it is legal
+/// where letters are.
+const HALF_PAIR: char = '\u{FFFE}';
+
+/// As [`text`], of a URL. Half a surrogate pair, which becomes `?`, does not begin a query: browsers read it as U+FFFD, and
+/// in the reference it is a letter until the parts are written ([`shown`]).
+pub(crate) fn url(token: Token, source: &str, compat: Compat) -> Option<Cow<'_, str>> {
+    let raw = token.raw(source);
+    if token.kind != Kind::EscapedText || !raw.contains("\\ud") && !raw.contains("\\uD") {
+        return text(token, source);
+    }
+    let mut decoded = String::with_capacity(raw.len());
+    let (mut from, mut at) = (0, 0);
+    while let Some(step) = memchr::memchr(b'\\', &raw.as_bytes()[at..]) {
+        at += step;
+        match (code_unit(raw, at), code_unit(raw, at + 6)) {
+            (Some(0xD800..0xDC00), Some(0xDC00..0xE000)) => at += 12,
+            (Some(0xD800..0xE000), _) => {
+                unescape(&raw[from..at], &mut decoded);
+                decoded.push(if compat.is_reference() { HALF_PAIR } else { char::REPLACEMENT_CHARACTER });
+                at += 6;
+                from = at;
+            }
+            _ => at += 2,
+        }
+    }
+    unescape(&raw[from..], &mut decoded);
+    Some(Cow::Owned(decoded))
+}
+
+/// The code of the escape `\uXXXX` at a place.
+fn code_unit(raw: &str, at: usize) -> Option<u32> {
+    u32::from_str_radix(raw.get(at..at + 6)?.strip_prefix("\\u")?, 16).ok()
+}
+
+/// A part of a URL as it is written.
+pub(crate) fn shown(part: String) -> String {
+    if part.contains(HALF_PAIR) { part.replace(HALF_PAIR, "?") } else { part }
 }
 
 /// The name of an object's key. Only names with escapes allocate.
@@ -63,9 +113,9 @@ pub(crate) fn long(token: Token, source: &str) -> Result<Option<i64>, Misfit> {
                 _ => Err("a number beyond 64 bits"),
             }
         }
-        Kind::Text | Kind::EscapedText => match text(token, source).as_deref().map(str::trim) {
+        Kind::Text | Kind::EscapedText => match text(token, source).as_deref().map(java::trim) {
             Some("" | "null") | None => Ok(None),
-            Some(digits) => digits.parse().map(Some).map_err(|_| "text that is no whole number"),
+            Some(digits) => java::parse_long(digits).map(Some).ok_or("text that is no whole number"),
         },
         _ => Err("neither a number nor text"),
     }
@@ -76,48 +126,44 @@ pub(crate) fn double(token: Token, source: &str) -> Result<Option<f64>, Misfit> 
     match token.kind {
         Kind::Missing | Kind::Null => Ok(None),
         Kind::Number => Ok(token.raw(source).parse().ok()),
-        Kind::Text | Kind::EscapedText => match text(token, source).as_deref().map(str::trim) {
+        Kind::Text | Kind::EscapedText => match text(token, source).as_deref().map(java::trim) {
             Some("" | "null") | None => Ok(None),
             Some("INF") => Ok(Some(f64::INFINITY)),
             Some("-INF") => Ok(Some(f64::NEG_INFINITY)),
-            Some(digits) => java_double(digits).map(Some).ok_or("text that is no number"),
+            Some(digits) => java::parse_double(digits).map(Some).ok_or("text that is no number"),
         },
         _ => Err("neither a number nor text"),
     }
-}
-
-/// `Double.parseDouble` of a trimmed text, without the hexadecimal form. Rust reads `inf` and `infinity` in any case,
-/// Java only `Infinity`; Java takes one of `dDfF` after the digits.
-fn java_double(digits: &str) -> Option<f64> {
-    let bare = digits.strip_suffix(['d', 'D', 'f', 'F']);
-    let digits =
-        bare.filter(|bare| bare.ends_with(|last: char| last.is_ascii_digit() || last == '.')).unwrap_or(digits);
-    let unsigned = digits.trim_start_matches(['+', '-']);
-    if unsigned.starts_with(|first: char| first.is_ascii_alphabetic()) && !matches!(unsigned, "NaN" | "Infinity") {
-        return None;
-    }
-    digits.parse().ok()
 }
 
 /// A whole number, or null for anything that is not written as one.
 pub(crate) fn safe_long(token: Token, source: &str) -> Option<i64> {
     match token.kind {
         Kind::Number => token.raw(source).parse().ok(),
-        Kind::Text | Kind::EscapedText => text(token, source)?.parse().ok(),
+        Kind::Text | Kind::EscapedText => java::parse_long(&text(token, source)?),
         _ => None,
     }
 }
 
-/// A `set_timestamp` of a property without a name of its own: numbers only, decimals cut toward zero; text is null.
-pub(crate) fn number_as_long(token: Token, source: &str) -> Option<i64> {
-    if token.kind == Kind::Number { long(token, source).ok().flatten() } else { None }
+/// A `set_timestamp` of a property without a name of its own: numbers only, decimals cut toward zero; text is null. One
+/// beyond 64 bits is null too; the reference takes the lower 64 of a whole number, and the nearest of a decimal.
+pub(crate) fn number_as_long(token: Token, source: &str, compat: Compat) -> Option<i64> {
+    if token.kind != Kind::Number {
+        return None;
+    }
+    let digits = token.raw(source);
+    match long(token, source) {
+        Err(_) if compat.is_reference() && is_integer(digits) => Some(java::low_bits(digits)),
+        Err(_) if compat.is_reference() => digits.parse::<f64>().ok().map(|value| value as i64),
+        found => found.ok().flatten(),
+    }
 }
 
 /// A decimal number, or null for anything that is not one.
 pub(crate) fn safe_double(token: Token, source: &str) -> Option<f64> {
     match token.kind {
         Kind::Number => token.raw(source).parse().ok(),
-        Kind::Text | Kind::EscapedText => java_double(text(token, source)?.trim()),
+        Kind::Text | Kind::EscapedText => java::parse_double(java::trim(&text(token, source)?)),
         _ => None,
     }
 }
@@ -177,9 +223,15 @@ mod tests {
         assert!(long(token("99999999999999999999"), "99999999999999999999").is_err());
         assert_eq!(double(token("\"2.5\""), "\"2.5\""), Ok(Some(2.5)));
         assert!(double(token("[]"), "[]").is_err());
-        for (written, value) in
-            [("\"1.0\"", None), ("\" 1\"", None), ("true", None), ("7", Some(7)), ("\"7\"", Some(7)), ("{}", None)]
-        {
+        for (written, value) in [
+            ("\"1.0\"", None),
+            ("\" 1\"", None),
+            ("\"\u{0661}\u{0662}\"", Some(12)),
+            ("true", None),
+            ("7", Some(7)),
+            ("\"7\"", Some(7)),
+            ("{}", None),
+        ] {
             assert_eq!(safe_long(token(written), written), value, "{written}");
         }
         for (written, value) in [
@@ -200,6 +252,9 @@ mod tests {
             ("\" 1.5d \"", Ok(Some(1.5))),
             ("\"2f\"", Ok(Some(2.0))),
             ("\"-INF\"", Ok(Some(f64::NEG_INFINITY))),
+            ("\"0x1.8p1\"", Ok(Some(3.0))),
+            ("\"\\u00011.5\"", Ok(Some(1.5))),
+            ("\"\\u00a01.5\"", Err("text that is no number")),
             ("\"Infinity\"", Ok(Some(f64::INFINITY))),
             ("1e400", Ok(Some(f64::INFINITY))),
             ("\"d\"", Err("text that is no number")),
@@ -213,7 +268,19 @@ mod tests {
     #[test]
     fn a_set_timestamp_without_a_known_name_is_a_number_or_nothing() {
         for (written, value) in [("5", Some(5)), ("5.9", Some(5)), ("\"5\"", None), ("true", None), ("null", None)] {
-            assert_eq!(number_as_long(token(written), written), value, "{written}");
+            assert_eq!(number_as_long(token(written), written, Compat::Default), value, "{written}");
+        }
+        for (written, value) in [
+            ("18446744073709551621", 5),
+            ("-18446744073709551621", -5),
+            ("9223372036854775808", i64::MIN),
+            ("1e30", i64::MAX),
+            ("-1e30", i64::MIN),
+            ("5.9", 5),
+        ] {
+            assert_eq!(number_as_long(token(written), written, Compat::Reference), Some(value), "{written}");
+            let by_default = if value == 5 && written.len() == 3 { Some(5) } else { None };
+            assert_eq!(number_as_long(token(written), written, Compat::Default), by_default, "{written}");
         }
     }
 }

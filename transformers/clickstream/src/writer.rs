@@ -43,12 +43,22 @@ pub(crate) struct Tables {
 }
 
 /// Buffers that are used for every element of a third party's request again.
-#[derive(Default)]
 pub(crate) struct ThirdParty {
     pub element: Object,
     pub parameters: Parameters,
     pub properties: PropertiesWriter,
     pub items: CustomWriter,
+}
+
+impl ThirdParty {
+    fn new(compat: Compat) -> Self {
+        Self {
+            element: Object::new(compat),
+            parameters: Parameters::new(compat),
+            properties: PropertiesWriter::new(compat),
+            items: CustomWriter::new(compat),
+        }
+    }
 }
 
 impl Tables {
@@ -67,7 +77,7 @@ impl Tables {
             sessions: Sessions::new(rows(SESSION, config.truncate)?, config.truncate),
             pages: Pages::new(config.compat),
             traffic: TrafficResolver::new(Arc::clone(&settings.rules), config.traffic_source, config.compat),
-            third_party: ThirdParty::default(),
+            third_party: ThirdParty::new(config.compat),
             counters: Counters::default(),
             object: 0,
             numbers_of_object: 0,

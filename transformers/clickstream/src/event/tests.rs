@@ -3,7 +3,7 @@ use super::*;
 fn parsed(text: &str) -> ParsedEvent {
     let mut event = ParsedEvent::default();
     let mut reader = Reader::new(text, 50);
-    event.parse(&mut reader).unwrap();
+    event.parse(&mut reader, Compat::Reference).unwrap();
     reader.end().unwrap();
     event
 }
@@ -182,7 +182,7 @@ fn nothing_is_left_of_the_event_before() {
     let mut event =
         with(r#""event_type":"t","x":1,"attributes":{"_page_url":"u","y":1},"user":{"a":1},"event_value":[]"#);
     let text = "{}";
-    event.parse(&mut Reader::new(text, 5)).unwrap();
+    event.parse(&mut Reader::new(text, 5), Compat::Reference).unwrap();
     assert!(!event.has_attributes && !event.has_user_properties() && !event.event_type.is_present());
     assert!(event.extras.is_empty() && event.attribute_extras.is_empty() && event.defect.is_none());
     assert!(!event.attribute(A::PageUrl).is_present() && !event.event(E::EventId).is_present());

@@ -61,7 +61,7 @@ pub fn explain_traffic_source(
     .to_string();
     let mut event = ParsedEvent::default();
     let bad = || Error::config("read the attributes");
-    event.parse(&mut Reader::new(&text, DEPTH)).map_err(|fault| bad().source(fault))?;
+    event.parse(&mut Reader::new(&text, DEPTH), config.compat).map_err(|fault| bad().source(fault))?;
     if let Some(defect) = &event.defect {
         return Err(bad().with("key", &defect.key).with("fault", defect.message));
     }

@@ -9,6 +9,7 @@ use crate::page::decode;
 use crate::third_party::{
     Declared, Element, Format, ItemIndexes, Occurrence, Parameters, Value, column_name, each_of_list, write_object,
 };
+use crate::values;
 use etl_sdk::json::Kind;
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -34,6 +35,8 @@ const CLIENT_HINTS_INDEX: usize = EVENT.index_of("client_hints");
 const EVENT_LOCATION: usize = EVENT.index_of("event_location");
 const SERVER: usize = EVENT.index_of("x-sst-system_properties");
 const SYSTEM: usize = EVENT.index_of("x-ga-system_properties");
+const LOCATION_OF_PAGE: usize = EVENT.index_of("page_location");
+const REFERRER: usize = EVENT.index_of("page_referrer");
 const REGION_OF_ADDRESS: usize = EVENT.index_of("x-ga-ur");
 
 fn convert<'a>(element: &Element<'a>) -> Result<Occurrence<'a>, Defect> {
@@ -42,8 +45,7 @@ fn convert<'a>(element: &Element<'a>) -> Result<Occurrence<'a>, Defect> {
     user::check(element)?;
     let session_id = text(const { EVENT.index_of("ga_session_id") });
     let session_number = object.safe_long(const { EVENT.index_of("ga_session_number") }, source);
-    let location = text(const { EVENT.index_of("page_location") });
-    let referrer = text(const { EVENT.index_of("page_referrer") });
+    let url = |key: usize| values::url(object.value(key), source, object.compat);
     let user_agent = text(const { EVENT.index_of("user_agent") });
     let server_start = object
         .object(SERVER)
@@ -57,11 +59,11 @@ fn convert<'a>(element: &Element<'a>) -> Result<Occurrence<'a>, Defect> {
         device_ua: user_agent.clone(),
         screen: screen(element)?,
         platform: Cow::Borrowed("Web"),
-        page_referrer: decode(referrer.clone()),
+        page_referrer: decode(text(REFERRER)),
         page_title: decode(text(const { EVENT.index_of("page_title") })),
-        page_url: decode(location.clone()),
-        location,
-        referrer,
+        page_url: decode(text(LOCATION_OF_PAGE)),
+        location: url(LOCATION_OF_PAGE),
+        referrer: url(REFERRER),
         engagement_msec: object.long(const { EVENT.index_of("engagement_time_msec") }, source),
         user_id: text(const { EVENT.index_of("user_id") }),
         user_pseudo_id: text(const { EVENT.index_of("client_id") }),
@@ -120,7 +122,7 @@ fn device<'a>(element: &Element<'a>, event: &mut Occurrence<'a>) -> Result<(), D
     let of_list = |key: usize, first: bool| {
         let mut found = None;
         // The array has been read before, under the payload's depth.
-        let _ = each_of_list(hints.value(key), &BRAND, source, u32::MAX, |brand, text| {
+        let _ = each_of_list(hints.value(key), &BRAND, source, u32::MAX, hints.compat, |brand, text| {
             if !first || found.is_none() {
                 let texts = [const { BRAND.index_of("brand") }, const { BRAND.index_of("version") }]
                     .map(|key| brand.text(key, text).map(|text| Cow::Owned(text.into_owned())));

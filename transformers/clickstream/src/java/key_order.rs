@@ -16,7 +16,7 @@ const SMALL_TABLE: usize = 64;
 const LONG_BUCKET: usize = 64;
 
 /// `java.util.HashMap<String, _>` as far as its iteration order goes: keys with a number each, walked bucket by
-/// bucket, and within a bucket in the order they came.
+/// bucket, and within a bucket in the order they came; those of `computeIfAbsent` go to its front.
 ///
 /// Growth follows `HashMap` of Java 11, including the sizes `putAll` chooses. Buckets that Java turns into trees, with
 /// nine or more keys in a table of 64 buckets or more, are walked as lists here.
@@ -28,6 +28,8 @@ pub struct KeyOrder {
     entries: Vec<Entry>,
     /// Empty until the first key comes.
     buckets: Vec<Bucket>,
+    /// Whether a bucket may have another order than that in which its keys came.
+    fronted: bool,
     /// Positions in `entries` by key; only filled while `indexed`.
     index: HashTable<u32>,
     indexed: bool,
@@ -63,6 +65,7 @@ impl KeyOrder {
         self.text.clear();
         self.entries.clear();
         self.buckets.clear();
+        self.fronted = false;
         self.index.clear();
         self.indexed = false;
     }
@@ -80,6 +83,28 @@ impl KeyOrder {
     /// `HashMap.put`: a key that is already there keeps its place and takes the new value.
     pub fn put(&mut self, key: &str, value: u32) {
         self.put_hashed(spread(hash_code(key)), key, value);
+    }
+
+    /// `HashMap.computeIfAbsent`: a key that is already there keeps its value. Room is made before a key comes, not after.
+    pub fn compute_if_absent(&mut self, key: &str, value: u32) {
+        if self.buckets.is_empty() {
+            self.resize(DEFAULT_CAPACITY);
+        } else if self.entries.len() > self.threshold() {
+            self.resize(self.buckets.len() * 2);
+        }
+        let hash = spread(hash_code(key));
+        let Err(beside) = self.find(hash, key) else { return };
+        let at = self.add(hash, key, value);
+        let bucket = self.bucket(hash);
+        let head = std::mem::replace(&mut self.buckets[bucket].head, at as u32);
+        self.entries[at].next = head;
+        if head == NONE {
+            self.buckets[bucket].tail = at as u32;
+        }
+        self.fronted = true;
+        if beside + 1 >= FULL_BUCKET && self.buckets.len() < SMALL_TABLE {
+            self.resize(self.buckets.len() * 2);
+        }
     }
 
     /// `HashMap.putAll`: room first (for a map never used, the power of two that holds all of `other`; else twice the
@@ -141,20 +166,26 @@ impl KeyOrder {
             }
             Err(beside) => beside,
         };
-        let at = self.entries.len();
-        let start = self.text.len();
-        self.text.push_str(key);
-        self.entries.push(Entry { hash, next: NONE, value, start, end: self.text.len() });
+        let at = self.add(hash, key, value);
         self.append(at);
-        if self.indexed {
-            self.add_to_index(at);
-        }
         if beside >= FULL_BUCKET && self.buckets.len() < SMALL_TABLE {
             self.resize(self.buckets.len() * 2);
         }
         if self.entries.len() > self.threshold() {
             self.resize(self.buckets.len() * 2);
         }
+    }
+
+    /// Adds a key to none of the buckets, and says where it is.
+    fn add(&mut self, hash: u32, key: &str, value: u32) -> usize {
+        let at = self.entries.len();
+        let start = self.text.len();
+        self.text.push_str(key);
+        self.entries.push(Entry { hash, next: NONE, value, start, end: self.text.len() });
+        if self.indexed {
+            self.add_to_index(at);
+        }
+        at
     }
 
     /// The key's position, or how many keys share its bucket (0 when the index answered).
@@ -207,17 +238,28 @@ impl KeyOrder {
         self.buckets[bucket].tail = at as u32;
     }
 
-    /// Gives the table `capacity` buckets. A bucket's keys always stand in the order they came, so putting all of
-    /// them in that order is the same as Java's split of each bucket.
+    /// Gives the table `capacity` buckets. As in Java's split of each bucket, its keys keep their order.
     fn resize(&mut self, capacity: usize) {
         if capacity > MAX_CAPACITY {
             return;
+        }
+        if self.fronted {
+            self.sort_by_bucket();
         }
         self.buckets.clear();
         self.buckets.resize(capacity, EMPTY);
         for at in 0..self.entries.len() {
             self.entries[at].next = NONE;
             self.append(at);
+        }
+    }
+
+    /// Brings the entries themselves into the order of the walk, so that they can be put in that order again.
+    fn sort_by_bucket(&mut self) {
+        self.entries = self.entries_in_order().copied().collect();
+        self.index.clear();
+        for at in 0..if self.indexed { self.entries.len() } else { 0 } {
+            self.add_to_index(at);
         }
     }
 }

@@ -6,6 +6,7 @@
 mod compare;
 mod key_order;
 mod number;
+mod parse;
 mod percent;
 mod truncate;
 mod uri;
@@ -13,7 +14,7 @@ mod uri;
 pub use compare::{compare_utf16, equals_ignore_case};
 pub use key_order::KeyOrder;
 pub use number::double_to_string;
+pub use parse::{low_bits, parse_double, parse_long, trim};
 pub use percent::{decode_percent, url_decode};
 pub use truncate::truncate;
-pub(crate) use uri::is_visible;
 pub use uri::{UriFault, UriParts, parse_uri};

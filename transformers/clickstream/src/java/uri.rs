@@ -257,7 +257,7 @@ impl<'a> Parser<'a> {
 }
 
 /// Neither a separator (`Character.isSpaceChar`) nor a control character.
-pub(crate) fn is_visible(character: char) -> bool {
+fn is_visible(character: char) -> bool {
     !character.is_control()
         && !matches!(
             character,

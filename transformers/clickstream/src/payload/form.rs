@@ -1,14 +1,18 @@
 //! The payload of Sensors Analytics: JSON as it is, or a form with Base64 of JSON or of gzip of it.
 
 use super::{BadPayload, PayloadDecoder, bad};
-use crate::java::url_decode;
+use crate::compat::Compat;
+use crate::java::{self, url_decode};
+use std::borrow::Cow;
 
 impl PayloadDecoder {
     /// The JSON text of a payload, empty when there is none. Of a form (`crc=…&gzip=1&data_list=…`) the first field named
     /// `data_list` or `data` counts: url-encoded Base64. Bytes between brackets or braces are the text, others are gzip
-    /// of it.
-    pub fn decode_form<'a>(&'a mut self, data: &'a str) -> Result<&'a str, BadPayload> {
-        let trimmed = data.trim_matches(is_around);
+    /// of it. The reference takes no blank or mark inside the form for nothing.
+    pub fn decode_form<'a>(&'a mut self, data: &'a str, compat: Compat) -> Result<&'a str, BadPayload> {
+        let around =
+            |text: &'a str| if compat.is_reference() { java::trim(text) } else { text.trim_matches(is_around) };
+        let trimmed = around(data);
         if trimmed.is_empty() || trimmed.starts_with(['[', '{']) {
             return Ok(trimmed);
         }
@@ -17,13 +21,16 @@ impl PayloadDecoder {
             let message = "the payload is neither JSON nor a form with `data` or `data_list`".to_owned();
             return Err(bad("payload_no_form", message));
         };
-        self.decode_base64(&base64_of(encoded))
+        let base64 = if compat.is_reference() { url_decode(encoded) } else { Cow::Owned(base64_of(encoded)) };
+        self.decode_base64(&base64)
             .map_err(|_| bad("payload_not_base64", "the form's data is no Base64".to_owned()))?;
-        trim(&mut self.compressed);
+        if !compat.is_reference() {
+            trim(&mut self.compressed);
+        }
         let bytes = &self.compressed;
         if !matches!((bytes.first(), bytes.last()), (Some(b'['), Some(b']')) | (Some(b'{'), Some(b'}'))) {
             self.inflate()?;
-            return Ok(self.inflated_text().trim_matches(is_around));
+            return Ok(around(self.inflated_text()));
         }
         if bytes.len() > self.max_bytes {
             let message = format!("the payload has more than {} bytes after decoding", self.max_bytes);
@@ -85,7 +92,7 @@ mod tests {
     }
 
     fn decode(data: &str) -> Result<String, &'static str> {
-        PayloadDecoder::new(1_000).decode_form(data).map(str::to_owned).map_err(|bad| bad.reason)
+        PayloadDecoder::new(1_000).decode_form(data, Compat::Default).map(str::to_owned).map_err(|bad| bad.reason)
     }
 
     #[test]
@@ -121,6 +128,8 @@ mod tests {
             (format!("data={}", mail.replace('+', "%2B")), "[\"~~~>>>\u{3eff}\u{fbff}\"]"),
         ] {
             assert_eq!(decode(&data).as_deref(), Ok(text), "{data:?}");
+            let reference = PayloadDecoder::new(1_000).decode_form(&data, Compat::Reference).map(str::to_owned);
+            assert!(reference.is_err() || reference.is_ok_and(|text| text.starts_with('\u{feff}')), "{data:?}");
         }
     }
 
@@ -147,7 +156,7 @@ mod tests {
         let plain = format!("data={}", encoded(b"[1]"));
         let zipped = STANDARD.encode_to_string(gzip(b"[2]"));
         for _ in 0..2 {
-            assert_eq!(decoder.decode_form(&plain), Ok("[1]"));
+            assert_eq!(decoder.decode_form(&plain, Compat::Default), Ok("[1]"));
             assert_eq!(decoder.decode(&zipped), Ok("[2]"));
         }
     }

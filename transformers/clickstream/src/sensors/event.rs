@@ -5,6 +5,7 @@ use crate::custom::UserProperties;
 use crate::event::Defect;
 use crate::page::decode;
 use crate::third_party::{Element, Format, ItemIndexes, Occurrence, Parameters, PropertiesWriter, Value, column_name};
+use crate::values;
 use std::borrow::Cow;
 
 /// How these payloads are read.
@@ -28,6 +29,8 @@ const DISTINCT_ID: usize = EVENT.index_of("distinct_id");
 const ANONYMOUS_ID: usize = EVENT.index_of("anonymous_id");
 const IDENTITIES_PLACE: usize = EVENT.index_of("identities");
 const LIB_PLACE: usize = EVENT.index_of("lib");
+const URL: usize = PROPERTIES.index_of("$url");
+const REFERRER: usize = PROPERTIES.index_of("$referrer");
 const PROPERTIES_PLACE: usize = EVENT.index_of("properties");
 const ANDROID_ID: usize = IDENTITIES.index_of("$identity_android_id");
 const LOGIN_ID: usize = IDENTITIES.index_of("$identity_login_id");
@@ -46,8 +49,7 @@ fn convert<'a>(element: &Element<'a>) -> Result<Occurrence<'a>, Defect> {
     let text = |key: usize| properties.text(key, source);
     let int = |key: usize| properties.int_or_zero(key, source);
     let os = text(const { PROPERTIES.index_of("$os") });
-    let url = text(const { PROPERTIES.index_of("$url") });
-    let referrer = text(const { PROPERTIES.index_of("$referrer") });
+    let url = |key: usize| values::url(properties.value(key), source, properties.compat);
     let distinct_id = object.text(DISTINCT_ID, source);
     let login_id = object.object(IDENTITIES_PLACE).and_then(|identities| identities.text(LOGIN_ID, source));
     let lib = |key: usize| object.object(LIB_PLACE).and_then(|lib| lib.text(key, source));
@@ -84,12 +86,12 @@ fn convert<'a>(element: &Element<'a>) -> Result<Occurrence<'a>, Defect> {
         screen: Some((int(width), int(height))),
         app_version: lib(const { LIB.index_of("$app_version") }),
         app_title: text(const { PROPERTIES.index_of("$app_name") }),
-        page_referrer: decode(referrer.clone()),
+        page_referrer: decode(text(REFERRER)),
         page_referrer_title: decode(text(const { PROPERTIES.index_of("$referrer_title") })),
         page_title: decode(text(const { PROPERTIES.index_of("$title") })),
-        page_url: decode(url.clone()),
-        location: url,
-        referrer,
+        page_url: decode(text(URL)),
+        location: url(URL),
+        referrer: url(REFERRER),
         engagement_msec: Some(
             properties.long(const { PROPERTIES.index_of("$event_duration") }, source).unwrap_or_default(),
         ),

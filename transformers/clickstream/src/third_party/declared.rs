@@ -1,6 +1,8 @@
 //! Objects whose members are declared by name and type, as the reference declares them for Jackson.
 
+use crate::compat::Compat;
 use crate::event::Defect;
+use crate::java;
 use crate::values::{self, Misfit};
 use etl_sdk::json::{Fault, Kind, Reader, Token};
 use std::borrow::Cow;
@@ -86,15 +88,25 @@ pub(crate) struct Object {
     objects: Vec<Object>,
     /// Keys that are not declared, in their order.
     pub unknown: Vec<(Token, Token)>,
+    /// How numbers in the place of texts are read.
+    pub compat: Compat,
+    /// Of a value that another of its key replaced, in the reference: it reads each before it takes the next.
+    replaced: Option<Defect>,
 }
 
 impl Object {
+    /// One to read into.
+    pub fn new(compat: Compat) -> Self {
+        Self { compat, ..Self::default() }
+    }
+
     /// Reads the next value of the reader. A [`Fault`] says that the text is no JSON, or nested too deep. Whether the
     /// members are of their types is left to [`Object::misfit`]. Of keys that come twice the last one counts.
     pub fn read(&mut self, declared: &'static Declared, reader: &mut Reader<'_>) -> Result<(), Fault> {
         self.values.clear();
         self.values.resize(declared.members.len(), Token::default());
         self.unknown.clear();
+        self.replaced = None;
         if reader.peek() != Some(b'{') {
             self.token = reader.value()?;
             return Ok(());
@@ -111,14 +123,18 @@ impl Object {
                 }
                 continue;
             };
+            if self.compat.is_reference() && self.values[index].is_present() && self.replaced.is_none() {
+                self.replaced = self.misfit_of(index, &declared.members[index], text, u32::MAX);
+            }
             self.values[index] = match (declared.members[index].shape, reader.peek()) {
                 (Shape::Object(inner), Some(b'{')) => {
                     if self.objects.len() <= index {
-                        self.objects.resize_with(declared.members.len(), Self::default);
+                        self.objects.resize_with(declared.members.len(), || Self::new(self.compat));
                     }
                     self.objects[index].read(inner, reader)?;
                     self.objects[index].token
                 }
+                (Shape::Text, _) => values::as_sent(reader.value()?, self.compat),
                 _ => reader.value()?,
             };
         }
@@ -169,29 +185,36 @@ impl Object {
 
     /// The first member whose value is not of its type, with the path of its key. `depth` is that of the text.
     pub fn misfit(&self, declared: &'static Declared, source: &str, depth: u32) -> Option<Defect> {
-        declared.members.iter().enumerate().find_map(|(index, member)| {
-            let value = self.value(index);
-            let message = match member.shape {
-                Shape::Text if matches!(value.kind, Kind::Array | Kind::Object) => "an array or object instead of text",
-                Shape::Boolean => boolean(value, source).err()?,
-                Shape::Int => match values::long(value, source) {
-                    Ok(Some(long)) if i32::try_from(long).is_err() => "a number beyond 32 bits",
-                    found => found.err()?,
-                },
-                Shape::Long | Shape::OptionalLong => values::long(value, source).err()?,
-                Shape::Double => values::double(value, source).err()?,
-                Shape::Object(inner) if value.kind == Kind::Object => {
-                    return self.object(index)?.misfit(inner, source, depth).map(|defect| within(member.key, defect));
-                }
-                Shape::Object(_) if value.is_present() => "must be an object",
-                Shape::List(inner) if value.kind == Kind::Array => {
-                    return misfit_of_list(value, inner, source, depth).map(|defect| within(member.key, defect));
-                }
-                Shape::List(_) if value.is_present() => "must be an array",
-                Shape::Text | Shape::SafeLong | Shape::SafeInt | Shape::Object(_) | Shape::List(_) => return None,
-            };
-            Some(Defect { reason: "wrong_type", key: member.key.to_owned(), message })
-        })
+        let of_members = || {
+            let mut members = declared.members.iter().enumerate();
+            members.find_map(|(index, member)| self.misfit_of(index, member, source, depth))
+        };
+        self.replaced.clone().or_else(of_members)
+    }
+
+    fn misfit_of(&self, index: usize, member: &Member, source: &str, depth: u32) -> Option<Defect> {
+        let value = self.value(index);
+        let message = match member.shape {
+            Shape::Text if matches!(value.kind, Kind::Array | Kind::Object) => "an array or object instead of text",
+            Shape::Boolean => boolean(value, source).err()?,
+            Shape::Int => match values::long(value, source) {
+                Ok(Some(long)) if i32::try_from(long).is_err() => "a number beyond 32 bits",
+                found => found.err()?,
+            },
+            Shape::Long | Shape::OptionalLong => values::long(value, source).err()?,
+            Shape::Double => values::double(value, source).err()?,
+            Shape::Object(inner) if value.kind == Kind::Object => {
+                return self.object(index)?.misfit(inner, source, depth).map(|defect| within(member.key, defect));
+            }
+            Shape::Object(_) if value.is_present() => "must be an object",
+            Shape::List(inner) if value.kind == Kind::Array => {
+                return misfit_of_list(value, inner, source, depth, self.compat)
+                    .map(|defect| within(member.key, defect));
+            }
+            Shape::List(_) if value.is_present() => "must be an array",
+            Shape::Text | Shape::SafeLong | Shape::SafeInt | Shape::Object(_) | Shape::List(_) => return None,
+        };
+        Some(Defect { reason: "wrong_type", key: member.key.to_owned(), message })
     }
 }
 
@@ -200,9 +223,15 @@ fn within(key: &str, mut defect: Defect) -> Defect {
     defect
 }
 
-fn misfit_of_list(list: Token, declared: &'static Declared, source: &str, depth: u32) -> Option<Defect> {
+fn misfit_of_list(
+    list: Token,
+    declared: &'static Declared,
+    source: &str,
+    depth: u32,
+    compat: Compat,
+) -> Option<Defect> {
     let mut found = None;
-    let broken = each_of_list(list, declared, source, depth, |object, text| {
+    let broken = each_of_list(list, declared, source, depth, compat, |object, text| {
         if object.token.kind == Kind::Object {
             found = found.take().or_else(|| object.misfit(declared, text, depth));
         } else if object.token.kind != Kind::Null && found.is_none() {
@@ -222,6 +251,7 @@ pub(crate) fn each_of_list<'a>(
     declared: &'static Declared,
     source: &'a str,
     depth: u32,
+    compat: Compat,
     mut visit: impl FnMut(&Object, &'a str),
 ) -> Result<(), Fault> {
     if list.kind != Kind::Array {
@@ -229,7 +259,7 @@ pub(crate) fn each_of_list<'a>(
     }
     let text = list.raw(source);
     let mut reader = Reader::new(text, depth);
-    let mut object = Object::default();
+    let mut object = Object::new(compat);
     let mut first = true;
     reader.enter()?;
     while reader.next_element(&mut first)? {
@@ -245,7 +275,7 @@ pub(crate) fn boolean(token: Token, source: &str) -> Result<bool, Misfit> {
         Kind::Missing | Kind::Null | Kind::False => Ok(false),
         Kind::True => Ok(true),
         Kind::Number => token.raw(source).parse::<i64>().map(|number| number != 0).map_err(|_| "no boolean"),
-        Kind::Text | Kind::EscapedText => match values::text(token, source).as_deref().map(str::trim) {
+        Kind::Text | Kind::EscapedText => match values::text(token, source).as_deref().map(java::trim) {
             Some("true" | "True" | "TRUE") => Ok(true),
             Some("false" | "False" | "FALSE" | "" | "null") | None => Ok(false),
             Some(_) => Err("text that is no boolean"),

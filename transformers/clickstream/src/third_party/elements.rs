@@ -1,6 +1,7 @@
 //! The elements of a payload, one after the other.
 
 use super::declared::{Declared, Object};
+use crate::compat::Compat;
 use etl_sdk::json::{Fault, Reader};
 
 /// Walks over the elements of a payload that is an array; any other payload is one element itself.
@@ -65,14 +66,16 @@ impl<'a> Elements<'a> {
 }
 
 /// Reads all of a payload before any element becomes a row: one that breaks off in the middle is one dead letter, not
-/// half a request. Returns how many elements it has.
-pub(crate) fn count_elements(payload: &str, depth: u32) -> Result<u32, Fault> {
+/// half a request. Returns how many elements it has. The reference passes over what follows them.
+pub(crate) fn count_elements(payload: &str, depth: u32, compat: Compat) -> Result<u32, Fault> {
     let mut elements = Elements::new(payload, depth)?;
     let mut count = 0;
     while elements.skip()? {
         count += 1;
     }
-    elements.reader.end()?;
+    if !compat.is_reference() {
+        elements.reader.end()?;
+    }
     Ok(count)
 }
 
@@ -85,17 +88,20 @@ mod tests {
     #[test]
     fn an_array_has_its_elements_and_anything_else_is_one() {
         for (payload, count) in [("[]", 0), ("[1,{},[2]]", 3), (" {\"a\":[1,2]} ", 1), ("5", 1), ("null", 1)] {
-            assert_eq!(count_elements(payload, 9), Ok(count), "{payload}");
+            assert_eq!(count_elements(payload, 9, Compat::Default), Ok(count), "{payload}");
+        }
+        for payload in ["[1] x", "[1]]", "{} {}"] {
+            assert_eq!(count_elements(payload, 9, Compat::Reference), Ok(1), "{payload}");
         }
         for payload in ["", "[1", "[1]]", "{} {}", "{\"a\"}", "[1,]", "x"] {
-            assert!(count_elements(payload, 9).is_err(), "{payload}");
+            assert!(count_elements(payload, 9, Compat::Default).is_err(), "{payload}");
         }
     }
 
     #[test]
     fn an_element_that_is_too_deep_costs_itself() {
         let payload = format!("[{{}},{}{},{{\"a\":1}}]", "[".repeat(500), "]".repeat(500));
-        assert_eq!(count_elements(&payload, 9), Ok(3));
+        assert_eq!(count_elements(&payload, 9, Compat::Default), Ok(3));
         let mut elements = Elements::new(&payload, 9).unwrap();
         let mut object = Object::default();
         let found: Vec<_> = (0..4).map(|_| elements.next(&NOTHING, &mut object).unwrap()).collect();

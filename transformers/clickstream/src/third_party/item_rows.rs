@@ -28,7 +28,8 @@ impl ItemWriter<'_> {
         let mut handed = Ok(());
         let list = element.object.value(self.indexes.list);
         // The array has been read before, under the payload's depth.
-        let _ = each_of_list(list, self.indexes.declared, element.source, u32::MAX, |item, source| {
+        let compat = element.object.compat;
+        let _ = each_of_list(list, self.indexes.declared, element.source, u32::MAX, compat, |item, source| {
             counts.read += 1;
             let written = item.token.kind == Kind::Object && self.write_one(item, source, counts.read);
             counts.without_id += u64::from(!written);

@@ -85,7 +85,7 @@ fn write_list(
     }
     let start = out.len();
     // It has been read before, under the payload's depth.
-    let _ = each_of_list(list, declared, source, u32::MAX, |element, text| {
+    let _ = each_of_list(list, declared, source, u32::MAX, object.compat, |element, text| {
         out.push(if out.len() == start { '[' } else { ',' });
         if element.token.kind == Kind::Object {
             write_object(element, declared, text, order, out);

@@ -1,5 +1,6 @@
 //! Custom parameters of third parties: keys without a column and typed members, as a map and as one JSON text.
 
+use crate::compat::Compat;
 use crate::java::KeyOrder;
 use crate::nested;
 use crate::rows::Rows;
@@ -12,6 +13,7 @@ use std::ops::Range;
 /// event and each of its copies.
 #[derive(Default)]
 pub(crate) struct Parameters {
+    compat: Compat,
     all: KeyOrder,
     extra: KeyOrder,
     copied: KeyOrder,
@@ -19,6 +21,7 @@ pub(crate) struct Parameters {
     entries: Vec<(Key, Value)>,
     /// Texts of [`Value::Json`].
     objects: String,
+    /// Of the row that is being written.
     order: Vec<u32>,
     json: String,
 }
@@ -43,12 +46,14 @@ pub(crate) enum Value {
 }
 
 impl Parameters {
+    pub fn new(compat: Compat) -> Self {
+        Self { compat, ..Self::default() }
+    }
+
     pub fn clear(&mut self) {
         self.all.clear();
         self.entries.clear();
         self.objects.clear();
-        self.order.clear();
-        self.json.clear();
     }
 
     /// Begins with the map that the reference copies unknown keys into.
@@ -84,33 +89,21 @@ impl Parameters {
         self.put(name, Value::Json(start..self.objects.len()));
     }
 
-    /// Ends the map; [`Parameters::write`] may follow as often as there are rows.
-    pub fn finish(&mut self, source: &str) {
-        self.order.extend(self.all.iter());
-        for &index in &self.order {
-            let (key, value) = &self.entries[index as usize];
-            self.json.push(if self.json.is_empty() { '{' } else { ',' });
-            nested::write_string(&key.text(source), &mut self.json);
-            self.json.push(':');
-            match value {
-                Value::Any(token) => nested::write_custom_json(*token, source, &mut self.json),
-                Value::Text(token) => match values::text(*token, source) {
-                    Some(text) => nested::write_string(&text, &mut self.json),
-                    None => self.json.push_str("null"),
-                },
-                Value::Number(number) => self.json.push_str(&number.to_string()),
-                Value::Json(range) => self.json.push_str(&self.objects[range.clone()]),
-            }
-        }
-        self.json.push('}');
-    }
-
-    /// Fills the two columns.
-    pub fn write(&self, source: &str, rows: &mut Rows) {
-        if self.order.is_empty() {
+    /// Fills the two columns. The row of an extra event has a copy of the map, which Java gives another size than that of
+    /// the map that grew: at 12 keys, 24, 48 and so on its order is another one.
+    pub fn write(&mut self, source: &str, is_copy: bool, rows: &mut Rows) {
+        if self.all.is_empty() {
             rows.nulls(2);
             return;
         }
+        if is_copy {
+            self.copied.clear();
+            self.copied.put_all(&self.all);
+        }
+        self.order.clear();
+        self.order.extend(if is_copy { self.copied.iter() } else { self.all.iter() });
+        // As for the SDKs: by default entries that do not fit are left out whole.
+        self.write_json(source, if self.compat.is_reference() { usize::MAX } else { rows.room_of_next() });
         rows.text(Some(&self.json));
         let Some(map) = rows.map() else { return };
         for &index in &self.order {
@@ -124,6 +117,34 @@ impl Parameters {
             map.typed_entry(&key.text(source), text.as_deref(), type_name, None);
         }
         map.end(true);
+    }
+
+    fn write_json(&mut self, source: &str, room: usize) {
+        let Self { compat, entries, objects, order, json, .. } = self;
+        json.clear();
+        json.push('{');
+        for &index in &*order {
+            let (key, value) = &entries[index as usize];
+            let start = json.len();
+            if start > 1 {
+                json.push(',');
+            }
+            nested::write_string(&key.text(source), json);
+            json.push(':');
+            match value {
+                Value::Any(token) => nested::write_custom_json(*token, source, *compat, json),
+                Value::Text(token) => match values::text(*token, source) {
+                    Some(text) => nested::write_string(&text, json),
+                    None => json.push_str("null"),
+                },
+                Value::Number(number) => json.push_str(&number.to_string()),
+                Value::Json(range) => json.push_str(&objects[range.clone()]),
+            }
+            if json.len() >= room {
+                json.truncate(start);
+            }
+        }
+        json.push('}');
     }
 }
 

@@ -1,5 +1,6 @@
 //! User properties of third parties: like those of the SDKs, but set at no known time.
 
+use crate::compat::Compat;
 use crate::custom::UserProperties;
 use crate::java::KeyOrder;
 use crate::nested;
@@ -10,6 +11,7 @@ use std::borrow::Cow;
 /// Builds a user's properties in the key order of the reference.
 #[derive(Default)]
 pub(crate) struct PropertiesWriter {
+    compat: Compat,
     all: KeyOrder,
     extra: KeyOrder,
     copied: KeyOrder,
@@ -19,6 +21,10 @@ pub(crate) struct PropertiesWriter {
 pub(crate) type Known<'a> = (&'static str, Option<Cow<'a, str>>, &'static str);
 
 impl PropertiesWriter {
+    pub fn new(compat: Compat) -> Self {
+        Self { compat, ..Self::default() }
+    }
+
     /// The known properties, null ones too, then all the others (`putAll` of a copy).
     pub fn known_then_others(
         &mut self,
@@ -45,7 +51,7 @@ impl PropertiesWriter {
                     let value = value.as_deref().map(str::to_owned);
                     end(&mut properties, (*name).to_owned(), value, type_name);
                 }
-                None => add(&mut properties, others[index as usize - known.len()], source),
+                None => add(&mut properties, others[index as usize - known.len()], source, self.compat),
             }
         }
         properties.json.push('}');
@@ -67,7 +73,7 @@ impl PropertiesWriter {
         }
         let mut properties = empty();
         for index in self.all.iter() {
-            add(&mut properties, all[index as usize], source);
+            add(&mut properties, all[index as usize], source, self.compat);
         }
         properties.json.push('}');
         Some(properties)
@@ -86,10 +92,10 @@ fn empty() -> UserProperties {
     UserProperties { entries: Vec::new(), json: String::from("{") }
 }
 
-fn add(properties: &mut UserProperties, (key, value): (Token, Token), source: &str) {
+fn add(properties: &mut UserProperties, (key, value): (Token, Token), source: &str, compat: Compat) {
     let name = key_text(key, source);
     begin(properties, &name);
-    nested::write_custom_json(value, source, &mut properties.json);
+    nested::write_custom_json(value, source, compat, &mut properties.json);
     let text = nested::custom_text(value, source).into_owned();
     end(properties, name.into_owned(), Some(text), values::type_name(value, source));
 }

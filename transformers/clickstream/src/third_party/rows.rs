@@ -6,7 +6,13 @@ use crate::event_row::{RunFacts, write_traffic};
 use crate::rows::Rows;
 
 /// One row, a line per column or group of columns, in the order of `schemas/clickstream/event_v2.json`.
-pub(crate) fn write_event(visit: &Visit<'_>, parameters: &Parameters, source: &str, run: &RunFacts, rows: &mut Rows) {
+pub(crate) fn write_event(
+    visit: &Visit<'_>,
+    parameters: &mut Parameters,
+    source: &str,
+    run: &RunFacts,
+    rows: &mut Rows,
+) {
     let event = visit.occurrence;
     rows.timestamp(visit.time());
     rows.text(Some(visit.id));
@@ -43,7 +49,7 @@ pub(crate) fn write_event(visit: &Visit<'_>, parameters: &Parameters, source: &s
     rows.text(event.sdk_version.as_deref());
     rows.text(event.sdk_name.as_deref());
     rows.nulls(2); // app_exception_
-    parameters.write(source, rows);
+    parameters.write(source, visit.is_copy, rows);
     write_process_info(visit, run, rows);
     rows.text(event.ua.as_deref());
     rows.text(event.ip.as_deref());

@@ -11,7 +11,7 @@ use super::notes::{Note, Witness};
 use super::{Refusal, UNASSIGNED};
 use crate::compat::Compat;
 use crate::java::{KeyOrder, compare_utf16};
-use crate::url::Url;
+use crate::url::{Url, parse_url, site_key};
 
 /// One entry of the rule file.
 #[derive(Debug, Deserialize)]
@@ -30,6 +30,8 @@ struct CategoryRule {
 #[derive(Debug, Default)]
 pub(super) struct CategoryRules {
     by_url: HashMap<String, CategoryRule>,
+    /// Entries whose URL has another spelling than the one its host is looked up by, by that one.
+    by_site: HashMap<String, String>,
     category_of_source: HashMap<String, String>,
 }
 
@@ -52,6 +54,11 @@ impl CategoryRules {
             let rule: CategoryRule = serde_json::from_value(entry)
                 .map_err(|cause| error().with("entry", index).with("url", url).source(cause))?;
             rules.category_of_source.insert(rule.source.clone(), rule.category.clone());
+            let url = parse_url(&rule.url, Compat::Default);
+            let site = site_key(&rule.url, url.host.as_deref());
+            if site != rule.url {
+                rules.by_site.insert(site.into_owned(), rule.url.clone());
+            }
             rules.by_url.insert(rule.url.clone(), rule);
         }
         Ok(rules)
@@ -60,6 +67,11 @@ impl CategoryRules {
     /// The category of a source, in its exact spelling.
     pub fn category_of_source(&self, source: &str) -> Option<&str> {
         self.category_of_source.get(source).map(String::as_str)
+    }
+
+    fn entry(&self, key: &str, compat: Compat) -> Option<&CategoryRule> {
+        let exact = self.by_url.get(key);
+        if compat.is_reference() { exact } else { exact.or_else(|| self.by_url.get(self.by_site.get(key)?)) }
     }
 
     /// Source, search words and category of a referrer, as written and parsed: those of the entry with the longest
@@ -77,8 +89,8 @@ impl CategoryRules {
         if compat.is_reference() && is_scheme_alone(referrer) {
             return Err(Refusal::SchemeAlone);
         }
-        let keys = candidates(referrer, url);
-        let hit = keys.iter().enumerate().find_map(|(at, key)| Some((at, self.by_url.get(key.as_ref())?)));
+        let keys = candidates(referrer, url, compat);
+        let hit = keys.iter().enumerate().find_map(|(at, key)| Some((at, self.entry(key, compat)?)));
         let Some((at, rule)) = hit else {
             witness.note(|| {
                 let why = format!("no entry for {}; the host counts as source", keys.join(", "));
@@ -114,11 +126,16 @@ fn is_scheme_alone(referrer: &str) -> bool {
 
 /// The keys a referrer is looked up by, the longest first. Those of one length stand in Java's hash order.
 ///
-/// A referrer that ends with its first `://` has no text after it, so that key is left out.
-fn candidates<'a>(referrer: &'a str, url: &'a Url) -> Vec<Cow<'a, str>> {
+/// In the reference a referrer that ends with its first `://` has no text after it, so that key is left out; one that has
+/// a second `://` ends there; and `.google.` counts wherever it stands, also in a query.
+fn candidates<'a>(referrer: &'a str, url: &'a Url, compat: Compat) -> Vec<Cow<'a, str>> {
     let host = url.host.as_deref().unwrap_or("");
     let mut all: Vec<Cow<'a, str>> = Vec::with_capacity(8);
-    all.push(referrer.split("://").nth(1).unwrap_or(if referrer.contains("://") { "" } else { referrer }).into());
+    all.push(if compat.is_reference() {
+        referrer.split("://").nth(1).unwrap_or(if referrer.contains("://") { "" } else { referrer }).into()
+    } else {
+        site_key(referrer, url.host.as_deref())
+    });
     let path = match url.path.as_deref() {
         None | Some("" | "/") => None,
         Some(path) if path.starts_with('/') => Some(Cow::Borrowed(path)),
@@ -134,7 +151,9 @@ fn candidates<'a>(referrer: &'a str, url: &'a Url) -> Vec<Cow<'a, str>> {
             all.push(international.into());
         }
     }
-    if referrer.contains(".google.") {
+    let is_google =
+        if compat.is_reference() { referrer.contains(".google.") } else { is_google(host) || is_google_app(referrer) };
+    if is_google {
         all.push("google.com".into());
     }
     let mut order = KeyOrder::new();
@@ -146,6 +165,20 @@ fn candidates<'a>(referrer: &'a str, url: &'a Url) -> Vec<Cow<'a, str>> {
     let mut keys: Vec<Cow<'a, str>> = order.iter().map(|at| all[at as usize].clone()).collect();
     keys.sort_by_key(|key| std::cmp::Reverse(key.encode_utf16().count()));
     keys
+}
+
+/// `google.com`, `www.google.de`, `maps.google.co.uk`: the label with what a country puts behind it.
+fn is_google(host: &str) -> bool {
+    let Some((before, end)) = host.rsplit_once("google.") else { return false };
+    let country = end.strip_prefix("com.").or_else(|| end.strip_prefix("co.")).unwrap_or(end);
+    let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_lowercase());
+    (before.is_empty() || before.ends_with('.')) && (end == "com" || is_country)
+}
+
+/// Apps name themselves the other way round: `android-app://com.google.android.gm`.
+fn is_google_app(referrer: &str) -> bool {
+    const SCHEME: &str = "android-app://com.google.";
+    referrer.trim_start().get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
 }
 
 /// `yahoo.com` of `yahoo.com.hk`: the host without a two-letter end after an end of two or three letters.
@@ -216,7 +249,7 @@ mod tests {
     #[test]
     fn keys_are_tried_from_long_to_short() {
         let url = parse_url("https://www.example.com.hk/shop?x", Compat::Default);
-        let keys = candidates("https://www.example.com.hk/shop?x", &url);
+        let keys = candidates("https://www.example.com.hk/shop?x", &url, Compat::Default);
         let expected = [
             "www.example.com.hk/shop?x",
             "www.example.com.hk/shop",
@@ -232,9 +265,54 @@ mod tests {
     #[test]
     fn a_miss_names_the_host() {
         expect("https://nowhere.example/x?q=1", (Some("nowhere.example"), Some(UNASSIGNED), None));
-        expect("https://no_host/x", (None, Some(UNASSIGNED), None));
+        expect("https://no_host/x", (Some("no_host"), Some(UNASSIGNED), None));
+        expect("https://no host/x", (None, Some(UNASSIGNED), None));
         expect("https://", (None, Some(UNASSIGNED), None));
         expect("a://://b", (None, Some(UNASSIGNED), None));
+    }
+
+    #[test]
+    fn hosts_are_compared_without_case_and_in_one_spelling() {
+        let rules = CategoryRules::parse(
+            r#"[{"url":"Shop.Example","source":"Shop","category":"Shopping"},
+                {"url":"M\u00fcller.example/Neu","source":"Neu","category":"Referral"}]"#,
+        )
+        .unwrap();
+        for (referrer, default, reference) in [
+            ("HTTPS://WWW.SHOP.EXAMPLE/", "Shop", "WWW.SHOP.EXAMPLE"),
+            ("https://Shop.Example/", "Shop", "Shop"),
+            ("https://m%C3%BCller.example/Neu", "Neu", "none"),
+            ("https://xn--mller-kva.example/Neu", "Neu", "xn--mller-kva.example"),
+            ("https://xn--mller-kva.example/neu", "xn--mller-kva.example", "xn--mller-kva.example"),
+        ] {
+            for (compat, source) in [(Compat::Default, default), (Compat::Reference, reference)] {
+                let found = rules.evaluate(referrer, &parse_url(referrer, compat), &[], compat, &mut ()).unwrap();
+                assert_eq!(found.source.as_deref().unwrap_or("none"), source, "{referrer}");
+            }
+        }
+    }
+
+    #[test]
+    fn google_counts_in_hosts_alone_but_anywhere_in_the_reference() {
+        for (referrer, default) in [
+            ("https://www.google.de/", true),
+            ("https://google.co.jp/search?q=a", true),
+            ("https://news.GOOGLE.com.br/", true),
+            ("android-app://com.google.android.gm/", true),
+            ("https://partner.example/go?to=play.google.com", false),
+            ("https://partner.example/play.google.com/", false),
+            ("https://www.google.com@partner.example/", false),
+            ("https://www.google.partner.example/", false),
+            ("https://notgoogle.de/", false),
+        ] {
+            let source = |compat| {
+                let url = parse_url(referrer, compat);
+                rules().evaluate(referrer, &url, &[], compat, &mut ()).unwrap().source
+            };
+            assert_eq!(source(Compat::Default).as_deref() == Some("Google"), default, "{referrer}");
+            let everywhere = source(Compat::Reference).as_deref() == Some("Google");
+            assert_eq!(everywhere, referrer.contains(".google."), "{referrer}");
+        }
     }
 
     #[test]

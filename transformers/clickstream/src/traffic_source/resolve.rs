@@ -6,7 +6,8 @@ use super::utm::{PAID_CLICK, from_parameters};
 use super::{AppRules, Refusal, TrafficSource, UNASSIGNED, columns};
 use crate::compat::Compat;
 use crate::java::equals_ignore_case;
-use crate::url::{Url, parse_url};
+use crate::url::{Url, host_of, parse_url};
+use std::borrow::Cow;
 
 const DIRECT: &str = "Direct";
 const INTERNAL: &str = "Internal";
@@ -77,6 +78,10 @@ pub fn resolve<W: Witness>(
     witness: &mut W,
 ) -> Result<TrafficSource, Refusal> {
     let referrer = Referrer::new(visit.page_referrer, compat);
+    // The client sends it apart from its URL, in a spelling of its own.
+    let latest_host = visit.latest_referrer_host;
+    let latest_host = latest_host.map(|host| if compat.is_reference() { Cow::Borrowed(host) } else { host_of(host) });
+    let latest_host = latest_host.as_deref();
     let latest = Referrer::new(visit.latest_referrer, compat);
     let sent = utm;
     let mut utm = normalized(sent);
@@ -98,9 +103,9 @@ pub fn resolve<W: Witness>(
         _ => false,
     };
     let internal_referrer = is_page_host(referrer.as_ref().and_then(Referrer::host));
-    let internal_latest = is_page_host(visit.latest_referrer_host);
+    let internal_latest = is_page_host(latest_host);
     let (used, name, host) = match (&latest, &referrer) {
-        (Some(latest), _) if !internal_latest => (Some(latest), "the latest referrer", visit.latest_referrer_host),
+        (Some(latest), _) if !internal_latest => (Some(latest), "the latest referrer", latest_host),
         (_, Some(referrer)) if !internal_referrer => (Some(referrer), "the page referrer", referrer.host()),
         _ => (None, "no referrer", None),
     };

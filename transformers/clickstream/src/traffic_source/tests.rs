@@ -287,7 +287,7 @@ fn the_latest_referrer_comes_first_unless_it_is_the_page() {
         resolve_from_url(&rules, url, referrer, latest, Some(latest_host)).source.unwrap()
     };
     assert_eq!(source("PAGE.example"), "Google");
-    assert_eq!(source("other"), "Page.example", "the given host decides, not the one of the URL");
+    assert_eq!(source("other"), "page.example", "the given host decides, not the one of the URL");
 }
 
 /// A small generator of texts that hurt parsers.

@@ -20,11 +20,31 @@ const PARAMETERS: [(&str, &str); 7] = [
     ("clid_platform", "utm_source_platform"),
 ];
 
+/// Parameters with the click of an ad on Google; the later ones stand in for the first on phones that ask before they
+/// let one be followed. The reference knows the first alone.
+const GOOGLE_CLICK_IDS: [&str; 3] = ["gclid", "gbraid", "wbraid"];
+
+/// Click ids whose names do not end with `clid`, in any case: of Microsoft, `LinkedIn`, Pinterest, Reddit, Snapchat (which
+/// writes `ScCid`), Outbrain, Taboola, Yahoo, Adobe, Impact and Kochava. The reference knows none of them.
+const OTHER_CLICK_IDS: [&str; 11] = [
+    "msclkid",
+    "li_fat_id",
+    "epik",
+    "rdt_cid",
+    "sccid",
+    "dicbo",
+    "tblci",
+    "vmcid",
+    "s_kwcid",
+    "irclickid",
+    "ko_click_id",
+];
+
 /// Reads the `utm_*` parameters and the click id of a URL, with or without a scheme.
 ///
-/// A click id is `gclid`, else the first parameter whose name ends with `clid`, where first is Java's hash order. Only
-/// a parameter's first value counts. A parameter that is present but empty counts as absent; the reference gives the
-/// event up.
+/// A click id is `gclid`, else the first parameter whose name ends with `clid`, where first is Java's hash order. By
+/// default `gbraid` and `wbraid` come before those, and [`OTHER_CLICK_IDS`] after them. Only a parameter's first value
+/// counts. A parameter that is present but empty counts as absent; the reference gives the event up.
 ///
 /// Channel and category stay empty.
 pub fn utm_from_url(text: &str, compat: Compat) -> Result<TrafficSource, Refusal> {
@@ -55,7 +75,7 @@ pub(super) fn from_parameters(url: &Url, compat: Compat, witness: &mut impl Witn
     let Some((name, click)) = click_id(url, compat)? else { return Ok(utm) };
     let mut decided = vec!["clid"];
     if utm.source.is_none() {
-        utm.source = Some(if name == "gclid" { "Google" } else { name }.to_owned());
+        utm.source = Some(network_of(name, compat).to_owned());
         decided.push("source");
         if utm.medium.is_none() {
             utm.medium = Some(PAID_CLICK.to_owned());
@@ -83,33 +103,57 @@ fn parameters_note(found: &[Option<String>], url: &Url) -> Note {
     Note::new("parameters", &decided, why)
 }
 
+/// The source of a visit with a click id and none of its own: the network, where rules know it as a search engine.
+fn network_of(name: &str, compat: Compat) -> &str {
+    match name {
+        "gclid" => "Google",
+        "gbraid" | "wbraid" if !compat.is_reference() => "Google",
+        name if name.eq_ignore_ascii_case("msclkid") && !compat.is_reference() => "Bing",
+        name => name,
+    }
+}
+
 /// Name and value of the click id.
 fn click_id(url: &Url, compat: Compat) -> Result<Option<(&str, &str)>, Refusal> {
-    if let Some(values) = url.values("gclid") {
-        match first_of(values) {
-            Some(value) => return Ok(Some(("gclid", value))),
-            None if compat.is_reference() => return Err(Refusal::EmptyParameter("gclid".to_owned())),
-            None => {}
+    if compat.is_reference() {
+        if let Some(values) = url.values("gclid") {
+            let empty = || Refusal::EmptyParameter("gclid".to_owned());
+            return first_of(values).map(|value| Some(("gclid", value))).ok_or_else(empty);
         }
+        let Some((name, values)) = first_clid(url, |_| true) else { return Ok(None) };
+        return first_of(values)
+            .map(|value| Some((name, value)))
+            .ok_or_else(|| Refusal::EmptyParameter(name.to_owned()));
     }
-    let is_candidate = |(name, values): &&(String, Vec<Option<String>>)| {
-        name.ends_with("clid") && (compat.is_reference() || first_of(values).is_some())
+    let is_filled = |values: &[Option<String>]| first_of(values).is_some();
+    let google = || GOOGLE_CLICK_IDS.into_iter().find_map(|name| Some((name, first_of(url.values(name)?)?)));
+    let clid = || first_clid(url, is_filled).and_then(|(name, values)| Some((name, first_of(values)?)));
+    let other = || {
+        OTHER_CLICK_IDS.into_iter().find_map(|known| {
+            let is_known = |(name, values): &&(String, Vec<_>)| name.eq_ignore_ascii_case(known) && is_filled(values);
+            let (name, values) = url.query.iter().find(is_known)?;
+            Some((name.as_str(), first_of(values)?))
+        })
     };
+    Ok(google().or_else(clid).or_else(other))
+}
+
+/// The first of the parameters that count and whose names end with `clid`, in the order of the reference's map.
+fn first_clid(url: &Url, counts: impl Fn(&[Option<String>]) -> bool) -> Option<(&str, &[Option<String>])> {
+    let is_candidate = |(name, values): &&(String, Vec<_>)| name.ends_with("clid") && counts(values);
     let mut found = url.query.iter().filter(is_candidate);
-    let Some(first) = found.next() else { return Ok(None) };
+    let first = found.next()?;
     let (name, values) = if found.next().is_none() {
         first
     } else {
         let mut order = KeyOrder::new();
-        for (at, (name, _)) in url.query.iter().enumerate() {
-            order.put(name, at as u32);
+        let repeated = if url.ends_in_repeat { url.query.first() } else { None };
+        for (at, (name, _)) in url.query.iter().chain(repeated).enumerate() {
+            order.compute_if_absent(name, at as u32);
         }
         order.iter().filter_map(|at| url.query.get(at as usize)).find(is_candidate).unwrap_or(first)
     };
-    match first_of(values) {
-        Some(value) => Ok(Some((name, value))),
-        None => Err(Refusal::EmptyParameter(name.clone())),
-    }
+    Some((name, values))
 }
 
 /// `{"type":…,"value":…}`
@@ -214,6 +258,39 @@ mod tests {
             assert_eq!(utm_from_url(url).source.as_deref(), Some("fbclid"));
         }
         assert_eq!(utm_from_url("https://h/?twclid=1&msclid=1&fbclid=").source.as_deref(), Some("msclid"));
+    }
+
+    #[test]
+    fn a_key_of_the_same_bucket_goes_before_those_that_are_there() {
+        let reference = |text: &str| super::utm_from_url(text, Compat::Reference).unwrap().source.unwrap();
+        for (query, source) in [
+            ("dclid=1&ttclid=2", "ttclid"),
+            ("ttclid=2&dclid=1", "dclid"),
+            ("clid=1&yclid=2", "yclid"),
+            ("yclid=&clid=2", "clid"),
+        ] {
+            assert_eq!(reference(&format!("https://h/?{query}")), source, "{query}");
+        }
+    }
+
+    #[test]
+    fn click_ids_of_other_names_are_known_by_default() {
+        for (query, source, clid) in [
+            ("msclkid=1", "Bing", r#"{"type":"msclkid","value":"1"}"#),
+            ("gbraid=1", "Google", r#"{"type":"gbraid","value":"1"}"#),
+            ("fbclid=1&wbraid=2", "Google", r#"{"type":"wbraid","value":"2"}"#),
+            ("gclid=&gbraid=2", "Google", r#"{"type":"gbraid","value":"2"}"#),
+            ("ScCid=1", "ScCid", r#"{"type":"ScCid","value":"1"}"#),
+            ("li_fat_id=&epik=1", "epik", r#"{"type":"epik","value":"1"}"#),
+            ("rdt_cid=1&fbclid=2", "fbclid", r#"{"type":"fbclid","value":"2"}"#),
+        ] {
+            let url = format!("https://h/?{query}");
+            let utm = utm_from_url(&url);
+            assert_eq!((utm.source.as_deref(), utm.clid.as_deref()), (Some(source), Some(clid)), "{query}");
+            assert_eq!(utm.medium.as_deref(), Some("(CPC)"));
+        }
+        let reference = |text: &str| super::utm_from_url(text, Compat::Reference).unwrap();
+        assert_eq!(reference("https://h/?msclkid=1&gbraid=2&wbraid=3&li_fat_id=4&ScCid=5"), TrafficSource::default());
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl ClickstreamWorker {
             }
             Source::Sensors => {
                 let request = third_party::request(&request, line, ingest_time, &self.ingested, record);
-                let payload = self.payloads.decode_form(data).map_err(|bad| (bad.reason, bad.message));
+                let payload = self.payloads.decode_form(data, compat).map_err(|bad| (bad.reason, bad.message));
                 return self.tables.take_sensors(record, &request, &app_id, payload, out);
             }
         }
@@ -150,7 +150,7 @@ fn parse_events(
             events.push(ParsedEvent::default());
         }
         let start = reader.clone();
-        if let Err(fault) = events[used].parse(&mut reader) {
+        if let Err(fault) = events[used].parse(&mut reader, compat) {
             // An element that is JSON all the same is too deep; the others need not be lost with it.
             reader = start;
             events[used].pass_too_deep(&mut reader).map_err(|_| broken(fault))?;

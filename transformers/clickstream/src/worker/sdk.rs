@@ -52,7 +52,7 @@ impl Tables {
             let source = values::text(parsed.element, payload).unwrap_or_default();
             let mut inner = ParsedEvent::default();
             let mut reader = Reader::new(&source, self.settings.config.depth);
-            let parsed = match inner.parse(&mut reader).and_then(|()| reader.end()) {
+            let parsed = match inner.parse(&mut reader, self.compat).and_then(|()| reader.end()) {
                 Ok(()) => &inner,
                 Err(_) => parsed,
             };

@@ -95,8 +95,11 @@ impl Tables {
         out: &mut Output,
     ) -> Result<Result<()>, Unreadable> {
         let broken = |fault: Fault| ("payload_not_json", format!("the payload is not JSON: {fault}"));
-        let count =
-            if batch.payload.is_empty() { 0 } else { count_elements(batch.payload, batch.depth).map_err(broken)? };
+        let count = if batch.payload.is_empty() {
+            0
+        } else {
+            count_elements(batch.payload, batch.depth, self.compat).map_err(broken)?
+        };
         if count == 0 {
             out.filter(PAYLOAD, "empty_payload", 1);
             return Ok(Ok(()));
@@ -263,9 +266,8 @@ impl Tables {
         let third_party = &mut self.third_party;
         third_party.parameters.clear();
         (batch.format.parameters)(element, &mut third_party.parameters);
-        third_party.parameters.finish(element.source);
         self.counters.parse.kept += 1;
-        write_event(&main, &third_party.parameters, element.source, &self.run, &mut self.events.rows);
+        write_event(&main, &mut third_party.parameters, element.source, &self.run, &mut self.events.rows);
         let mut writer = ItemWriter {
             visit: main,
             indexes: batch.format.items,
@@ -290,7 +292,7 @@ impl Tables {
             let extra = Visit { id: &id, name, is_copy: true, sequence: self.sequence(), ..main };
             self.counters.parse.added += 1;
             self.counters.parse.kept += 1;
-            let parameters = &self.third_party.parameters;
+            let parameters = &mut self.third_party.parameters;
             write_event(&extra, parameters, element.source, &self.run, &mut self.events.rows);
             self.observe_session(&extra);
             if self.events.rows.is_full() {

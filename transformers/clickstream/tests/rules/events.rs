@@ -4,11 +4,21 @@ use crate::{NOW, assert_columns, event, only, request, row_of, run, run_lines};
 use serde_json::{Value, json};
 
 #[test]
-fn texts_take_numbers_and_booleans_as_javas_text_of_them() {
+fn texts_take_numbers_as_they_are_sent_and_in_the_reference_as_javas_text_of_them() {
     let text = r#"{"event_id":1,"app_id":"shop","timestamp":1700000000000,"event_type":true,"app_version":1.0,
         "app_title":1.10,"brand":1e10,"model":-0,"make":12345678901234567890,"carrier":1e400,"locale":null,
         "platform":false,"os_version":""}"#;
     let row = only(&run(json!({}), &[Value::String(text.to_owned())]), "event_v2");
+    assert_columns(
+        &row,
+        &json!({
+            "event_id": "1", "event_name": "true", "app_version": "1.0", "app_title": "1.10",
+            "device_mobile_brand_name": "1e10", "device_mobile_model_name": "-0",
+            "device_manufacturer": "12345678901234567890", "device_carrier": "1e400", "geo_locale": null,
+            "platform": "false", "device_operating_system_version": "",
+        }),
+    );
+    let row = only(&run(json!({"compat": "reference"}), &[Value::String(text.to_owned())]), "event_v2");
     assert_columns(
         &row,
         &json!({
@@ -80,7 +90,7 @@ fn page_columns() {
         &json!({
             "page_view_page_url": "https://shop.example/a b?x=1&x&y=&z=p+q", "page_view_page_title": "C   100%",
             "page_view_page_url_path": "/a b", "page_view_hostname": "shop.example",
-            "page_view_page_url_query_parameters": {"x": "1", "y": "", "z": "p q"},
+            "page_view_page_url_query_parameters": {"x": "1", "y": "", "z": "p+q"},
             "page_view_page_referrer": "a%zz+", "page_view_latest_referrer_host": "news.example",
             "page_view_entrances": true, "screen_view_entrances": true, "page_view_engagement_time_msec": 7,
             "page_view_previous_time_msec": NOW - 5, "screen_view_engagement_time_msec": null,
@@ -272,4 +282,128 @@ fn which_traffic_source_is_taken() {
         &only(&outcome, "event_v2"),
         &json!({"traffic_source_source": "news", "traffic_source_category": null}),
     );
+}
+
+/// What a client sends for two ids that a double cannot tell apart.
+const NEAR: [&str; 2] = ["123456789.1690000001", "123456789.1690000002"];
+
+#[test]
+fn ids_keep_their_digits_whatever_their_type() {
+    for (near, java) in [
+        (NEAR, "1.23456789169E8"),
+        (["1690000001.0123456789", "1690000001.01234567891"], "1.6900000010123458E9"),
+        (["1e21", "1.0e21"], "1.0E21"),
+        (["18446744073709551617", "18446744073709551618"], ""),
+    ] {
+        for compat in ["default", "reference"] {
+            let ids = near.map(|id| {
+                let text = format!(
+                    r#"{{"event_id":{id},"app_id":"shop","timestamp":{NOW},"event_type":"_session_start","unique_id":{id},
+                    "device_id":{id},"user":{{"_user_id":{{"value":{id}}}}},"attributes":{{"_session_id":{id}}},
+                    "items":[{{"id":{id},"quantity":1.50}}],"amount":1.50}}"#
+                );
+                let outcome = run(json!({"compat": compat}), &[Value::String(text)]);
+                let event = only(&outcome, "event_v2");
+                let id = event["user_pseudo_id"].clone();
+                for column in ["event_id", "device_vendor_id", "user_id", "session_id"] {
+                    assert_eq!(event[column], id, "{column}");
+                }
+                assert_eq!(event["custom_parameters"]["amount"]["value"], "1.5", "a number of the client's own");
+                assert_eq!(only(&outcome, "item_v2")["item_id"], id);
+                assert_eq!(only(&outcome, "user_v2")["user_id"], id);
+                assert_eq!(only(&outcome, "session")["session_id"], id);
+                id
+            });
+            let expected = if compat == "default" || java.is_empty() { near } else { [java; 2] };
+            assert_eq!(ids, expected.map(|id| json!(id)), "{compat}");
+        }
+    }
+}
+
+#[test]
+fn users_with_ids_that_a_double_cannot_tell_apart_are_two() {
+    let event = |id: &str| {
+        let text =
+            format!(r#"{{"event_id":"e","app_id":"shop","timestamp":{NOW},"event_type":"click","unique_id":{id}}}"#);
+        Value::String(text)
+    };
+    let outcome = run(json!({}), &NEAR.map(event));
+    let mut users: Vec<&str> =
+        outcome.tables["user_v2"].iter().map(|user| user["user_pseudo_id"].as_str().unwrap()).collect();
+    users.sort_unstable();
+    assert_eq!(users, NEAR);
+}
+
+#[test]
+fn the_line_keeps_the_digits_of_its_ids() {
+    let line = format!(
+        r#"{{"appId":12.50,"rid":1.690000001e9,"ip":"1.2.3.4","ingest_time":{NOW},"data":"[{}]"}}"#,
+        event(json!({})).to_string().replace('"', "\\\"")
+    );
+    for (compat, rid) in [("default", "1.690000001e9"), ("reference", "1.690000001E9")] {
+        let outcome = run_lines(json!({"compat": compat}), &[line.as_bytes()]);
+        assert_eq!(only(&outcome, "event_v2")["process_info"]["rid"], rid);
+    }
+}
+
+#[test]
+fn whole_numbers_beyond_64_bits_keep_their_digits_in_json() {
+    let text = format!(
+        r#"{{"event_id":"e","app_id":"shop","timestamp":{NOW},"event_type":"click","order":18446744073709551617}}"#
+    );
+    for (compat, number) in [("default", "18446744073709551617"), ("reference", "1.8446744073709552E19")] {
+        let row = only(&run(json!({"compat": compat}), &[Value::String(text.clone())]), "event_v2");
+        assert_eq!(row["custom_parameters_json_str"], format!("{{\"order\":{number}}}"));
+        assert_eq!(row["custom_parameters"]["order"]["value"], "18446744073709551617");
+    }
+}
+
+#[test]
+fn half_a_pair_in_a_url_begins_no_query() {
+    let text = format!(
+        r#"{{"event_id":"e","app_id":"shop","timestamp":{NOW},"event_type":"c","attributes":{{
+            "_page_url":"https://shop.example/a\ud800b\ud83d\ude00\\ud8?x=1\udfff2&utm_source=s\uD800","_page_title":"t\ud800"}}}}"#
+    );
+    for (compat, half) in [("default", "\u{fffd}"), ("reference", "?")] {
+        let row = only(&run(json!({"compat": compat}), &[Value::String(text.clone())]), "event_v2");
+        let (path, source) = (format!("/a{half}b\u{1f600}"), format!("s{half}"));
+        assert_eq!(row["page_view_page_title"], "t?", "{compat}");
+        assert_eq!(row["page_view_page_url_query_parameters"], json!({"x": format!("1{half}2"), "utm_source": source}));
+        assert_eq!(row["traffic_source_source"], source);
+        assert!(row["page_view_page_url_path"].as_str().unwrap().starts_with(&path), "{compat}");
+    }
+}
+
+#[test]
+fn each_value_of_a_repeated_key_must_fit_in_the_reference() {
+    for (members, table, column, value) in [
+        (r#""attributes":5,"attributes":{"_session_id":"s"}"#, "event_v2", "session_id", "s"),
+        (r#""user":[],"user":{"_user_id":{"value":"u"}}"#, "event_v2", "user_id", "u"),
+        (r#""user":{"_user_id":5},"user":{"_user_id":{"value":"u"}}"#, "event_v2", "user_id", "u"),
+        (r#""user":{"_user_id":{"value":[],"value":"u"}}"#, "event_v2", "user_id", "u"),
+        (r#""user":{"_user_id":{"set_timestamp":"x","set_timestamp":1,"value":"u"}}"#, "event_v2", "user_id", "u"),
+        (r#""items":{},"items":[{"id":"i"}]"#, "item_v2", "item_id", "i"),
+        (r#""items":[{"id":[],"item_id":"i"}]"#, "item_v2", "item_id", "i"),
+    ] {
+        let text = format!(r#"{{"event_id":"e","app_id":"shop","timestamp":{NOW},"event_type":"c",{members}}}"#);
+        let run = |compat: &str| run(json!({"compat": compat}), &[Value::String(text.clone())]);
+        let outcome = run("reference");
+        assert_eq!((outcome.rejects.len(), outcome.tables["event_v2"].len()), (1, 0), "{members}");
+        if column == "user_id" && members.contains("[]") || column == "session_id" || table == "item_v2" {
+            continue;
+        }
+        assert_eq!(only(&run("default"), table)[column], value, "{members}");
+    }
+}
+
+#[test]
+fn what_a_key_said_before_is_gone() {
+    for compat in ["default", "reference"] {
+        let text = format!(
+            r#"{{"event_id":"e","app_id":"shop","timestamp":{NOW},"event_type":"c","user":{{"_user_id":{{"value":"u"}}}},
+            "attributes":{{"_session_id":"s","own":1}},"attributes":null,"user":null}}"#
+        );
+        let row = only(&run(json!({"compat": compat}), &[Value::String(text)]), "event_v2");
+        assert_columns(&row, &json!({"session_id": null, "custom_parameters": null, "user_id": null}));
+    }
 }

@@ -296,3 +296,94 @@ fn traffic_sources_need_rules() {
         assert_eq!(columns.count(), 0, "{app}");
     }
 }
+
+fn run_as(compat: &str, data: &str) -> Outcome {
+    run_lines(json!({"source": "gtm", "compat": compat}), &[&request(&json!({"data": data}))])
+}
+
+#[test]
+fn ids_keep_their_digits() {
+    let ids = ["123456789.1690000001", "123456789.1690000002"];
+    let event = |id: &str| {
+        format!(
+            r#"{{"event_name":"page_view","client_id":{id},"user_id":{id},"ga_session_id":{id},"ga_session_number":1,
+            "items":[{{"item_id":{id},"price":1.50}}],"client_hints":{{"platform_version":15.10}}}}"#
+        )
+    };
+    let outcome = run_as("default", &format!("[{}]", ids.map(event).join(",")));
+    for (table, column) in [
+        ("event_v2", "user_pseudo_id"),
+        ("event_v2", "user_id"),
+        ("event_v2", "session_id"),
+        ("item_v2", "item_id"),
+        ("user_v2", "user_pseudo_id"),
+        ("session", "session_id"),
+    ] {
+        let mut found: Vec<&str> = outcome.tables[table].iter().map(|row| row[column].as_str().unwrap()).collect();
+        found.sort_unstable();
+        assert_eq!(found, ids, "{table}.{column}");
+    }
+    let row = &outcome.tables["event_v2"][0];
+    assert_eq!(row["event_id"], format!("r-0-{}-1", ids[0]));
+    assert_eq!(row["custom_parameters"]["client_id"]["value"], ids[0]);
+    assert_eq!(row["device_operating_system_version"], "15.10");
+    let row = &run_as("reference", &event(ids[0])).tables["event_v2"][0];
+    assert_columns(row, &json!({"user_pseudo_id": "1.23456789169E8", "device_operating_system_version": "15.1"}));
+}
+
+#[test]
+fn what_follows_the_json_is_passed_over_in_the_reference() {
+    let event = gtm(&json!({})).to_string();
+    for data in [format!("[{event}] x"), format!("{event} x"), format!("[{event}]]")] {
+        assert_eq!(run_as("reference", &data).tables["event_v2"].len(), 1, "{data}");
+        assert_eq!(dead(&run_as("default", &data)), ("payload", "payload_not_json"), "{data}");
+    }
+}
+
+#[test]
+fn long_parameters_of_items_are_cut_in_the_reference_and_left_out_whole_by_default() {
+    let note = "n".repeat(300);
+    let event = gtm(&json!({"items": [{"item_id": "i1", "note": note, "size": "M"}]})).to_string();
+    for (compat, text) in
+        [("default", "{\"size\":\"M\"}".to_owned()), ("reference", format!("{{\"note\":\"{}", "n".repeat(255 - 9)))]
+    {
+        let outcome = run_as(compat, &event);
+        let row = crate::only(&outcome, "item_v2");
+        assert_eq!(row["custom_parameters_json_str"], text, "{compat}");
+        assert_eq!(row["custom_parameters"]["note"]["value"], note);
+    }
+}
+
+#[test]
+fn long_parameters_of_events_are_never_cut_in_the_middle_by_default() {
+    let long = "n".repeat(9_000);
+    let members: serde_json::Map<String, Value> = (0..9).map(|key| (format!("k{key}"), json!(long))).collect();
+    let event = gtm(&Value::Object(members)).to_string();
+    let options = |compat: &str| json!({"source": "gtm", "compat": compat, "payload_bytes": 200_000});
+    let row = |compat: &str| {
+        let outcome = run_lines(options(compat), &[&request(&json!({"data": event}))]);
+        crate::only(&outcome, "event_v2")
+    };
+    let text = row("default")["custom_parameters_json_str"].as_str().unwrap().to_owned();
+    let kept: Value = serde_json::from_str(&text).unwrap();
+    assert!(text.len() <= 65_535 && text.len() > 60_000, "{}", text.len());
+    assert_eq!(kept["client_id"], "c", "small ones behind a large one are kept");
+    let cut = row("reference")["custom_parameters_json_str"].as_str().unwrap().to_owned();
+    assert_eq!(cut.len(), 65_535);
+    assert!(serde_json::from_str::<Value>(&cut).is_err());
+}
+
+#[test]
+fn each_value_of_a_repeated_key_must_fit_in_the_reference() {
+    for members in [
+        r#""client_id":[],"client_id":"c""#,
+        r#""value":"x","value":1,"client_id":"c""#,
+        r#""client_hints":{"mobile":"x"},"client_hints":null,"client_id":"c""#,
+        r#""items":[{"price":"x","price":1}],"client_id":"c""#,
+        r#""items":[{"price":"x"}],"items":[],"client_id":"c""#,
+    ] {
+        let event = format!(r#"{{"event_name":"e",{members}}}"#);
+        assert_eq!(dead(&run_as("reference", &event)), ("payload", "bad_element"), "{members}");
+        assert_eq!(crate::only(&run_as("default", &event), "event_v2")["user_pseudo_id"], "c", "{members}");
+    }
+}

@@ -131,7 +131,7 @@ fn properties_of_every_form() {
             json!("12345678901234567890"),
             "number",
             Value::Null,
-            r#"{"set_time_msec":null,"value":1.2345678901234567E19}"#,
+            r#"{"set_time_msec":null,"value":12345678901234567890}"#,
         ),
     ] {
         let text = format!(

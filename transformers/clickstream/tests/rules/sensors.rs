@@ -171,3 +171,47 @@ fn first_visits_users_and_items() {
     assert_eq!(item["custom_parameters_json_str"], "{\"size\":\"L\"}");
     assert_eq!(outcome.tables["session"].len(), 0);
 }
+
+#[test]
+fn ids_keep_their_digits() {
+    let ids = ["123456789.1690000001", "123456789.1690000002"];
+    let event = |id: &str| {
+        format!(
+            r#"{{"event":"e","distinct_id":{id},"anonymous_id":{id},"properties":{{"$device_id":{id}}},
+            "items":[{{"$item_id":{id}}}]}}"#
+        )
+    };
+    let outcome = run_data(&json!(format!("[{}]", ids.map(event).join(","))));
+    for (table, column) in [
+        ("event_v2", "user_pseudo_id"),
+        ("event_v2", "user_id"),
+        ("event_v2", "device_vendor_id"),
+        ("item_v2", "item_id"),
+        ("user_v2", "user_pseudo_id"),
+    ] {
+        let mut found: Vec<&str> = outcome.tables[table].iter().map(|row| row[column].as_str().unwrap()).collect();
+        found.sort_unstable();
+        assert_eq!(found, ids, "{table}.{column}");
+    }
+}
+
+/// Keys in the order of the text.
+fn order(row: &Row) -> Vec<String> {
+    let text = row["custom_parameters_json_str"].as_str().unwrap();
+    serde_json::from_str::<serde_json::Map<String, Value>>(text).unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn the_copy_of_a_map_of_12_or_24_keys_has_a_larger_table() {
+    // Three come with each event: $time, $distinct_id and $anonymous_id.
+    for (keys, differs) in [(11, false), (12, true), (13, false), (23, false), (24, true), (25, false)] {
+        let own = (0..keys - 3).map(|key| (format!("k{key}"), json!(key)));
+        let properties: serde_json::Map<String, Value> =
+            own.chain([("$is_first_time".to_owned(), json!(true))]).collect();
+        let outcome = run(&[sensors(&json!({"properties": properties}))]);
+        let [main, copy] = outcome.tables["event_v2"].as_slice() else { panic!("a first open follows") };
+        assert_eq!(copy["event_name"], "_first_open");
+        let (main, copy) = (order(main), order(copy));
+        assert_eq!((main.len(), main != copy), (keys, differs), "{main:?} {copy:?}");
+    }
+}

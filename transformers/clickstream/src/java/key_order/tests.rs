@@ -34,6 +34,30 @@ fn one_letter_keys_stand_in_their_buckets() {
 }
 
 #[test]
+fn keys_that_are_computed_go_to_the_front_of_their_bucket() {
+    let order_of = |keys: &[&str]| {
+        let mut order = KeyOrder::new();
+        for (value, key) in keys.iter().enumerate() {
+            order.compute_if_absent(key, value as u32);
+        }
+        names(&order, keys)
+    };
+    // "a", "q" and "A" share bucket 1 of 16; of 32, "q" stands in bucket 17.
+    assert_eq!(order_of(&["a", "q", "A", "a"]), ["A", "q", "a"]);
+    let many: Vec<String> = ["a", "q", "A"].into_iter().map(str::to_owned).chain((2..12).map(letter)).collect();
+    let mut many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(order_of(&many)[..3], ["A", "q", "a"], "13 keys, and room is made when the next one comes");
+    many.push("a");
+    let order = order_of(&many);
+    assert_eq!((order[..2].join(" "), order[12].as_str()), ("A a".to_owned(), "q"), "a key that is there makes it too");
+}
+
+/// `b` to `l` stand in buckets 2 to 12 of 16.
+fn letter(place: u8) -> String {
+    char::from(b'`' + place).to_string()
+}
+
+#[test]
 fn a_repeated_key_keeps_its_place() {
     let mut order = KeyOrder::new();
     for (key, value) in [("Aa", 1), ("BB", 2), ("Aa", 3)] {
