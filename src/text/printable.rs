@@ -1,10 +1,9 @@
 //! Text from outside as it may be shown: what a terminal would obey, or a reader would not see, is written as an escape.
 
+use regex::Regex;
 use std::borrow::Cow;
 use std::fmt::Write as _;
-
-/// The only control character of ASCII that JSON has as it is.
-const DELETE: u8 = 0x7f;
+use std::sync::LazyLock;
 
 /// Whether a character moves a terminal's cursor, colours it, turns the direction of its text, breaks its lines, or is not
 /// seen at all.
@@ -25,6 +24,14 @@ fn is_unsafe(character: char) -> bool {
         )
 }
 
+/// Finds what is not plain: most text is, and this looks at it far faster than character by character.
+static ODD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[^ -~\n]").ok());
+
+/// Whether text is printable ASCII in lines, for sure.
+fn is_plain(text: &str) -> bool {
+    ODD.as_ref().is_some_and(|odd| !odd.is_match(text))
+}
+
 /// Text for one line: nothing in it breaks the line either.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, is_unsafe)
@@ -32,6 +39,9 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 
 /// Text of several lines.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
+    }
     escaped(text, |character| character != '\n' && is_unsafe(character))
 }
 
@@ -39,8 +49,7 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
 pub fn printable_json(json: &str) -> Cow<'_, str> {
     // Line breaks and tabs stand between values; within them they are escapes already.
     let escapes = |character: char| character > '~' && is_unsafe(character);
-    let is_plain = json.is_ascii() && memchr::memchr(DELETE, json.as_bytes()).is_none();
-    if is_plain || !json.contains(escapes) {
+    if is_plain(json) || !json.contains(escapes) {
         return Cow::Borrowed(json);
     }
     let mut safe = String::with_capacity(json.len() + 16);
@@ -90,6 +99,15 @@ mod tests {
         for text in ["plain ä", "東京 e\u{301} ☎\u{fe0f}", "🙂"] {
             assert!(matches!(printable(text), Cow::Borrowed(same) if same == text));
             assert!(matches!(printable_json(text), Cow::Borrowed(same) if same == text));
+        }
+    }
+
+    #[test]
+    fn lines_of_ascii_are_plain() {
+        let plain: String = (' '..='~').chain(['\n']).collect();
+        assert!(is_plain(&plain) && is_plain(""));
+        for odd in ["\u{1b}", "\t", "\r", "\u{7f}", "é", "\u{202e}"] {
+            assert!(!is_plain(&format!("{plain}{odd}{plain}")), "{odd:?}");
         }
     }
 

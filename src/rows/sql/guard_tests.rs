@@ -153,12 +153,6 @@ fn columns_of_a_row_are_bounded_together() {
 }
 
 #[test]
-fn a_panic_of_a_function_fails_its_row() {
-    let (kept, messages) = enrich("right(name, number)", rows(i64::MIN));
-    assert!(kept.len() == 3 || messages[0].contains("panicked"), "{messages:?}");
-}
-
-#[test]
 fn types_of_a_huge_fixed_size_are_refused() {
     for expression in [
         "arrow_cast(make_array(1), 'FixedSizeList(2000000000, Int64)')",

@@ -1,6 +1,14 @@
 use super::*;
-use arrow::array::{ArrayRef, AsArray, Int64Array, MapBuilder, MapFieldNames, StringArray, StringBuilder};
+use crate::rows::sql::plan::Stage;
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, Int64Array, MapBuilder, MapFieldNames, StringArray, StringBuilder,
+};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::logical_expr::{ColumnarValue, Volatility};
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion::prelude::{col, create_udf};
 use etl_sdk::ColumnType;
 use serde_json::json;
 
@@ -196,5 +204,36 @@ fn columns_and_parameters_are_named() {
     for (sql, parameters, expected) in cases {
         let message = failure(sql, &parameters);
         assert!(message.contains(expected) && message.contains("file=sql/step.sql"), "{sql}: {message}");
+    }
+}
+
+/// A function that panics at one number.
+fn unlucky() -> Arc<dyn PhysicalExpr> {
+    let function = create_udf(
+        "unlucky",
+        vec![DataType::Int64],
+        DataType::Boolean,
+        Volatility::Immutable,
+        Arc::new(|arguments| {
+            let ColumnarValue::Array(numbers) = &arguments[0] else { panic!("no rows") };
+            assert!(!numbers.as_primitive::<Int64Type>().values().contains(&7), "seven is unlucky");
+            Ok(ColumnarValue::Array(Arc::new(BooleanArray::from(vec![true; numbers.len()]))))
+        }),
+    );
+    let schema = DFSchema::try_from(schema()).unwrap();
+    create_physical_expr(&function.call(vec![col("number")]), &schema, &ExecutionProps::new()).unwrap()
+}
+
+#[test]
+fn a_panic_of_a_function_fails_its_row_alone() {
+    let mut plan = step("SELECT * FROM event", &Value::Null).unwrap().plan(&schema()).unwrap();
+    plan.stages.insert(0, Stage::Filter(unlucky()));
+    let mut out = Output::default();
+    let mut worker = SqlWorker { plan, file: "s.sql".to_owned() };
+    let made = worker.enrich(&"s".into(), rows([1, 7, 3, 4, 7, 6]), &mut out).unwrap();
+    assert_eq!(numbers(&made, "number"), [1, 3, 4, 6].map(Some));
+    assert_eq!(out.rejects.len(), 2);
+    for reject in out.rejects {
+        assert!(reject.message.contains("panicked: seven is unlucky"), "{}", reject.message);
     }
 }
