@@ -1,6 +1,7 @@
 //! Asynchronous work that is begun from plain threads.
 
 use super::panics::of_thread;
+use super::usage::{Metered, metered};
 use etl_sdk::{Error, Result};
 use std::future::Future;
 use std::thread;
@@ -14,7 +15,7 @@ pub fn spawn<T: Send + 'static>(
     runtime: &Handle,
     work: impl Future<Output = T> + Send + 'static,
 ) -> AbortOnDropHandle<T> {
-    AbortOnDropHandle::new(runtime.spawn(work))
+    AbortOnDropHandle::new(runtime.spawn(Metered::new(work)))
 }
 
 /// Runs a future to its end on a thread and a runtime of its own: the caller may already be on a runtime, which must
@@ -25,7 +26,7 @@ pub fn run_apart<T: Send>(operation: &'static str, work: impl Future<Output = Re
         runtime.map_err(|error| Error::internal("start a runtime").source(error))?.block_on(work)
     };
     thread::scope(|scope| {
-        let thread = scope.spawn(run);
+        let thread = scope.spawn(metered(run));
         let id = thread.thread().id();
         thread.join().unwrap_or_else(|payload| Err(Error::internal(operation).source(of_thread(id, &*payload))))
     })

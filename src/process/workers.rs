@@ -5,6 +5,7 @@
 //! cores, splits lists in the middle, and passes a panic on.
 
 use super::panics::{catch, of_thread};
+use super::usage::metered_by_all;
 use etl_sdk::{Error, Result};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, ScopedJoinHandle};
@@ -37,7 +38,8 @@ where
     T: Send,
 {
     let items = Mutex::new(items.into_iter());
-    let run_worker = || work(SharedItems(&items));
+    let run_worker = metered_by_all(|| work(SharedItems(&items)));
+    let run_worker = &run_worker;
     std::thread::scope(|scope| {
         let start = || Builder::new().name("worker".to_owned()).stack_size(STACK).spawn_scoped(scope, run_worker);
         let (workers, refused): (Vec<_>, Vec<_>) = (0..threads).map(|_| start()).partition(std::result::Result::is_ok);

@@ -1,7 +1,7 @@
 //! The tables made of run reports, column by column. Names, types and descriptions here are the documentation:
 //! `etl-runner sql JOB --tables` prints them and `docs/runs.md` is checked against them.
 
-use super::kept::KeptReport;
+use super::kept::{KeptReport, micros};
 use crate::report::{FileReport, StepReport};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ pub(super) enum ColumnKind {
 pub(super) enum Cell<'r> {
     Text(Option<&'r str>),
     Number(Option<u64>),
-    Float(f64),
+    Float(Option<f64>),
     Time(Option<i64>),
     Flag(bool),
     Texts(&'r [String]),
@@ -120,7 +120,7 @@ const RUN_ID: ReportColumn = column(
 const WINDOW_START: ReportColumn =
     column("window_start", ColumnKind::Time, |row| Cell::Time(row.start), "First instant of the window.");
 
-static RUNS: [ReportColumn; 34] = [
+static RUNS: [ReportColumn; 36] = [
     REPORT,
     RUN_ID,
     column("job", ColumnKind::Text, |row| Cell::Text(Some(&row.kept.job)), "Name of the job."),
@@ -220,13 +220,35 @@ static RUNS: [ReportColumn; 34] = [
         |row| Cell::Texts(&row.kept.dead_letters.files),
         "Where the dead letters are.",
     ),
-    column("elapsed_seconds", ColumnKind::Float, |row| Cell::Float(row.kept.elapsed_seconds), "Seconds on the clock."),
-    column("cpu_seconds", ColumnKind::Float, |row| Cell::Float(row.kept.cpu_seconds), "CPU seconds of all threads."),
+    column(
+        "elapsed_seconds",
+        ColumnKind::Float,
+        |row| Cell::Float(Some(row.kept.elapsed_seconds)),
+        "Seconds on the clock.",
+    ),
+    column(
+        "started_at",
+        ColumnKind::Time,
+        |row| Cell::Time(row.kept.started_at.as_deref().and_then(micros)),
+        "When it began, on the clock of the machine.",
+    ),
+    column(
+        "ended_at",
+        ColumnKind::Time,
+        |row| Cell::Time(row.kept.ended_at.as_deref().and_then(micros)),
+        "When it ended.",
+    ),
+    column(
+        "cpu_seconds",
+        ColumnKind::Float,
+        |row| Cell::Float(row.kept.cpu_seconds),
+        "CPU seconds of the threads that worked for it.",
+    ),
     column(
         "peak_memory_bytes",
         ColumnKind::Number,
-        |row| Cell::Number(Some(row.kept.peak_memory_bytes)),
-        "Most resident memory of the process, bytes.",
+        |row| Cell::Number(row.kept.peak_memory_bytes),
+        "Most resident memory of the process while it ran, bytes; null when other windows ran beside it, or when it was more before.",
     ),
     column("tables", ColumnKind::Number, |row| Cell::Number(Some(row.kept.tables.len() as u64)), "Number of tables."),
     column(

@@ -34,8 +34,10 @@ pub struct KeptReport<'a> {
     files: Option<&'a RawValue>,
     pub dead_letters: DeadLetterReport,
     pub elapsed_seconds: f64,
-    pub cpu_seconds: f64,
-    pub peak_memory_bytes: u64,
+    pub started_at: Option<String>,
+    pub ended_at: Option<String>,
+    pub cpu_seconds: Option<f64>,
+    pub peak_memory_bytes: Option<u64>,
     pub warnings: Vec<String>,
     pub error: Option<ErrorReport>,
 }

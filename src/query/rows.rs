@@ -40,7 +40,7 @@ impl Builder {
         match (self, cell) {
             (Self::Text(builder), Cell::Text(value)) => builder.append_option(*value),
             (Self::Number(builder), Cell::Number(value)) => builder.append_option(value.map(bigint)),
-            (Self::Float(builder), Cell::Float(value)) => builder.append_value(*value),
+            (Self::Float(builder), Cell::Float(value)) => builder.append_option(*value),
             (Self::Time(builder), Cell::Time(value)) => builder.append_option(*value),
             (Self::Flag(builder), Cell::Flag(value)) => builder.append_value(*value),
             (Self::Texts(builder), Cell::Texts(values)) => {

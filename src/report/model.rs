@@ -78,10 +78,15 @@ pub struct RunReport {
     pub phases: Vec<PhaseReport>,
     /// From start to end on the clock.
     pub elapsed_seconds: f64,
-    /// Of all threads, user and system.
-    pub cpu_seconds: f64,
-    /// Most resident memory of the process.
-    pub peak_memory_bytes: u64,
+    /// When it began, on the clock of the machine.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// Of all threads that worked for it, user and system; none if the system does not tell.
+    pub cpu_seconds: Option<f64>,
+    /// Most resident memory of the process while it ran; none when others ran beside it in the process, or when it was more
+    /// before.
+    pub peak_memory_bytes: Option<u64>,
     /// What the run would do to what is there; only of a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,

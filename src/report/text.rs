@@ -90,6 +90,12 @@ impl RunReport {
         if !objects.skipped.is_empty() {
             columns.row(["skipped".to_owned(), reasons(&objects.skipped)]);
         }
+        if self.resumed_tasks > 0 {
+            let tasks = if self.resumed_tasks == 1 { "task" } else { "tasks" };
+            let resumed =
+                format!("{} {tasks} that an earlier run had finished, not read again", count(self.resumed_tasks));
+            columns.row(["resumed".to_owned(), resumed]);
+        }
         columns.row([
             "bytes".to_owned(),
             format!(
@@ -212,15 +218,10 @@ impl RunReport {
                 self.phases.iter().map(|phase| format!("{} {}", phase.name, seconds(phase.elapsed_seconds))).collect();
             columns.row(["phases".to_owned(), phases.join(", ")]);
         }
-        columns.row([
-            "resources".to_owned(),
-            format!(
-                "{} elapsed, {} CPU, {} peak memory",
-                seconds(self.elapsed_seconds),
-                seconds(self.cpu_seconds),
-                bytes(self.peak_memory_bytes)
-            ),
-        ]);
+        let mut resources = vec![format!("{} elapsed", seconds(self.elapsed_seconds))];
+        resources.extend(self.cpu_seconds.map(|cpu| format!("{} CPU", seconds(cpu))));
+        resources.extend(self.peak_memory_bytes.map(|peak| format!("{} peak memory", bytes(peak))));
+        columns.row(["resources".to_owned(), resources.join(", ")]);
         columns.render(0)
     }
 }
@@ -305,7 +306,7 @@ mod tests {
             &[Fact { name: "build date".into(), value: "2026-11-01".to_owned() }],
         )];
         report.phases = vec![PhaseReport { name: "read".to_owned(), elapsed_seconds: 1.5 }];
-        (report.elapsed_seconds, report.cpu_seconds, report.peak_memory_bytes) = (2.04, 3.9, 210 << 20);
+        (report.elapsed_seconds, report.cpu_seconds, report.peak_memory_bytes) = (2.04, Some(3.9), Some(210 << 20));
         report
     }
 
@@ -518,6 +519,8 @@ mod tests {
             }
           ],
           "elapsed_seconds": 2.04,
+          "started_at": null,
+          "ended_at": null,
           "cpu_seconds": 3.9,
           "peak_memory_bytes": 220200960,
           "warnings": [],

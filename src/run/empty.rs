@@ -1,14 +1,13 @@
 //! Windows without input that follow each other, decided together: one entry of the log, one report.
 
 use super::context::JobContext;
+use super::phases::Phases;
 use super::plan::run_of;
 use super::report::keep;
 use crate::commit::{CommitDetail, Condition, EmptyWindows, Event, token};
-use crate::process::usage;
-use crate::report::{EmptyReport, RunReport, Status};
+use crate::report::{EmptyReport, Progress, RunReport, Status};
 use crate::window::Window;
 use etl_sdk::{EpochMillis, Error, ErrorKind, Result};
-use std::time::Instant;
 
 /// Windows of one length that follow each other, in which nothing was listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub fn commit_empty(
     plan: &EmptyPlan,
     warnings: &[String],
 ) -> Result<Option<(RunReport, Option<Error>)>> {
-    let begun = Instant::now();
+    let phases = Phases::new(Progress::default(), context.objects().clock());
     let job = &context.job.config.job;
     let run = run_of(job, &plan.span, plan.now_msec);
     let detail = CommitDetail {
@@ -62,15 +61,12 @@ pub fn commit_empty(
     }
     failpoint!("empty.after_entry");
     let windows = (plan.span.end - plan.span.start).num_seconds() / plan.seconds.max(1);
-    let used = usage::now();
+    let times = phases.finish();
     let report = RunReport {
         status: Status::Empty,
         empty: Some(EmptyReport { windows: windows.unsigned_abs(), seconds: plan.seconds.unsigned_abs() }),
         warnings: warnings.to_vec(),
-        elapsed_seconds: begun.elapsed().as_secs_f64(),
-        cpu_seconds: used.cpu_seconds,
-        peak_memory_bytes: used.peak_memory_bytes,
-        ..RunReport::new(run.id, job, plan.span, plan.now_msec)
+        ..times.reported(RunReport::new(run.id, job, plan.span, plan.now_msec))
     };
     let kept = keep(context, &report).err();
     Ok(Some((report, kept)))

@@ -38,7 +38,7 @@ pub fn execute(context: &JobContext<'_>, plan: &RunPlan) -> (RunReport, Result<(
 /// Runs the job over a window, with its units done by `dispatch`.
 pub(super) fn execute_on(context: &JobContext<'_>, plan: &RunPlan, dispatch: &dyn Dispatch) -> (RunReport, Result<()>) {
     let attempt = Attempt { context, plan, dispatch, stop: &context.stop.child() };
-    let mut phases = Phases::new(plan.progress.clone());
+    let mut phases = Phases::new(plan.progress.clone(), context.objects().clock());
     let mut stages = Stages::default();
     let go = || {
         if plan.dry_run { attempt.rehearse(&mut phases, &mut stages) } else { attempt.run(&mut phases, &mut stages) }

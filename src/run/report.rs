@@ -13,7 +13,6 @@ use crate::engine::Pipeline;
 use crate::engine::output::RunOutput;
 use crate::job::Places;
 use crate::output::staging::{DeadLetterFile, WrittenFile};
-use crate::process::usage;
 use crate::report::{CacheReport, EnrichmentReport, FileReport, RunReport, Status};
 use etl_sdk::{Error, ErrorKind, Result};
 
@@ -26,21 +25,16 @@ pub fn of_run(
     times: Times,
 ) -> RunReport {
     let job = &context.job.config.job;
-    let used = usage::now();
     let mut report = RunReport {
         dry_run: plan.dry_run,
         status: status(stages, error),
         revision: stages.planned.as_ref().map_or(0, |planned| planned.revision),
         provisional: stages.admitted.as_ref().is_some_and(|admitted| admitted.open_until.is_some()),
         resumed_tasks: stages.output.resumed.unwrap_or(0),
-        phases: times.phases,
-        elapsed_seconds: times.elapsed_seconds,
-        cpu_seconds: used.cpu_seconds,
-        peak_memory_bytes: used.peak_memory_bytes,
         effect: stages.foreseen.as_ref().map(|foreseen| foreseen.effect.clone()),
         warnings: warnings(context, plan, stages),
         error: error.map(Into::into),
-        ..RunReport::new(run_of(job, &plan.window, plan.now_msec).id, job, plan.window, plan.now_msec)
+        ..times.reported(RunReport::new(run_of(job, &plan.window, plan.now_msec).id, job, plan.window, plan.now_msec))
     };
     if let Some(earlier) = &stages.earlier {
         return with_earlier(report, context, earlier);
@@ -98,10 +92,6 @@ fn warnings(context: &JobContext<'_>, plan: &RunPlan, stages: &Stages) -> Vec<St
     warnings.extend(foreseen.flat_map(|compared| compared.warnings.clone()));
     warnings.extend(stages.compared.iter().flat_map(|compared| compared.warnings.clone()));
     warnings.extend(stages.planned.iter().flat_map(|planned| planned.warnings.clone()));
-    let tasks = stages.listed.as_ref().map_or(0, |listed| listed.tasks.len());
-    if let Some(resumed) = stages.output.resumed.filter(|resumed| *resumed > 0) {
-        warnings.push(format!("{resumed} of {tasks} tasks were finished by an earlier run and not read again"));
-    }
     if let Some(output) = stages.output.merged.as_ref().filter(|output| output.archived > 0) {
         warnings.push(format!("{} objects are archived and were not read; restore them first", output.archived));
     }

@@ -2,6 +2,7 @@
 //! one name it cannot use does not stop it.
 
 use super::select::{Found, Listing, Selection, skip};
+use crate::process::usage::metered;
 use crate::storage::Storage;
 use crate::storage::disk::disk_error;
 use chrono::{DateTime, Utc};
@@ -15,7 +16,7 @@ use std::time::UNIX_EPOCH;
 
 /// Lists the prefixes below `root`, which must exist; the prefixes need not.
 pub(super) async fn list(root: PathBuf, prefixes: Vec<String>, selection: Arc<Selection>) -> Result<Listing> {
-    tokio::task::spawn_blocking(move || walk(&root, &prefixes, &selection))
+    tokio::task::spawn_blocking(metered(move || walk(&root, &prefixes, &selection)))
         .await
         .map_err(|error| Error::internal("list the source").source(error))?
 }

@@ -54,5 +54,6 @@ mod sql_rows;
 mod state;
 mod terminal;
 mod unique;
+mod usage;
 mod values;
 mod window;

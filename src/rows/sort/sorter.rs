@@ -7,6 +7,7 @@ use super::spill::{SpillFolder, Stretch, UnnamedFile, disk_error};
 use crate::limits::{self, LimitsConfig};
 use crate::process::stop::Stop;
 use crate::process::task::spawn;
+use crate::process::usage::metered;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -348,11 +349,11 @@ impl PartitionStream for Source {
             size: 0,
         };
         let rows = stream.tx();
-        stream.spawn_blocking(move || {
+        stream.spawn_blocking(metered(move || {
             // The receiver is gone when the sort was dropped: nobody is left to tell.
             let send = |batch| rows.blocking_send(Ok(batch)).is_ok();
             numbered.read(parts, &send).map_err(DataFusionError::from)
-        });
+        }));
         stream.build()
     }
 }

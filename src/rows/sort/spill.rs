@@ -1,5 +1,6 @@
 //! Spilled rows live in files without a name: however the process ends, nothing is left behind.
 
+use crate::process::usage::metered;
 use crate::storage::disk::{is_disk_full, meaning_of};
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result as EngineResult};
@@ -160,7 +161,7 @@ impl SpillFile for UnnamedFile {
         Ok(Box::pin(futures::stream::try_unfold(0, move |offset| {
             let file = Arc::clone(&file);
             async move {
-                let chunk = tokio::task::spawn_blocking(move || read_chunk(&file, offset)).await;
+                let chunk = tokio::task::spawn_blocking(metered(move || read_chunk(&file, offset))).await;
                 let chunk = chunk.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??;
                 let next = offset + chunk.len() as u64;
                 Ok((!chunk.is_empty()).then_some((chunk, next)))

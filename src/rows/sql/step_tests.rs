@@ -5,9 +5,9 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
 use datafusion::common::DFSchema;
-use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{ColumnarValue, Volatility};
-use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::{col, create_udf};
 use etl_sdk::ColumnType;
 use serde_json::json;
@@ -221,7 +221,8 @@ fn unlucky() -> Arc<dyn PhysicalExpr> {
         }),
     );
     let schema = DFSchema::try_from(schema()).unwrap();
-    create_physical_expr(&function.call(vec![col("number")]), &schema, &ExecutionProps::new()).unwrap()
+    let state = SessionStateBuilder::new().build();
+    state.create_physical_expr(function.call(vec![col("number")]), &schema).unwrap()
 }
 
 #[test]

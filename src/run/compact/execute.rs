@@ -9,7 +9,6 @@ use crate::commit::{Commit, CommitDetail, Condition, Event, JobState, inputs, to
 use crate::output::staging::{DeadLetterFile, WrittenFile};
 use crate::process::panics::catch;
 use crate::process::stop::Stop;
-use crate::process::usage;
 use crate::publish::{left_behind, records};
 use crate::report::{CompactedReport, Progress, RunReport, Status};
 use crate::run::announced::announce;
@@ -71,7 +70,7 @@ pub fn rehearse(context: &JobContext<'_>, period: Window, stop: &Stop) -> Compac
 /// Makes one window of the committed ones of a period.
 pub fn compact(context: &JobContext<'_>, plan: &CompactPlan) -> Compacted {
     let stop = context.stop.child();
-    let mut phases = Phases::new(plan.progress.clone());
+    let mut phases = Phases::new(plan.progress.clone(), context.objects().clock());
     let mut compacted = Compacted::new(plan.window, Merging::Failed);
     let merge = Merge { context, plan, stop: &stop };
     let result = catch(|| merge.run(&mut phases, &mut compacted), |error| error);
@@ -305,18 +304,14 @@ impl Merge<'_> {
         let Self { context, plan, .. } = *self;
         let job = &context.job.config.job;
         let FileCount { files, bytes } = compacted.before;
-        let used = usage::now();
+        let run = run_of(job, &plan.window, plan.now_msec);
         let mut report = RunReport {
             status: if committed.owed.is_some() { Status::Partly } else { Status::Done },
             revision: committed.revision,
             compacted: Some(CompactedReport { windows: compacted.windows, files, bytes }),
-            phases: times.phases,
-            elapsed_seconds: times.elapsed_seconds,
-            cpu_seconds: used.cpu_seconds,
-            peak_memory_bytes: used.peak_memory_bytes,
             warnings: compacted.warnings.clone(),
             error: committed.owed.as_ref().map(Into::into),
-            ..RunReport::new(run_of(job, &plan.window, plan.now_msec).id, job, plan.window, plan.now_msec)
+            ..times.reported(RunReport::new(run.id, job, plan.window, plan.now_msec))
         };
         report.set_files(&table_names(context.pipeline), committed.files.iter().map(file).collect());
         report.dead_letters.files.clone_from(&committed.letters);

@@ -32,7 +32,7 @@ use etl_sdk::{Error, ErrorKind, Result};
 /// Replays dead letters of one window.
 pub fn replay(context: &JobContext<'_>, plan: &ReplayPlan<'_>) -> (ReplayReport, Result<()>) {
     let replay = Replay { context, plan, stop: &context.stop.child() };
-    let mut phases = Phases::new(plan.progress.clone());
+    let mut phases = Phases::new(plan.progress.clone(), context.objects().clock());
     let mut stages = Stages::default();
     let result = catch(|| replay.run(&mut phases, &mut stages), |error| error).and_then(|amendment| match amendment {
         Some(planned) => keep(context, &replay.run_report(&planned, &stages, phases.finish())),
@@ -142,9 +142,7 @@ impl Replay<'_> {
             amendment: planned.amendment,
             status: if owed.is_some() { Status::Partly } else { Status::Done },
             error: owed.map(Into::into),
-            phases: times.phases,
-            elapsed_seconds: times.elapsed_seconds,
-            ..RunReport::new(&planned.run.id, job, self.plan.window, planned.run.now)
+            ..times.reported(RunReport::new(&planned.run.id, job, self.plan.window, planned.run.now))
         };
         if let Some(output) = &stages.merged {
             report = with_output(report, self.context.pipeline, output);
