@@ -46,7 +46,7 @@ WRITTEN = re.compile(r"\b\d+\.\d KiB( written)?$", re.MULTILINE)
 RULES = [
     ("progress, printed every ten seconds", PROGRESS, ""),
     ("seconds", re.compile(r"\b\d+\.\d+ s\b"), "N s"),
-    ("memory", re.compile(r"\b\d+\.\d MiB\b"), "N MiB"),
+    ("memory, which a table has where it can be told", re.compile(r"\b\d+\.\d MiB\b"), ""),
     ("bytes of Parquet files, which hold the run's instant", WRITTEN, "N KiB"),
     ("ETags of a folder, which are made of the time of a file", re.compile(r'("etag": ?)"[^"]*"'), r'\1"…"'),
     ("version", re.compile(r"\bversion \d+\.\d+\.\d+"), "version N"),
