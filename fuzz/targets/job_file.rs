@@ -43,7 +43,8 @@ fuzz_target!(|input: &str| {
         let place = job.locate(path);
         assert!(place.starts_with("jobs/job.yaml:") || place.starts_with("--set "), "{place}");
     }
-    job.validate().expect("a job that was loaded is valid");
+    let mistakes = job.validate();
+    assert!(mistakes.is_empty(), "a job that was loaded is valid: {mistakes:?}");
     let again = load().expect("what loads once loads twice");
     assert_eq!(format!("{:?}", job.config), format!("{:?}", again.config));
 });
