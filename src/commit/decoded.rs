@@ -17,7 +17,9 @@ const MAX_BATCH_BYTES: usize = 4 << 20;
 pub struct Decoded(Arc<Mutex<Kept>>);
 
 struct Kept {
-    batches: LruCache<StateObject, RecordBatch>,
+    /// With the bytes of each.
+    batches: LruCache<StateObject, (RecordBatch, usize)>,
+    /// Of all together.
     bytes: usize,
 }
 
@@ -30,7 +32,8 @@ impl Default for Decoded {
 impl Decoded {
     /// The rows of an object that are kept.
     pub fn get(&self, object: &StateObject) -> Option<RecordBatch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).batches.get(object).cloned()
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.batches.get(object).map(|(batch, _)| batch.clone())
     }
 
     /// Keeps the rows of an object, unless they are many.
@@ -40,12 +43,12 @@ impl Decoded {
             return;
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = kept.batches.put(object.clone(), batch.clone());
+        let before = kept.batches.put(object.clone(), (batch.clone(), bytes));
         kept.bytes += bytes;
-        kept.bytes -= before.as_ref().map_or(0, batch_size);
+        kept.bytes -= before.map_or(0, |(_, bytes)| bytes);
         while kept.bytes > MAX_BYTES {
-            let Some((_, oldest)) = kept.batches.pop_lru() else { break };
-            kept.bytes -= batch_size(&oldest);
+            let Some((_, (_, oldest))) = kept.batches.pop_lru() else { break };
+            kept.bytes -= oldest;
         }
     }
 }

@@ -212,8 +212,11 @@ mod tests {
             (first.join().unwrap(), second.join().unwrap())
         });
         assert!(first >= 0.06 && second >= 0.02 && second < first, "{first} {second}");
-        let memory = high_water().unwrap();
+    }
+
+    #[test]
+    fn memory_that_was_touched_is_in_the_peak() {
         let block = vec![1u8; 32 << 20];
-        assert!(block.iter().step_by(4096).count() > 0 && high_water().unwrap() >= memory);
+        assert!(high_water().unwrap() > block.iter().step_by(4096).count() as u64 * 4096);
     }
 }

@@ -1,7 +1,7 @@
 //! SQL steps: one SELECT over a table's rows, run in the worker's own thread on each batch.
 //!
 //! A step sees one row at a time, so that rows depend neither on how they are cut into batches nor on the clock.
-//! `sql_plan.rs` turns the text into expressions and refuses what is not of that kind; this file runs them.
+//! `plan.rs` turns the text into expressions and refuses what is not of that kind; this file runs them.
 
 use super::guard::Bound;
 use super::plan::{Plan, plan_select, row_bound, statement_of};
