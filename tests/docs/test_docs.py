@@ -40,7 +40,8 @@ exec etl-runner "$@"
 DUCKDB = "import duckdb, sys; print(duckdb.sql(sys.stdin.read()))"
 
 PROGRESS = re.compile(r"^(\d+ of \d+ windows\b.*;|\w+: [\d,]+ of [\d,]+ objects,) .*\n", re.MULTILINE)
-WRITTEN = re.compile(r"\b\d+\.\d KiB( written)?$", re.MULTILINE)
+# The last column of a table, or one before another number.
+WRITTEN = re.compile(r"\b\d+\.\d KiB(?= written$|$|  +\d)", re.MULTILINE)
 
 # What is not compared, on both sides.
 RULES = [
