@@ -4,7 +4,7 @@ use super::request::RunsRequest;
 use super::session::Session;
 use crate::job::Places;
 use crate::process::stop::Stop;
-use crate::query::{KeptReport, ReportFolder, ReportObject, Skipped};
+use crate::query::{Current, CurrentSource, KeptReport, ReportFolder, ReportObject, Skipped};
 use crate::report::{ErrorReport, Outcome, RunReport, WindowReport};
 use crate::screen::Printer;
 use crate::text::columns::{Align, Columns, shortened};
@@ -27,6 +27,9 @@ struct RunLine {
     run_id: String,
     job: String,
     status: String,
+    is_current: Option<bool>,
+    #[serde(skip)]
+    notes: Vec<String>,
     window: WindowReport,
     windows: u64,
     now: String,
@@ -58,7 +61,9 @@ pub fn run(request: &RunsRequest, printer: &Printer) -> Result<Outcome> {
         if let Some(run) = &request.show {
             show(run, &folder, reports, &skipped, printer).await?;
         } else {
-            let lines = newest(request, &folder, reports, &skipped).await?;
+            let current = CurrentSource::new(session.log(&places)).ask().await;
+            let current = current.inspect_err(|error| skipped.unknown("is_current", error)).ok();
+            let lines = newest(request, &folder, reports, current.as_ref(), &skipped).await?;
             print(&lines, printer)?;
         }
         for note in skipped.notes() {
@@ -78,6 +83,7 @@ async fn newest(
     request: &RunsRequest,
     folder: &ReportFolder,
     mut reports: Vec<ReportObject>,
+    current: Option<&Current>,
     skipped: &Skipped,
 ) -> Result<Vec<RunLine>> {
     if let Some(window) = request.window {
@@ -95,15 +101,17 @@ async fn newest(
         };
         let has_status = request.status.is_none_or(|status| kept.status == status.name());
         if has_status && request.window.is_none_or(|window| kept.overlaps(window)) {
-            lines.push(line(report.name, kept));
+            lines.push(line(report.name, kept, current));
         }
     }
     Ok(lines)
 }
 
-fn line(report: String, kept: KeptReport<'_>) -> RunLine {
+fn line(report: String, kept: KeptReport<'_>, current: Option<&Current>) -> RunLine {
     RunLine {
         report,
+        is_current: current.map(|current| current.has_records_of(&kept)),
+        notes: notes(&kept, current),
         rows: kept.rows(),
         windows: kept.windows(),
         run_id: kept.run_id,
@@ -125,6 +133,14 @@ fn line(report: String, kept: KeptReport<'_>) -> RunLine {
         warnings: kept.warnings,
         error: kept.error,
     }
+}
+
+/// What stands behind the status for a person.
+fn notes(kept: &KeptReport<'_>, current: Option<&Current>) -> Vec<String> {
+    let windows = (kept.windows() > 1).then(|| format!("{} windows", count(kept.windows())));
+    let compacts = kept.compacted.map(|compacted| format!("compacts {} windows", count(compacted.windows)));
+    let replaced = current.filter(|current| current.has_replaced(kept)).map(|_| "replaced".to_owned());
+    [windows, compacts, replaced].into_iter().flatten().collect()
 }
 
 fn print(lines: &[RunLine], printer: &Printer) -> Result<()> {
@@ -150,9 +166,10 @@ fn print(lines: &[RunLine], printer: &Printer) -> Result<()> {
         let error = line.error.as_ref().map_or("", |error| error.message.as_str());
         columns.row([
             short_window(&line.window),
-            match line.windows {
-                1 => line.status.clone(),
-                windows => format!("{} ({} windows)", line.status, count(windows)),
+            if line.notes.is_empty() {
+                line.status.clone()
+            } else {
+                format!("{} ({})", line.status, line.notes.join(", "))
             },
             count(line.rows),
             count(line.dead_letters),

@@ -5,7 +5,7 @@ use super::session::Session;
 use crate::engine::Pipeline;
 use crate::job::Places;
 use crate::process::stop::Stop;
-use crate::query::{Answer, Query, RowFormat, RowWriter, TableInfo};
+use crate::query::{Answer, CurrentSource, Query, RowFormat, RowWriter, TableInfo};
 use crate::registry::Registry;
 use crate::report::Outcome;
 use crate::screen::Printer;
@@ -32,7 +32,8 @@ pub fn run(request: &SqlRequest, registry: &Registry, printer: &Printer) -> Resu
     let places = Places::open(job)?;
     // The runs can be queried although a database or a rule file is missing on this machine.
     let pipeline = Pipeline::build(job, registry);
-    let query = Query::open(job, &places, pipeline.as_ref().ok(), session.threads(None))?;
+    let current = CurrentSource::new(session.log(&places));
+    let query = Query::open(job, &places, &current, pipeline.as_ref().ok(), session.threads(None))?;
     if let Err(error) = &pipeline {
         printer.warning(&format!("the output tables cannot be queried: {error}"));
     }

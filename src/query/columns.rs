@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use strum::{IntoStaticStr, VariantArray};
 
+/// The column that tells the attempts that count from those that were replaced or given up.
+pub(super) const IS_CURRENT: &str = "is_current";
+
 /// A table made of run reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
@@ -48,7 +51,7 @@ pub(super) enum Cell<'r> {
     Number(Option<u64>),
     Float(Option<f64>),
     Time(Option<i64>),
-    Flag(bool),
+    Flag(Option<bool>),
     Texts(&'r [String]),
     Counts(Option<&'r BTreeMap<String, u64>>),
 }
@@ -61,6 +64,8 @@ pub(super) struct ReportRow<'r> {
     pub(super) start: Option<i64>,
     pub(super) end: Option<i64>,
     pub(super) now: Option<i64>,
+    /// Whether the row is about what the output has now.
+    pub(super) is_current: Option<bool>,
     pub(super) part: RowPart<'r>,
 }
 
@@ -119,10 +124,18 @@ const RUN_ID: ReportColumn = column(
 );
 const WINDOW_START: ReportColumn =
     column("window_start", ColumnKind::Time, |row| Cell::Time(row.start), "First instant of the window.");
+const CURRENT: ReportColumn = column(
+    IS_CURRENT,
+    ColumnKind::Flag,
+    |row| Cell::Flag(row.is_current),
+    "Whether the output has the rows of the records that the attempt read: it was committed, and nothing has replaced it. \
+     After `compact` that is still the run that read them, not the compaction. Null when the commit log cannot be read.",
+);
 
-static RUNS: [ReportColumn; 36] = [
+static RUNS: [ReportColumn; 37] = [
     REPORT,
     RUN_ID,
+    CURRENT,
     column("job", ColumnKind::Text, |row| Cell::Text(Some(&row.kept.job)), "Name of the job."),
     column(
         "status",
@@ -145,7 +158,12 @@ static RUNS: [ReportColumn; 36] = [
         "The run's instant: when it was made, or what `--now` said.",
     ),
     column("version", ColumnKind::Text, |row| Cell::Text(Some(&row.kept.version)), "Version of the program."),
-    column("dry_run", ColumnKind::Flag, |row| Cell::Flag(row.kept.dry_run), "Whether nothing was to be published."),
+    column(
+        "dry_run",
+        ColumnKind::Flag,
+        |row| Cell::Flag(Some(row.kept.dry_run)),
+        "Whether nothing was to be published.",
+    ),
     column(
         "revision",
         ColumnKind::Number,
@@ -284,9 +302,10 @@ static RUNS: [ReportColumn; 36] = [
     ),
 ];
 
-static STEPS: [ReportColumn; 13] = [
+static STEPS: [ReportColumn; 14] = [
     REPORT,
     RUN_ID,
+    CURRENT,
     WINDOW_START,
     column(
         "place",
@@ -330,9 +349,15 @@ static STEPS: [ReportColumn; 13] = [
     ),
 ];
 
-static FILES: [ReportColumn; 8] = [
+static FILES: [ReportColumn; 9] = [
     REPORT,
     RUN_ID,
+    column(
+        IS_CURRENT,
+        ColumnKind::Flag,
+        |row| Cell::Flag(row.is_current),
+        "Whether the file is in the output. Null when the commit log cannot be read.",
+    ),
     WINDOW_START,
     column(
         "table_name",
@@ -356,9 +381,10 @@ static FILES: [ReportColumn; 8] = [
     column("bytes", ColumnKind::Number, |row| Cell::Number(row.file().map(|file| file.bytes)), "Its length."),
 ];
 
-static DEAD_LETTERS: [ReportColumn; 6] = [
+static DEAD_LETTERS: [ReportColumn; 7] = [
     REPORT,
     RUN_ID,
+    CURRENT,
     WINDOW_START,
     column("reason", ColumnKind::Text, |row| Cell::Text(row.reason()), "Reason code."),
     column(

@@ -1,10 +1,11 @@
 //! A kept report as queries see it: what most of them need is read, long lists only when they are asked for.
 
 use crate::report::{
-    BytesReport, DeadLetterReport, EmptyReport, ErrorReport, FileReport, ObjectsReport, StepReport, TableReport,
-    WindowReport,
+    BytesReport, CompactedReport, DeadLetterReport, EmptyReport, ErrorReport, FileReport, ObjectsReport, StepReport,
+    TableReport, WindowReport,
 };
 use crate::window::Window;
+use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -22,8 +23,10 @@ pub struct KeptReport<'a> {
     pub version: String,
     pub dry_run: bool,
     pub revision: Option<u64>,
+    pub amendment: Option<u64>,
     pub resumed_tasks: Option<u64>,
     pub empty: Option<EmptyReport>,
+    pub compacted: Option<CompactedReport>,
     pub objects: ObjectsReport,
     pub bytes: BytesReport,
     pub records: u64,
@@ -60,11 +63,15 @@ impl<'a> KeptReport<'a> {
         self.tables.iter().map(|table| table.rows).sum()
     }
 
+    /// The window; `None` when the report has none that can be read.
+    pub(super) fn window(&self) -> Option<Window> {
+        let instant = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.to_utc());
+        Window::new(instant(&self.window.start)?, instant(&self.window.end)?).ok()
+    }
+
     /// Whether the report's window and the given one have an instant in common.
     pub(crate) fn overlaps(&self, window: Window) -> bool {
-        let (start, end) = (micros(&self.window.start), micros(&self.window.end));
-        start.is_some_and(|start| start < window.end.timestamp_micros())
-            && end.is_some_and(|end| window.start.timestamp_micros() < end)
+        self.window().is_some_and(|own| own.overlaps(&window))
     }
 
     /// The ledger. `None` when it is not one.
@@ -84,5 +91,5 @@ fn list<T: for<'de> Deserialize<'de>>(raw: Option<&RawValue>) -> Option<Vec<T>> 
 
 /// Microseconds since 1970 of an RFC 3339 text.
 pub(super) fn micros(text: &str) -> Option<i64> {
-    chrono::DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.timestamp_micros())
+    DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.timestamp_micros())
 }

@@ -4,7 +4,7 @@ use crate::storage::{Storage, store_error};
 use crate::window::Window;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDateTime, Utc};
-use etl_sdk::Result;
+use etl_sdk::{Error, Result};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
@@ -169,23 +169,35 @@ impl ReportFolder {
 
 /// What was left out of an answer, for a note at its end. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub struct Skipped(Arc<Mutex<BTreeMap<&'static str, BTreeSet<String>>>>);
+pub struct Skipped(Arc<Mutex<Notes>>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    skipped: BTreeMap<&'static str, BTreeSet<String>>,
+    unknown: BTreeSet<String>,
+}
 
 impl Skipped {
     /// Counts `name` once, however often a query meets it. `what` is the note's beginning: `run reports are unreadable`.
     pub fn add(&self, what: &'static str, name: &str) {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kinds.entry(what).or_default().insert(name.to_owned());
+        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.skipped.entry(what).or_default().insert(name.to_owned());
     }
 
-    /// One line per kind, naming the first.
+    /// Keeps why the values of a column are not known.
+    pub fn unknown(&self, column: &str, error: &Error) {
+        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.unknown.insert(format!("{column} cannot be told: {error}"));
+    }
+
+    /// One line per kind, naming the first, and one per column that is not known.
     pub fn notes(&self) -> Vec<String> {
-        let kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let note = |(what, names): (&&'static str, &BTreeSet<String>)| {
             let first = names.first().map_or("", String::as_str);
             format!("{} {what} and left out; the first: {first}", names.len())
         };
-        kinds.iter().map(note).collect()
+        notes.skipped.iter().map(note).chain(notes.unknown.iter().cloned()).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Batches of rows made of run reports.
 
 use super::columns::{Cell, ColumnKind, ReportColumn, ReportRow, ReportTableKind, RowPart};
+use super::current::Current;
 use super::kept::{KeptReport, micros};
 use arrow::array::{
     ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, RecordBatch,
@@ -42,7 +43,7 @@ impl Builder {
             (Self::Number(builder), Cell::Number(value)) => builder.append_option(value.map(bigint)),
             (Self::Float(builder), Cell::Float(value)) => builder.append_option(*value),
             (Self::Time(builder), Cell::Time(value)) => builder.append_option(*value),
-            (Self::Flag(builder), Cell::Flag(value)) => builder.append_value(*value),
+            (Self::Flag(builder), Cell::Flag(value)) => builder.append_option(*value),
             (Self::Texts(builder), Cell::Texts(values)) => {
                 builder.append_value(values.iter().map(|value| Some(value.as_str())));
             }
@@ -80,15 +81,22 @@ pub(super) struct RowBuilder {
     kind: ReportTableKind,
     columns: Vec<(&'static ReportColumn, Builder)>,
     schema: SchemaRef,
+    current: Option<Current>,
     rows: usize,
 }
 
 impl RowBuilder {
-    /// `projection` are indexes among the table's columns; `schema` is that of the batches.
-    pub(super) fn new(kind: ReportTableKind, projection: &[usize], schema: SchemaRef) -> Self {
+    /// `projection` are indexes among the table's columns; `schema` is that of the batches. Without `current` it is not
+    /// known which attempts count.
+    pub(super) fn new(
+        kind: ReportTableKind,
+        projection: &[usize],
+        schema: SchemaRef,
+        current: Option<Current>,
+    ) -> Self {
         let columns = projection.iter().filter_map(|index| kind.columns().get(*index));
         let columns = columns.map(|column| (column, Builder::new(column.kind))).collect();
-        Self { kind, columns, schema, rows: 0 }
+        Self { kind, columns, schema, current, rows: 0 }
     }
 
     /// Adds the rows of one report. Each time `max_rows` are complete, they go to `done` as a batch. `Ok(false)` when
@@ -106,6 +114,12 @@ impl RowBuilder {
             start: micros(&kept.window.start),
             end: micros(&kept.window.end),
             now: micros(&kept.now),
+            is_current: self.current.as_ref().map(|current| match self.kind {
+                ReportTableKind::Files => current.has_files_of(kept),
+                ReportTableKind::Runs | ReportTableKind::Steps | ReportTableKind::DeadLetters => {
+                    current.has_records_of(kept)
+                }
+            }),
             part: RowPart::Whole,
         };
         let kind = self.kind;

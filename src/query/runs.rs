@@ -1,6 +1,7 @@
 //! Tables over the kept run reports, which are read as a stream: a query holds a few of them at a time.
 
-use super::columns::ReportTableKind;
+use super::columns::{IS_CURRENT, ReportTableKind};
+use super::current::{Current, CurrentSource};
 use super::kept::KeptReport;
 use super::provider::{FileTable, Scan, external};
 use super::prune::may_match;
@@ -36,13 +37,20 @@ pub struct ReportTable {
     kind: ReportTableKind,
     schema: SchemaRef,
     folder: ReportFolder,
+    current: CurrentSource,
     skipped: Skipped,
 }
 
 impl ReportTable {
     /// Nothing is read before a query runs. Reports that cannot be read are counted in `skipped`.
-    pub fn new(kind: ReportTableKind, folder: ReportFolder, skipped: Skipped) -> Self {
-        Self { kind, schema: kind.schema(), folder, skipped }
+    pub fn new(kind: ReportTableKind, folder: ReportFolder, current: CurrentSource, skipped: Skipped) -> Self {
+        Self { kind, schema: kind.schema(), folder, current, skipped }
+    }
+
+    /// What stands, when `columns` ask for it and the log can be read.
+    async fn current(&self, columns: &SchemaRef) -> Option<Current> {
+        columns.column_with_name(IS_CURRENT)?;
+        self.current.ask().await.inspect_err(|error| self.skipped.unknown(IS_CURRENT, error)).ok()
     }
 }
 
@@ -63,6 +71,7 @@ impl FileTable for ReportTable {
         let schema = Arc::new(self.schema.project(&projection)?);
         let part = ReportRows {
             kind: self.kind,
+            current: self.current(&schema).await,
             projection,
             schema: Arc::clone(&schema),
             reports,
@@ -98,6 +107,7 @@ fn leave_out(state: &dyn Session, filters: &[Expr], reports: Vec<ReportObject>) 
 /// The reports of one scan.
 struct ReportRows {
     kind: ReportTableKind,
+    current: Option<Current>,
     projection: Vec<usize>,
     schema: SchemaRef,
     reports: Vec<ReportObject>,
@@ -122,7 +132,7 @@ impl PartitionStream for ReportRows {
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let rows = Reading {
             source: self.folder.read(self.reports.clone(), &self.skipped),
-            builder: RowBuilder::new(self.kind, &self.projection, Arc::clone(&self.schema)),
+            builder: RowBuilder::new(self.kind, &self.projection, Arc::clone(&self.schema), self.current.clone()),
             ready: VecDeque::new(),
             ended: false,
             folder: self.folder.clone(),

@@ -1,7 +1,9 @@
 //! SQL over the tables: what may be asked, how much it may take, and what its failures mean.
 
 use super::columns::{ReportColumn, ReportTableKind};
+use super::current::CurrentSource;
 use super::failure::explained;
+use super::latest::Versions;
 use super::output::{OutputTable, SINK_STORE};
 use super::provider::{FileTable, FileTableProvider};
 use super::reports::{ReportFolder, Skipped};
@@ -15,6 +17,7 @@ use crate::rows::sql::{Bound, constants_of, guard, too_deep};
 use crate::text::suggest::did_you_mean;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::config::SpillCompression;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -76,7 +79,13 @@ pub struct ColumnInfo {
 
 impl Query {
     /// Registers the tables of run reports and, with a pipeline, the output tables that the job writes. Nothing is read.
-    pub fn open(job: &Job, places: &Places, pipeline: Option<&Pipeline>, threads: usize) -> Result<Self> {
+    pub fn open(
+        job: &Job,
+        places: &Places,
+        current: &CurrentSource,
+        pipeline: Option<&Pipeline>,
+        threads: usize,
+    ) -> Result<Self> {
         let limits = &job.config.limits;
         let memory = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
         let parts = threads.min(memory / MIN_PART_MEMORY).max(1);
@@ -98,8 +107,8 @@ impl Query {
         };
         let folder = ReportFolder::new(&places.state, &job.config.job);
         for kind in ReportTableKind::VARIANTS.iter().copied() {
-            let table = ReportTable::new(kind, folder.clone(), query.skipped.clone());
-            query.register(report_info(kind), table)?;
+            let table = ReportTable::new(kind, folder.clone(), current.clone(), query.skipped.clone());
+            query.register(report_info(kind), Arc::new(FileTableProvider(table)))?;
         }
         let store = ObjectStoreUrl::parse(SINK_STORE).map_err(|error| engine_error("set up the engine", error))?;
         query.context.register_object_store(store.as_ref(), Arc::clone(places.sink.store()));
@@ -113,14 +122,19 @@ impl Query {
             if query.tables.iter().any(|known| known.name == info.name) {
                 info.name = format!("output_{}", info.name);
             }
-            query.register(info, table)?;
+            let table: Arc<dyn TableProvider> = Arc::new(FileTableProvider(table));
+            query.register(info.clone(), Arc::clone(&table))?;
+            let Some(versions) = Versions::of(plan, spec) else { continue };
+            let failed = |error| engine_error("make the view", error).with("table", &info.name);
+            let latest = versions.latest(&info.name, table).map_err(failed)?;
+            query.register(latest_info(&info, &versions), Arc::new(latest))?;
         }
         Ok(query)
     }
 
-    fn register(&mut self, info: TableInfo, table: impl FileTable + 'static) -> Result<()> {
+    fn register(&mut self, info: TableInfo, table: Arc<dyn TableProvider>) -> Result<()> {
         self.context
-            .register_table(TableReference::bare(info.name.as_str()), Arc::new(FileTableProvider(table)))
+            .register_table(TableReference::bare(info.name.as_str()), table)
             .map_err(|error| engine_error("register the table", error).with("table", &info.name))?;
         self.tables.push(info);
         Ok(())
@@ -324,6 +338,15 @@ fn output_info(plan: &TablePlan, table: &OutputTable) -> TableInfo {
         name: plan.table.schema.table.clone(),
         description: plan.table.schema.description.clone(),
         columns: schema.fields().iter().map(column).collect(),
+    }
+}
+
+fn latest_info(table: &TableInfo, versions: &Versions) -> TableInfo {
+    let (name, key, stamp) = (&table.name, versions.key.join(", "), &versions.stamp);
+    TableInfo {
+        name: format!("{name}_latest"),
+        description: format!("Of `{name}`, the latest row of each {key}: the one with the greatest {stamp}."),
+        columns: table.columns.clone(),
     }
 }
 

@@ -2,8 +2,11 @@
 
 use super::columns::{ReportColumn, ReportTableKind};
 use super::*;
+use crate::commit::{CommitLog, Objects, Runner};
 use crate::engine::Pipeline;
 use crate::job::{Places, load};
+use crate::process::clock::Clock;
+use crate::process::stop::Stop;
 use crate::registry::builtin;
 use crate::report::{ErrorReport, FileReport, RunReport, Status, StepReport};
 use crate::window::Window;
@@ -64,7 +67,10 @@ impl Scene {
     fn query(&self) -> Query {
         let job = load(&self.folder.path().join("job.yaml"), &[], &|_| None).unwrap();
         let pipeline = Pipeline::build(&job, &builtin()).unwrap();
-        Query::open(&job, &Places::open(&job).unwrap(), Some(&pipeline), 2).unwrap()
+        let places = Places::open(&job).unwrap();
+        let (handle, clock) = (self.runtime.handle().clone(), Clock::system());
+        let log = CommitLog::new(Objects::new(&places.state, "shop", handle, &Stop::default(), clock), Runner::this());
+        Query::open(&job, &places, &CurrentSource::new(log), Some(&pipeline), 2).unwrap()
     }
 
     fn rows_of(&self, query: &Query, sql: &str) -> Vec<Value> {

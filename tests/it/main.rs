@@ -22,6 +22,7 @@ mod compact;
 mod compare;
 mod conformance;
 mod credentials;
+mod current;
 mod damage;
 mod dead_letters;
 mod empty_windows;

@@ -132,6 +132,18 @@ impl TableSinkSpec {
         self.parts.iter().find(|part| part.takes == PartitionPart::Value).map(|part| part.name.as_str())
     }
 
+    /// The column that readers have a column of the batches as: its own, or a partition column that takes its value.
+    pub fn column_of<'a>(&'a self, column: &'a str) -> Option<&'a str> {
+        if self.output.column_with_name(column).is_some() {
+            return Some(column);
+        }
+        let takes = |part: &&Part| {
+            let source = self.sources[part.source].column;
+            part.takes == PartitionPart::Value && self.input.field(source).name() == column
+        };
+        self.parts.iter().find(takes).map(|part| part.name.as_str())
+    }
+
     /// The schema of the files: the batches' columns without the transient ones.
     pub fn output(&self) -> &SchemaRef {
         &self.output

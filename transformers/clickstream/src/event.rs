@@ -126,7 +126,9 @@ impl ParsedEvent {
                         (slot, Some(b'{')) if slot == E::User as usize => self.user(reader)?,
                         _ => kind.column(reader.value()?, compat),
                     };
-                    self.replace_container(slot, token);
+                    if kind == FieldKind::Any {
+                        self.replace_container(slot, token);
+                    }
                     self.event[slot] = token;
                     if slot == E::EventName as usize && values::key_text(key, text) == "event_type" {
                         self.event_type = token;

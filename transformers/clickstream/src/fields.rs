@@ -2,7 +2,7 @@
 
 use crate::compat::Compat;
 use crate::values;
-use etl_sdk::json::Token;
+use etl_sdk::json::{Kind as JsonKind, Token};
 use hashbrown::HashMap;
 use std::sync::LazyLock;
 
@@ -132,8 +132,10 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// A value as its column takes it.
+    #[inline]
     pub fn column(self, token: Token, compat: Compat) -> Token {
-        if matches!(self, Self::Text | Self::RequiredText) { values::as_sent(token, compat) } else { token }
+        let is_text = matches!(self, Self::Text | Self::RequiredText);
+        if is_text && token.kind == JsonKind::Number { values::as_sent(token, compat) } else { token }
     }
 }
 

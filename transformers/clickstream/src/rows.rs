@@ -107,22 +107,20 @@ impl Rows {
         self.misplaced.get_or_insert(self.at - 1);
     }
 
+    #[inline]
     pub fn text(&mut self, value: Option<&str>) {
-        match self.next() {
-            Some(Column::Text { builder, max_bytes }) => {
-                let added = match value {
-                    Some(value) if value.len() > *max_bytes => {
-                        builder.append_value(java::truncate(value, *max_bytes));
-                        *max_bytes
-                    }
-                    value => {
-                        builder.append_option(value);
-                        value.map_or(0, str::len)
-                    }
-                };
-                self.bytes += added;
+        let Some(Column::Text { builder, max_bytes }) = self.next() else { return self.misplace() };
+        match value {
+            None => builder.append_null(),
+            Some(value) if value.len() > *max_bytes => {
+                let cut = java::truncate(value, *max_bytes);
+                builder.append_value(&cut);
+                self.bytes += cut.len();
             }
-            _ => self.misplace(),
+            Some(value) => {
+                builder.append_value(value);
+                self.bytes += value.len();
+            }
         }
     }
 

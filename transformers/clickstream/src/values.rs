@@ -37,8 +37,11 @@ const HALF_PAIR: char = '\u{FFFE}';
 /// As [`text`], of a URL. Half a surrogate pair, which becomes `?`, does not begin a query: browsers read it as U+FFFD, and
 /// in the reference it is a letter until the parts are written ([`shown`]).
 pub(crate) fn url(token: Token, source: &str, compat: Compat) -> Option<Cow<'_, str>> {
+    if token.kind != Kind::EscapedText {
+        return text(token, source);
+    }
     let raw = token.raw(source);
-    if token.kind != Kind::EscapedText || !raw.contains("\\ud") && !raw.contains("\\uD") {
+    if !raw.contains("\\ud") && !raw.contains("\\uD") {
         return text(token, source);
     }
     let mut decoded = String::with_capacity(raw.len());

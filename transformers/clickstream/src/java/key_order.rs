@@ -177,6 +177,7 @@ impl KeyOrder {
     }
 
     /// Adds a key to none of the buckets, and says where it is.
+    #[inline]
     fn add(&mut self, hash: u32, key: &str, value: u32) -> usize {
         let at = self.entries.len();
         let start = self.text.len();
@@ -189,6 +190,7 @@ impl KeyOrder {
     }
 
     /// The key's position, or how many keys share its bucket (0 when the index answered).
+    #[inline]
     fn find(&mut self, hash: u32, key: &str) -> Result<usize, usize> {
         if !self.indexed {
             let mut at = self.buckets[self.bucket(hash)].head;
@@ -265,6 +267,7 @@ impl KeyOrder {
 }
 
 /// `String.hashCode`: a polynomial in 31 over the UTF-16 units.
+#[inline]
 fn hash_code(text: &str) -> u32 {
     if !text.is_ascii() {
         return text.encode_utf16().fold(0, |hash: u32, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)));

@@ -53,7 +53,7 @@ pub(super) fn parse(text: &str) -> Url {
 /// Without what the standard strips: blanks and controls around it, tabs and line ends anywhere.
 fn stripped(text: &str) -> Cow<'_, str> {
     let text = text.trim_matches(|character| character <= ' ');
-    if text.contains(['\t', '\n', '\r']) {
+    if memchr::memchr3(b'\t', b'\n', b'\r', text.as_bytes()).is_some() {
         Cow::Owned(text.replace(['\t', '\n', '\r'], ""))
     } else {
         Cow::Borrowed(text)
@@ -73,7 +73,7 @@ fn form(text: &str) -> Form {
     };
     let Some((name, rest)) = text.split_once(':').filter(|(name, _)| is_scheme(name)) else { return Form::Host };
     // `shop.example:8443/` has a port there, and a scheme would be followed by something else.
-    let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
+    let end = end_of_host(rest);
     let is_port = rest[..end].bytes().all(|byte| byte.is_ascii_digit()) && !rest.starts_with("//");
     let is_special = SPECIAL.iter().any(|special| name.eq_ignore_ascii_case(special));
     if is_port && !is_special { Form::Host } else { Form::Absolute }
@@ -104,7 +104,12 @@ fn parts(url: &url::Url, text: &str) -> Url {
 /// What stands in the place of the host, and what follows it.
 fn authority(text: &str) -> (&str, &str) {
     let rest = text.split_once(':').map_or(text, |(_, rest)| rest).trim_start_matches(['/', '\\']);
-    rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()))
+    rest.split_at(end_of_host(rest))
+}
+
+/// Where the host ends in what begins with one.
+fn end_of_host(text: &str) -> usize {
+    text.bytes().position(|byte| matches!(byte, b'/' | b'\\' | b'?' | b'#')).unwrap_or(text.len())
 }
 
 /// A host that is not part of a URL, in the one spelling of those that are; unchanged when it is none.
@@ -118,6 +123,6 @@ pub(crate) fn site_key<'a>(text: &'a str, host: Option<&str>) -> Cow<'a, str> {
     let site =
         if matches!(form(text), Form::Host) { text } else { text.split_once("//").map_or(text, |(_, rest)| rest) };
     let Some(host) = host else { return Cow::Borrowed(site) };
-    let end = site.find(['/', '\\', '?', '#']).unwrap_or(site.len());
+    let end = end_of_host(site);
     if &site[..end] == host { Cow::Borrowed(site) } else { Cow::Owned(format!("{host}{}", &site[end..])) }
 }

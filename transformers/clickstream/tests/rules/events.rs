@@ -396,6 +396,24 @@ fn each_value_of_a_repeated_key_must_fit_in_the_reference() {
     }
 }
 
+/// Names that are declared for one field fill it in turn, in either order, null included.
+#[test]
+fn of_a_key_and_its_alias_the_last_in_the_text_counts() {
+    for (item, id, name) in [
+        (r#"{"id":"i","item_id":"j","name":"n","item_name":"m"}"#, "j", json!("m")),
+        (r#"{"item_id":"j","id":"i","item_name":"m","name":"n"}"#, "i", json!("n")),
+        (r#"{"item_id":null,"id":"i","name":"n","item_name":null}"#, "i", Value::Null),
+    ] {
+        let text = format!(
+            r#"{{"event_id":"e","app_id":"shop","timestamp":{NOW},"event_type":"c","unique_id":"u","items":[{item}]}}"#
+        );
+        for compat in ["default", "reference"] {
+            let row = only(&run(json!({"compat": compat}), &[Value::String(text.clone())]), "item_v2");
+            assert_columns(&row, &json!({"item_id": id, "name": name, "custom_parameters": null}));
+        }
+    }
+}
+
 #[test]
 fn what_a_key_said_before_is_gone() {
     for compat in ["default", "reference"] {
