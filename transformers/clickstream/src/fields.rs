@@ -134,8 +134,11 @@ impl Kind {
     /// A value as its column takes it.
     #[inline]
     pub fn column(self, token: Token, compat: Compat) -> Token {
-        let is_text = matches!(self, Self::Text | Self::RequiredText);
-        if is_text && token.kind == JsonKind::Number { values::as_sent(token, compat) } else { token }
+        if token.kind == JsonKind::Number && matches!(self, Self::Text | Self::RequiredText) {
+            values::as_sent(token, compat)
+        } else {
+            token
+        }
     }
 }
 

@@ -107,21 +107,21 @@ impl Rows {
         self.misplaced.get_or_insert(self.at - 1);
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "called for every text of a row")]
+    #[inline(always)]
     pub fn text(&mut self, value: Option<&str>) {
         let Some(Column::Text { builder, max_bytes }) = self.next() else { return self.misplace() };
-        match value {
-            None => builder.append_null(),
-            Some(value) if value.len() > *max_bytes => {
-                let cut = java::truncate(value, *max_bytes);
-                builder.append_value(&cut);
-                self.bytes += cut.len();
+        self.bytes += match value {
+            None => {
+                builder.append_null();
+                0
             }
+            Some(value) if value.len() > *max_bytes => append_cut(builder, value, *max_bytes),
             Some(value) => {
                 builder.append_value(value);
-                self.bytes += value.len();
+                value.len()
             }
-        }
+        };
     }
 
     pub fn long(&mut self, value: Option<i64>) {
@@ -219,6 +219,14 @@ impl Rows {
         let arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
     }
+}
+
+/// Appends what fits of a text. Gives its length.
+#[cold]
+fn append_cut(builder: &mut StringBuilder, value: &str, max_bytes: usize) -> usize {
+    let cut = java::truncate(value, max_bytes);
+    builder.append_value(&cut);
+    cut.len()
 }
 
 impl Column {

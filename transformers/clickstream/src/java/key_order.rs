@@ -190,7 +190,8 @@ impl KeyOrder {
     }
 
     /// The key's position, or how many keys share its bucket (0 when the index answered).
-    #[inline]
+    #[allow(clippy::inline_always, reason = "called for every key of a map")]
+    #[inline(always)]
     fn find(&mut self, hash: u32, key: &str) -> Result<usize, usize> {
         if !self.indexed {
             let mut at = self.buckets[self.bucket(hash)].head;
@@ -267,7 +268,8 @@ impl KeyOrder {
 }
 
 /// `String.hashCode`: a polynomial in 31 over the UTF-16 units.
-#[inline]
+#[allow(clippy::inline_always, reason = "called for every key of a map")]
+#[inline(always)]
 fn hash_code(text: &str) -> u32 {
     if !text.is_ascii() {
         return text.encode_utf16().fold(0, |hash: u32, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)));
