@@ -50,6 +50,9 @@ pub struct Garbage {
     pub bytes: Option<u64>,
     /// Why nobody needs it.
     pub why: &'static str,
+    /// Whether a run that only sleeps may still count on it: then it goes behind a fence.
+    #[serde(skip)]
+    is_fenced: bool,
     #[serde(skip)]
     handle: Handle,
 }
@@ -248,6 +251,7 @@ impl Search<'_> {
                     modified,
                     bytes: Some(bytes),
                     why: "registered by a run that did not come to its end",
+                    is_fenced: true,
                     handle: Handle::Work,
                 });
                 registered.stale.entry(window).or_default().push(work);
@@ -287,6 +291,7 @@ impl Search<'_> {
                 modified: piece.modified,
                 bytes: piece.bytes,
                 why: "staged by a run that did not commit it",
+                is_fenced: true,
                 handle: Handle::Staged { in_tables: piece.in_tables, file: piece.file },
             });
         }
@@ -325,8 +330,17 @@ impl Search<'_> {
                 if is_needed(&path) || !self.may_go(&run.window, modified) {
                     continue;
                 }
-                let (place, bytes, handle) = (objects.uri_of(&path), Some(bytes), Handle::Object(path));
-                self.garbage.push(Garbage { kind, place, window: Some(run.window), modified, bytes, why, handle });
+                self.garbage.push(Garbage {
+                    kind,
+                    place: objects.uri_of(&path),
+                    window: Some(run.window),
+                    modified,
+                    bytes: Some(bytes),
+                    why,
+                    // A rebuild writes carried rows under the names of commits of any age.
+                    is_fenced: kind == GarbageKind::Carried || !is_past(state, &run.window, &path),
+                    handle: Handle::Object(path),
+                });
             }
         }
         Ok(())
@@ -344,6 +358,7 @@ impl Search<'_> {
                     modified,
                     bytes: Some(bytes),
                     why: "expired",
+                    is_fenced: false,
                     handle: Handle::Object(path),
                 });
             }
@@ -365,11 +380,24 @@ impl Search<'_> {
                 modified,
                 bytes: Some(bytes),
                 why: "its writer was killed",
+                is_fenced: false,
                 handle: Handle::Unfinished(path),
             });
         }
         Ok(())
     }
+}
+
+/// Whether the log has gone past what an object was written for: a run of that revision lost to a commit, or was replaced,
+/// and cannot commit any more. Replays of the revision can.
+fn is_past(state: &JobState, window: &Window, path: &str) -> bool {
+    let Some(decided) = state.windows.get(window).and_then(|known| known.commits.first()) else { return false };
+    let Some((_, after)) = path.rsplit_once(&window.id()) else { return false };
+    let revision = match after.strip_prefix(".r") {
+        Some(after) => after.split_once('-').and_then(|(revision, _)| revision.parse().ok()),
+        None => after.starts_with('-').then_some(0_u32),
+    };
+    revision.is_some_and(|revision| revision <= decided.revision)
 }
 
 /// Removes what was found, window by window. `check` is asked before each: an error of it ends the removal.
@@ -379,8 +407,8 @@ pub fn remove(places: &Places<'_>, found: Found, check: &dyn Fn() -> Result<()>)
     let mut removed = Removed::default();
     let mut windows: BTreeMap<Option<Window>, Vec<Garbage>> = BTreeMap::new();
     // A lease and a fence need a little room, and the disk may have none: what goes without them makes it.
-    let goes_alone = |garbage: &Garbage| matches!(garbage.kind, GarbageKind::Unfinished | GarbageKind::Lease);
-    let (alone, fenced): (Vec<Garbage>, Vec<Garbage>) = found.garbage.into_iter().partition(goes_alone);
+    let (fenced, alone): (Vec<Garbage>, Vec<Garbage>) =
+        found.garbage.into_iter().partition(|garbage| garbage.is_fenced);
     removed.add(&alone);
     alone.iter().try_for_each(|garbage| remove_one(places, garbage))?;
     for garbage in fenced {

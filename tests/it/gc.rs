@@ -123,3 +123,39 @@ fn a_window_that_somebody_works_on_is_left_alone() {
     assert_eq!(hidden(&scene), [""; 0]);
     assert!(!folder.exists());
 }
+
+#[test]
+fn what_no_run_can_count_on_goes_first_and_needs_no_room() {
+    let scene = Scene::new();
+    scene.raw("a.log", good("a"));
+    scene.run(&[]).done();
+    scene.run(&[]).done();
+    let state = scene.path("out/_state/test");
+    let object = |name: &str| state.join(name);
+    // A run of the next revision and a replay of this one may only be asleep.
+    for name in ["r2", "r1.a1"] {
+        fs::write(object(&format!("commits/{RUN}.{name}-0123456789abcdef.json")), "{}").unwrap();
+    }
+    let found = gc(&scene, &[]);
+    let all = ["detail", "detail", "detail", "inputs", "carried", "carried", "carried"];
+    assert_eq!(kinds(&found), all);
+    // Where no lease can be written, as on a full disk.
+    fs::remove_dir_all(object("leases")).ok();
+    fs::write(object("leases"), "").unwrap();
+    let tomorrow = (Clock::system().now() + chrono::TimeDelta::days(2)).to_rfc3339();
+    let refused = scene.call(&["gc", "job.yaml", "--apply", "--now", &tomorrow]);
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    assert!(refused.stderr.contains("/leases"), "{}", refused.stderr);
+    fs::remove_file(object("leases")).unwrap();
+    let left = gc(&scene, &[]);
+    assert_eq!(kinds(&left), ["detail", "detail", "carried", "carried", "carried"], "{}", left.stdout);
+    let places: Vec<&str> = left.report["gc"]["garbage"].as_array().unwrap()[..2]
+        .iter()
+        .map(|piece| piece["place"].as_str().unwrap())
+        .collect();
+    assert!(places[0].contains(".r1.a1-") && places[1].contains(".r2-"), "{places:?}");
+    gc(&scene, &["--apply"]);
+    assert_eq!(kinds(&gc(&scene, &[])), [""; 0]);
+    scene.run(&[]).done();
+    assert_eq!(scene.event_ids(), ["a"]);
+}
