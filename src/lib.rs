@@ -9,6 +9,7 @@ pub mod cli;
 mod commands;
 pub mod commit;
 mod compare;
+mod ddl;
 mod engine;
 pub mod job;
 pub mod limits;

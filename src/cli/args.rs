@@ -2,6 +2,7 @@
 
 use super::compact::{CompactArgs, EXAMPLES as COMPACT_EXAMPLES};
 use super::compare::{CompareArgs, EXAMPLES as COMPARE_EXAMPLES};
+use super::ddl::{DDL_EXAMPLES, DdlArgs};
 use super::dead_letters::{DeadLettersArgs, EXAMPLES as DEAD_LETTERS_EXAMPLES};
 use super::explain::{EXAMPLES as EXPLAIN_EXAMPLES, ExplainArgs};
 use super::job::{CHECK_EXAMPLES, CheckArgs, GC_EXAMPLES, GcArgs, RECOVER_EXAMPLES, RecoverArgs};
@@ -97,6 +98,9 @@ pub enum Command {
     /// Compare two outputs by key, column by column, and explain the differences.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
+    /// Print statements that create the tables in Athena, Glue, Redshift and others.
+    #[command(after_help = [DDL_EXAMPLES, EXIT_CODES].concat())]
+    Ddl(DdlArgs),
     /// Inspect, replay or drop dead letters.
     #[command(after_help = DEAD_LETTERS_EXAMPLES)]
     DeadLetters(DeadLettersArgs),
@@ -168,6 +172,7 @@ impl Command {
             Self::Explain(explain) => explain.output().into(),
             Self::Runs(runs) => runs.output.into(),
             Self::Sql(sql) => sql.output.into(),
+            Self::Ddl(ddl) => ddl.output.into(),
             Self::Check(check) => check.output.into(),
             Self::Recover(recover) => recover.output.into(),
             Self::Compact(compact) => compact.output.into(),

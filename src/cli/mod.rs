@@ -3,6 +3,7 @@
 mod args;
 mod compact;
 mod compare;
+mod ddl;
 mod dead_letters;
 mod exit;
 mod explain;

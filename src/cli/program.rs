@@ -114,6 +114,7 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
         Command::Runs(runs) => commands::runs::run(&runs.into_request(), printer),
         Command::Sql(sql) => commands::sql::run(&sql.into_request(), &builtin(), printer),
         Command::Compare(compare) => commands::compare::run(&compare.into_request(), printer),
+        Command::Ddl(ddl) => commands::ddl::run(&ddl.into_request(), &builtin(), printer),
         Command::DeadLetters(letters) => match letters.command {
             DeadLettersCommand::List(list) => commands::dead_letters::list(&list.into_request()?, printer),
             DeadLettersCommand::Show(show) => commands::dead_letters::show(&show.into_request(), printer),

@@ -5,6 +5,7 @@ pub mod backfill;
 pub mod check;
 pub mod compact;
 pub mod compare;
+pub mod ddl;
 pub mod dead_letters;
 pub mod explain;
 pub mod explain_component;
@@ -27,7 +28,7 @@ pub mod status;
 mod windows;
 
 pub use self::request::{
-    BackfillRequest, CompactRequest, ExplanationRequest, ForgetRequest, Forgettable, GcRequest, JobRequest, LogRepair,
-    PlanRequest, RecoverRequest, RetryRequest, RunOptions, RunRequest, RunsRequest, SqlFormat, SqlRequest, SqlSource,
-    StateAction, StateFormat, StateRequest, StatusRequest,
+    BackfillRequest, CompactRequest, DdlRequest, ExplanationRequest, ForgetRequest, Forgettable, GcRequest, JobRequest,
+    LogRepair, PlanRequest, RecoverRequest, RetryRequest, RunOptions, RunRequest, RunsRequest, SqlFormat, SqlRequest,
+    SqlSource, StateAction, StateFormat, StateRequest, StatusRequest,
 };

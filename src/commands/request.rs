@@ -1,5 +1,6 @@
 //! What a command is asked to do, in plain values.
 
+use crate::ddl::Dialect;
 use crate::report::Status;
 use crate::status::WindowStatus;
 use crate::text::Span;
@@ -263,6 +264,19 @@ pub struct SqlRequest {
     pub limit: Option<usize>,
     /// How rows are printed; else as all output is.
     pub format: Option<SqlFormat>,
+}
+
+/// Statements for the tables of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DdlRequest {
+    /// The job.
+    pub job: JobRequest,
+    /// Who is to know the tables.
+    pub dialect: Dialect,
+    /// Names of tables; all without one.
+    pub tables: Vec<String>,
+    /// Their database or schema; the dialect's default when absent.
+    pub database: Option<String>,
 }
 
 /// Where a query is.

@@ -16,16 +16,16 @@ const PLACE: &str = "place among the rows of the key";
 
 /// How the rows of a key are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Versions {
+pub struct Versions {
     /// The columns that identify a row, as the output has them.
-    pub(super) key: Vec<String>,
+    pub key: Vec<String>,
     /// The column that is greatest in the latest row.
-    pub(super) stamp: String,
+    pub stamp: String,
 }
 
 impl Versions {
     /// Those of a table; `None` when a key has one row, or when the output lacks a column of the key or the stamp.
-    pub(super) fn of(plan: &TablePlan, sink: &TableSinkSpec) -> Option<Self> {
+    pub fn of(plan: &TablePlan, sink: &TableSinkSpec) -> Option<Self> {
         let Keep::Merged(merge) = &plan.table.keep else { return None };
         let Some(Carry::Rows { stamp, .. }) = &merge.carry else { return None };
         sink.output().column_with_name(stamp)?;

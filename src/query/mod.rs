@@ -24,6 +24,7 @@ mod widths;
 
 pub use self::current::{Current, CurrentSource};
 pub use self::format::{RowFormat, RowWriter};
+pub use self::latest::Versions;
 pub use self::reports::{ReportFolder, ReportObject, Skipped};
 pub use self::session::{Answer, Query, TableInfo};
 pub use crate::query::kept::KeptReport;

@@ -30,6 +30,7 @@ fn help_shows_examples_and_exit_codes() {
       runs          List the runs of a job, newest first, or show the full report of one
       sql           Query a job in SQL: its runs, ledgers, files, dead letters and output tables
       compare       Compare two outputs by key, column by column, and explain the differences
+      ddl           Print statements that create the tables in Athena, Glue, Redshift and others
       dead-letters  Inspect, replay or drop dead letters
       check         Check a job file and everything it refers to, offline
       recover       Publish what killed runs committed; every command that writes does this first
@@ -184,6 +185,7 @@ fn every_subcommand_has_an_example() {
         "runs",
         "sql",
         "compare",
+        "ddl",
         "recover",
         "gc",
         "check",

@@ -1,4 +1,5 @@
-"""Runs the quickstart and reads its tables with pyarrow and DuckDB: two implementations that are not ours.
+"""Runs the quickstart and reads its tables with pyarrow and DuckDB: two implementations that are not ours; statements.py
+reads what `ddl` prints.
 
 usage: python tests/readers/test_readers.py [BINARY]
 
@@ -18,6 +19,8 @@ import duckdb
 import maxminddb
 import pyarrow as pa
 import pyarrow.dataset as ds
+
+from statements import Statements  # noqa: F401: its tests run with these
 
 PROJECT = Path(__file__).resolve().parents[2]
 TABLES = ["event_v2", "item_v2", "user_v2", "session"]
@@ -232,8 +235,7 @@ class Fixtures(unittest.TestCase):
 def main(arguments):
     if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
         sys.exit(__doc__)
-    if arguments:
-        os.environ["ETL_RUNNER"] = arguments[0]
+    os.environ["ETL_RUNNER"] = arguments[0] if arguments else binary()
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
     result = unittest.TextTestRunner(verbosity=2).run(suite)
     # A test with several failed subtests is one failed test. A class that could not be set up runs none of its tests and
