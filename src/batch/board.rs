@@ -80,15 +80,16 @@ impl BatchListener for Board {
 }
 
 impl BoardCounts {
-    /// One line: `12 of 72 windows, 1 failed; 2026-11-20T05:00 read 1 of 4 objects; …`.
-    pub fn line(&self) -> String {
+    /// One line: `12 of 72 windows, 1 failed, about 40.00 s left; 2026-11-20T05:00 read 1 of 4 objects; …`.
+    pub fn line(&self, left: Option<&str>) -> String {
         let failed = if self.failed > 0 { format!(", {} failed", count(self.failed)) } else { String::new() };
         let mut named = self.active.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>();
         if self.active.len() > MAX_NAMED {
             named.push(format!("and {} more", self.active.len() - MAX_NAMED));
         }
         let active = if named.is_empty() { String::new() } else { format!("; {}", named.join("; ")) };
-        format!("{} of {} windows{failed}{active}", count(self.finished), count(self.total))
+        let left = left.map(|left| format!(", {left}")).unwrap_or_default();
+        format!("{} of {} windows{failed}{left}{active}", count(self.finished), count(self.total))
     }
 }
 
@@ -111,10 +112,12 @@ mod tests {
         board.begun(windows[1], &Progress::default());
         let item = Item { window: windows[1], reason: None, again: false };
         board.ended(&WindowResult::of(&item, ResultStatus::Failed));
-        assert_eq!(board.counts().line(), "1 of 72 windows, 1 failed; 2026-11-20T00:00 read 1 of 4 objects");
+        assert_eq!(board.counts().line(None), "1 of 72 windows, 1 failed; 2026-11-20T00:00 read 1 of 4 objects");
         for window in &windows[1..] {
             board.begun(*window, &Progress::default());
         }
-        assert!(board.counts().line().ends_with("2026-11-20T03:00 start; and 3 more"), "{}", board.counts().line());
+        let line = board.counts().line(Some("about 9.00 s left"));
+        assert!(line.starts_with("1 of 72 windows, 1 failed, about 9.00 s left; 2026-11-20T00:00 read"), "{line}");
+        assert!(line.ends_with("2026-11-20T03:00 start; and 3 more"), "{line}");
     }
 }

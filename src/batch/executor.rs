@@ -103,7 +103,7 @@ mod tests {
         ];
         assert_eq!(*heard.0.lock().unwrap(), expected);
         assert_eq!(results[1].warnings, ["heard of 01"]);
-        assert_eq!(board.counts().line(), "3 of 3 windows");
+        assert_eq!(board.counts().line(None), "3 of 3 windows");
     }
 
     #[test]
@@ -114,6 +114,6 @@ mod tests {
         assert_eq!(*heard.0.lock().unwrap(), ["00 begins with 0 records", "00 is failed"]);
         let statuses: Vec<_> = results.iter().map(|result| result.status).collect();
         assert_eq!(statuses, [ResultStatus::Failed, ResultStatus::Waiting, ResultStatus::Waiting]);
-        assert_eq!(board.counts().line(), "1 of 3 windows, 1 failed");
+        assert_eq!(board.counts().line(None), "1 of 3 windows, 1 failed");
     }
 }

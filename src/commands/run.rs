@@ -41,7 +41,7 @@ fn run_window(
     let context = session.context()?;
     let (report, result) = execute(&context, &settings.plan(window, threads, progress));
     drop(display);
-    printer.report(&report)?;
+    printer.report(&report, result.is_err())?;
     if !settings.dry_run {
         follow_watermark(&context, settings.now, printer)?;
     }

@@ -5,7 +5,7 @@ use super::session::Session;
 use crate::job::Places;
 use crate::process::stop::Stop;
 use crate::query::{Current, CurrentSource, KeptReport, ReportFolder, ReportObject, Skipped};
-use crate::report::{ErrorReport, Outcome, RunReport, WindowReport};
+use crate::report::{ErrorReport, Outcome, RunReport, Status, WindowReport};
 use crate::screen::Printer;
 use crate::text::columns::{Align, Columns, shortened};
 use crate::text::printable;
@@ -30,6 +30,8 @@ struct RunLine {
     is_current: Option<bool>,
     #[serde(skip)]
     notes: Vec<String>,
+    #[serde(skip)]
+    is_committed: bool,
     window: WindowReport,
     windows: u64,
     now: String,
@@ -112,6 +114,7 @@ fn line(report: String, kept: KeptReport<'_>, current: Option<&Current>) -> RunL
         report,
         is_current: current.map(|current| current.has_records_of(&kept)),
         notes: notes(&kept, current),
+        is_committed: kept.status.parse().is_ok_and(Status::is_committed),
         rows: kept.rows(),
         windows: kept.windows(),
         run_id: kept.run_id,
@@ -171,7 +174,7 @@ fn print(lines: &[RunLine], printer: &Printer) -> Result<()> {
             } else {
                 format!("{} ({})", line.status, line.notes.join(", "))
             },
-            count(line.rows),
+            if line.is_committed { count(line.rows) } else { String::new() },
             count(line.dead_letters),
             seconds(line.elapsed_seconds),
             line.cpu_seconds.map(seconds).unwrap_or_default(),
@@ -265,5 +268,5 @@ fn print_report(uri: &str, bytes: &Bytes, printer: &Printer) -> Result<()> {
     }
     let report: RunReport = serde_json::from_slice(bytes)
         .map_err(|error| wrong(error).hint("another version may have written it: --output json prints it as it is"))?;
-    printer.report(&report)
+    printer.report(&report, false)
 }

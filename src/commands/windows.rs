@@ -13,7 +13,7 @@ use etl_sdk::Result;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A line for each window that has ended, where progress is shown as lines.
+/// A line for each window that has ended, above the bar where there is one.
 struct ResultLines<'a> {
     printer: &'a Printer,
     total: usize,
@@ -72,7 +72,7 @@ pub fn run_watched(
         .filter(|_| !batch.settings.dry_run)
         .map(|file| Follower::new(file, &batch.context.stores.log, job, batch.settings.now));
     let mut listeners: Vec<&dyn BatchListener> = vec![&board];
-    if display.is_log() {
+    if display.is_shown() {
         listeners.push(&lines);
     }
     if let Some(follower) = &follower {

@@ -44,6 +44,11 @@ struct Registered {
     dead_letters: usize,
 }
 
+/// Raw records read, by a ledger.
+pub(super) fn records_of(ledger: &Ledger) -> u64 {
+    ledger.get(SOURCE_STEP).map_or(0, |counts| counts.read)
+}
+
 impl RunOutput {
     /// The output of the tasks.
     pub fn of(pipeline: &Pipeline, tasks: &Tasks) -> Self {
@@ -108,7 +113,7 @@ impl RunOutput {
 
     /// Raw records read.
     pub fn records(&self) -> u64 {
-        self.ledger.get(SOURCE_STEP).map_or(0, |counts| counts.read)
+        records_of(&self.ledger)
     }
 
     /// Gives up what is registered nowhere, so that nothing else counts on it.

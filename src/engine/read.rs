@@ -4,6 +4,7 @@
 use super::context::RunContext;
 use super::dispatch::{Dispatch, UnitWork, UnitWorker, WorkUnit, unexpected};
 use super::downstream::TaskOutcome;
+use super::output::records_of;
 use super::pipeline::TablePlan;
 use super::tasks::Task;
 use super::worker::Worker;
@@ -52,12 +53,16 @@ pub fn read_all(
 ) -> Result<Tasks> {
     let (old, open): (Vec<&Task>, Vec<&Task>) =
         tasks.iter().partition(|task| finished.contains_key(&(task.number as u64)));
+    context.progress.begin_reading(tasks.len() as u64);
     for task in old {
         context.progress.add_objects(task.objects.len() as u64);
         context.progress.add_bytes(task.objects.iter().map(|object| object.size).sum());
     }
     let reading = TaskWork { context, work, finished: Mutex::default(), caches: Mutex::default() };
     for result in finished.into_values() {
+        context.progress.add_records(records_of(&result.ledger));
+        context.progress.add_rows(result.files.iter().map(|file| file.rows).sum());
+        context.progress.add_kept_task();
         reading.keep(resume(context, work, result)?);
     }
     let units: Vec<WorkUnit<'_>> = open.into_iter().map(|task| WorkUnit::Task(Cow::Borrowed(task))).collect();
@@ -122,6 +127,9 @@ impl UnitWorker for TaskWorker<'_> {
         failpoint!("task.finished");
         let done = register(self.reading.context, self.reading.work, task, outcome)?;
         failpoint!("task.registered");
+        if self.reading.work.is_some() {
+            self.reading.context.progress.add_kept_task();
+        }
         self.reading.keep(done);
         Ok(())
     }

@@ -67,8 +67,7 @@ impl Current {
 
 /// Whether an attempt may have committed: a report that says less has nothing in the output.
 fn is_committed(kept: &KeptReport<'_>) -> bool {
-    let committed = [Status::Done, Status::Empty, Status::Partly];
-    !kept.dry_run && committed.iter().any(|status| kept.status == status.name())
+    !kept.dry_run && kept.status.parse::<Status>().is_ok_and(Status::is_committed)
 }
 
 /// The name of an attempt's commit.

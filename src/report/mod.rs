@@ -10,7 +10,7 @@ mod text;
 pub use self::effect::{CommitReport, Effect, HeldReport, ReplacedCommits};
 pub use self::error::ErrorReport;
 pub use self::model::{
-    BytesReport, CacheReport, CompactedReport, DeadLetterReport, EmptyReport, EnrichmentReport, FileReport,
+    BytesReport, CacheReport, CompactedReport, DeadLetterReport, EmptyReport, EnrichmentReport, FileReport, KeptTasks,
     ObjectsReport, PhaseReport, RuleResult, RunReport, Status, StepReport, TableReport, WindowReport,
 };
 pub use self::outcome::Outcome;

@@ -47,6 +47,9 @@ pub struct RunReport {
     /// Tasks that an earlier run had finished and this one took as they were.
     #[serde(default)]
     pub resumed_tasks: u64,
+    /// Set when the run ended without a commit and finished tasks are kept: the next run of the window goes on with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptTasks>,
     /// Set when the report is of several windows that were decided together, since none of them has input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub empty: Option<EmptyReport>,
@@ -123,6 +126,11 @@ impl Status {
     pub fn name(self) -> &'static str {
         self.into()
     }
+
+    /// Whether a run that ended so is committed.
+    pub fn is_committed(self) -> bool {
+        matches!(self, Self::Done | Self::Empty | Self::Partly)
+    }
 }
 
 impl FromStr for Status {
@@ -141,6 +149,16 @@ pub struct WindowReport {
     pub start: String,
     /// First instant after.
     pub end: String,
+}
+
+/// Finished tasks of a run that came to no commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeptTasks {
+    /// How many.
+    pub finished: u64,
+    /// Tasks of the run.
+    pub tasks: u64,
 }
 
 /// Windows without input that share a report: they tile its window.

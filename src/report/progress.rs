@@ -13,6 +13,8 @@ pub struct Progress {
 struct Counters {
     objects_total: AtomicU64,
     objects_done: AtomicU64,
+    tasks_total: AtomicU64,
+    tasks_kept: AtomicU64,
     bytes_total: AtomicU64,
     bytes_done: AtomicU64,
     records: AtomicU64,
@@ -27,6 +29,10 @@ pub struct ProgressCounts {
     pub objects_total: u64,
     /// Objects read.
     pub objects_done: u64,
+    /// Tasks of the run; zero until they are known.
+    pub tasks_total: u64,
+    /// Tasks whose results are kept, whatever becomes of the run.
+    pub tasks_kept: u64,
     /// Stored bytes to read; zero until they are known.
     pub bytes_total: u64,
     /// Stored bytes read.
@@ -44,6 +50,22 @@ impl Progress {
     pub fn set_total(&self, objects: u64, bytes: u64) {
         self.counters.objects_total.store(objects, Ordering::Relaxed);
         self.counters.bytes_total.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Begins to read, or to take once more what was read: what was counted of objects and rows before is taken back.
+    pub fn begin_reading(&self, tasks: u64) {
+        let counters = &self.counters;
+        for counter in
+            [&counters.objects_done, &counters.bytes_done, &counters.records, &counters.rows, &counters.tasks_kept]
+        {
+            counter.store(0, Ordering::Relaxed);
+        }
+        counters.tasks_total.store(tasks, Ordering::Relaxed);
+    }
+
+    /// Counts a task whose result is kept.
+    pub fn add_kept_task(&self) {
+        self.counters.tasks_kept.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Says what is being done now. Not for the row path: it takes a lock.
@@ -77,6 +99,8 @@ impl Progress {
         ProgressCounts {
             objects_total: counters.objects_total.load(Ordering::Relaxed),
             objects_done: counters.objects_done.load(Ordering::Relaxed),
+            tasks_total: counters.tasks_total.load(Ordering::Relaxed),
+            tasks_kept: counters.tasks_kept.load(Ordering::Relaxed),
             bytes_total: counters.bytes_total.load(Ordering::Relaxed),
             bytes_done: counters.bytes_done.load(Ordering::Relaxed),
             records: counters.records.load(Ordering::Relaxed),
@@ -122,5 +146,31 @@ mod tests {
             }
         });
         assert_eq!(progress.counts().line(), "read: 12 of 40 objects, 4.0 MiB, 4,000 records, 3,600 rows");
+    }
+
+    #[test]
+    fn what_is_read_again_is_not_counted_twice() {
+        let progress = Progress::default();
+        progress.set_total(2, 100);
+        for _ in 0..3 {
+            progress.begin_reading(2);
+            progress.add_objects(2);
+            progress.add_bytes(100);
+            progress.add_records(10);
+            progress.add_rows(9);
+            progress.add_kept_task();
+        }
+        let expected = ProgressCounts {
+            objects_total: 2,
+            objects_done: 2,
+            tasks_total: 2,
+            tasks_kept: 1,
+            bytes_total: 100,
+            bytes_done: 100,
+            records: 10,
+            rows: 9,
+            phase: "",
+        };
+        assert_eq!(progress.counts(), expected);
     }
 }

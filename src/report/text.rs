@@ -12,11 +12,12 @@ use std::fmt::Write as _;
 const MAX_FILES: usize = 3;
 
 impl RunReport {
-    /// The screen, ended by a line break, without colours. The first line is the verdict with the window.
-    pub fn screen(&self) -> String {
+    /// The screen, ended by a line break, without colours. The first line is the verdict with the window. The error is left
+    /// out where it is told elsewhere.
+    pub fn screen(&self, with_error: bool) -> String {
         let mut text = format!("{}\n", self.verdict());
         let _ = writeln!(text, "run {}, now {}, version {}", self.run_id, self.now, self.version);
-        if let Some(error) = &self.error {
+        if let Some(error) = self.error.as_ref().filter(|_| with_error) {
             let _ = writeln!(text, "error: {}", printable(&error.message));
             if let Some(hint) = &error.hint {
                 let _ = writeln!(text, "  hint: {}", printable(hint));
@@ -28,11 +29,19 @@ impl RunReport {
         for (name, fact) in self.effect.iter().flat_map(Effect::lines) {
             let _ = writeln!(text, "{name}: {}", printable(&fact));
         }
-        text.push('\n');
-        text.push_str(&self.inputs());
-        for part in
-            [self.step_table(), self.table_table(), self.quality_table(), self.dead_letter_list(), self.footer()]
-        {
+        if self.status == Status::Empty {
+            // There is nothing else to say: all counts are zero.
+            text.push_str(&self.skipped());
+            return text;
+        }
+        for part in [
+            self.inputs(),
+            self.step_table(),
+            self.table_table(),
+            self.quality_table(),
+            self.dead_letter_list(),
+            self.footer(),
+        ] {
             if !part.is_empty() {
                 text.push('\n');
                 text.push_str(&part);
@@ -71,14 +80,29 @@ impl RunReport {
         )
     }
 
+    /// Objects of the listing that are none of the window's, by reason; empty without any.
+    fn skipped(&self) -> String {
+        let mut columns = Columns::new(&[Left, Left]);
+        if !self.objects.skipped.is_empty() {
+            columns.row(["skipped".to_owned(), reasons(&self.objects.skipped)]);
+        }
+        columns.render(0)
+    }
+
+    /// Whether it came so far that what was read is counted: each step has counts then.
+    fn is_counted(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
     fn inputs(&self) -> String {
         let objects = &self.objects;
-        let mut found = format!(
-            "{} listed, {} selected, {} read",
-            count(objects.listed),
-            count(objects.selected),
-            count(objects.read)
-        );
+        if !self.is_counted() && objects.listed == 0 {
+            return String::new();
+        }
+        let mut found = format!("{} listed, {} selected", count(objects.listed), count(objects.selected));
+        if self.is_counted() {
+            let _ = write!(found, ", {} read", count(objects.read));
+        }
         if objects.archived > 0 {
             let _ = write!(found, ", {} archived and not read", count(objects.archived));
         }
@@ -96,16 +120,17 @@ impl RunReport {
                 format!("{} {tasks} that an earlier run had finished, not read again", count(self.resumed_tasks));
             columns.row(["resumed".to_owned(), resumed]);
         }
-        columns.row([
-            "bytes".to_owned(),
-            format!(
-                "{} compressed, {} decompressed, {} written",
-                bytes(self.bytes.compressed),
-                bytes(self.bytes.decompressed),
-                bytes(self.bytes.written)
-            ),
-        ]);
-        columns.row(["records".to_owned(), count(self.records)]);
+        if let Some(kept) = self.kept {
+            let of = format!("{} of {} tasks are finished", count(kept.finished), count(kept.tasks));
+            columns.row(["kept".to_owned(), format!("{of}; the next run of the window goes on with them")]);
+        }
+        if self.is_counted() {
+            let (stored, framed) = (bytes(self.bytes.compressed), bytes(self.bytes.decompressed));
+            let written = bytes(self.bytes.written);
+            let written = if self.status.is_committed() { format!(", {written} written") } else { String::new() };
+            columns.row(["bytes".to_owned(), format!("{stored} compressed, {framed} decompressed{written}")]);
+            columns.row(["records".to_owned(), count(self.records)]);
+        }
         columns.render(0)
     }
 
@@ -140,8 +165,9 @@ impl RunReport {
         columns.render(0)
     }
 
+    /// What is there now: nothing of a run that came to no commit.
     fn table_table(&self) -> String {
-        if self.tables.is_empty() {
+        if self.tables.is_empty() || !self.status.is_committed() {
             return String::new();
         }
         let headings = [("table", Left), ("rows", Right), ("files", Right), ("partitions", Right), ("bytes", Right)];
@@ -178,7 +204,7 @@ impl RunReport {
     fn dead_letter_list(&self) -> String {
         let dead = &self.dead_letters;
         if dead.total == 0 {
-            return "dead letters  none\n".to_owned();
+            return if self.is_counted() { "dead letters  none\n".to_owned() } else { String::new() };
         }
         let mut columns = Columns::new(&[Left, Right]);
         columns.row(["dead letters".to_owned(), count(dead.total)]);
@@ -312,7 +338,7 @@ mod tests {
 
     #[test]
     fn the_screen_balances_at_a_glance() {
-        insta::assert_snapshot!(report().screen(), @r#"
+        insta::assert_snapshot!(report().screen(true), @r#"
         done  job shop  window 2026-11-20T00:00:00Z/2026-11-20T01:00:00Z  in 2.04 s
         run shop-20261120T000000Z-20261120T010000Z, now 2026-11-20T01:05:00Z, version 0.1.0
 
@@ -352,7 +378,7 @@ mod tests {
         (step.read, step.kept) = (10, 7);
         let mut report = RunReport::default();
         report.set_ledger(&ledger, &|_| None);
-        assert!(report.screen().contains("DOES NOT BALANCE: 3 lost"), "{}", report.screen());
+        assert!(report.screen(true).contains("DOES NOT BALANCE: 3 lost"), "{}", report.screen(true));
     }
 
     #[test]
@@ -365,7 +391,7 @@ mod tests {
             .hint("look at the dead letters");
         report.error = Some(ErrorReport::from(&error));
         report.warnings = vec!["two objects are archived".to_owned()];
-        let screen = report.screen();
+        let screen = report.screen(true);
         let head: Vec<&str> = screen.lines().take(5).collect();
         insta::assert_snapshot!(head.join("\n"), @r#"
         REFUSED by a gate: nothing published  job shop  window 2026-11-20T00:00:00Z/2026-11-20T01:00:00Z  in 2.04 s

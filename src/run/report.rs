@@ -13,7 +13,7 @@ use crate::engine::Pipeline;
 use crate::engine::output::RunOutput;
 use crate::job::Places;
 use crate::output::staging::{DeadLetterFile, WrittenFile};
-use crate::report::{CacheReport, EnrichmentReport, FileReport, RunReport, Status};
+use crate::report::{CacheReport, EnrichmentReport, FileReport, KeptTasks, RunReport, Status};
 use etl_sdk::{Error, ErrorKind, Result};
 
 /// The report of a run that came as far as `stages`, and failed with `error` if it did.
@@ -31,6 +31,7 @@ pub fn of_run(
         revision: stages.planned.as_ref().map_or(0, |planned| planned.revision),
         provisional: stages.admitted.as_ref().is_some_and(|admitted| admitted.open_until.is_some()),
         resumed_tasks: stages.output.resumed.unwrap_or(0),
+        kept: kept_tasks(plan, stages),
         effect: stages.foreseen.as_ref().map(|foreseen| foreseen.effect.clone()),
         warnings: warnings(context, plan, stages),
         error: error.map(Into::into),
@@ -53,6 +54,15 @@ pub fn of_run(
         report.quality.clone_from(&judged.results);
     }
     report
+}
+
+/// What the next run of the window need not read again.
+fn kept_tasks(plan: &RunPlan, stages: &Stages) -> Option<KeptTasks> {
+    if stages.committed.is_some() || stages.earlier.is_some() {
+        return None;
+    }
+    let counts = plan.progress.counts();
+    (counts.tasks_kept > 0).then_some(KeptTasks { finished: counts.tasks_kept, tasks: counts.tasks_total })
 }
 
 /// How a run ended.

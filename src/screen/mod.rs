@@ -2,6 +2,7 @@
 
 mod bar;
 mod excerpt;
+mod pace;
 mod printer;
 mod progress;
 

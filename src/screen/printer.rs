@@ -1,6 +1,6 @@
 //! The only place that prints: results on stdout, people's text on stderr.
 
-use super::bar;
+use super::bar::{self, USUAL_WIDTH};
 use super::excerpt::excerpt;
 use crate::report::{ErrorReport, Outcome, RunReport, Status};
 use crate::storage::answer_of;
@@ -73,13 +73,12 @@ pub struct Printer {
     stdout_color: bool,
     stderr_color: bool,
     width: Option<usize>,
+    /// Whether stdout and stderr are both terminals.
+    one_screen: bool,
 }
 
 /// Whether this process has written to stdout.
 static WRITTEN: AtomicBool = AtomicBool::new(false);
-
-/// Width of a terminal that does not say how wide it is.
-const USUAL_WIDTH: usize = 120;
 
 /// How good a piece of text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +109,7 @@ impl Printer {
             stdout_color: color.is_wanted(AutoStream::choice(&io::stdout())),
             stderr_color: color.is_wanted(AutoStream::choice(&io::stderr())),
             width: io::stdout().is_terminal().then(terminal_width),
+            one_screen: terminal && io::stdout().is_terminal(),
         }
     }
 
@@ -152,12 +152,13 @@ impl Printer {
         to_stdout(printable_json(&text).as_bytes())
     }
 
-    /// The run report: the JSON or the screen, whichever stdout gets.
-    pub fn report(&self, report: &RunReport) -> Result<()> {
+    /// The run report: the JSON or the screen, whichever stdout gets. `is_explained` says that the error is explained
+    /// behind it: where both are on one screen, it is told there alone.
+    pub fn report(&self, report: &RunReport, is_explained: bool) -> Result<()> {
         if self.is_json() {
             return self.json(report);
         }
-        let screen = report.screen();
+        let screen = report.screen(!(is_explained && self.one_screen));
         let (verdict, rest) = screen.split_once('\n').unwrap_or((&screen, ""));
         let color = match report.status {
             Status::Done | Status::Empty => Mark::Green,

@@ -1,59 +1,75 @@
 //! Shows the engine's counters while a command works.
 
 use super::bar;
+use super::pace::Pace;
 use super::printer::{Printer, ProgressStyle, to_stderr};
 use crate::batch::Board;
 use crate::report::Progress;
-use crate::text::printable;
+use crate::text::{bytes, printable};
 use indicatif::{ProgressBar, ProgressStyle as BarStyle};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Below this width of a terminal the bar is short, so that there is room for what it says.
+const NARROW: usize = 80;
 
 /// A thread that shows the counters until it is dropped. The bar is gone before the report is printed.
 #[derive(Debug)]
 pub struct ProgressDisplay {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    is_log: bool,
+}
+
+/// What is shown at one instant.
+struct Shown {
+    done: u64,
+    /// Zero until it is known.
+    total: u64,
+    text: String,
 }
 
 impl ProgressDisplay {
     /// Begins to show `progress` in the printer's way.
     pub fn start(printer: &Printer, progress: Progress) -> Self {
-        Self::show(printer, move |bar| show(&progress, bar))
+        let mut pace = Pace::default();
+        Self::show(printer, move || of_run(&progress, &mut pace))
     }
 
     /// Begins to show the windows that are being run.
     pub fn of_windows(printer: &Printer, board: Board) -> Self {
-        Self::show(printer, move |bar| show_windows(&board, bar))
+        let mut pace = Pace::default();
+        Self::show(printer, move || of_board(&board, &mut pace))
     }
 
-    /// Whether lines may be printed beside it: there is no bar, and they are wanted.
-    pub fn is_log(&self) -> bool {
-        self.is_log
+    /// Whether anything is shown.
+    pub fn is_shown(&self) -> bool {
+        self.stop.is_some()
     }
 
-    fn show(printer: &Printer, show: impl Fn(Option<&ProgressBar>) + Send + 'static) -> Self {
+    fn show(printer: &Printer, mut shown: impl FnMut() -> Shown + Send + 'static) -> Self {
         let (interval, bar) = match printer.progress_style() {
             ProgressStyle::Bar => (BAR_INTERVAL, Some(bar::show())),
             ProgressStyle::Log => (LOG_INTERVAL, None),
-            ProgressStyle::Auto | ProgressStyle::None => return Self { stop: None, thread: None, is_log: false },
+            ProgressStyle::Auto | ProgressStyle::None => return Self { stop: None, thread: None },
         };
-        let is_log = bar.is_none();
         let (stop, stopped) = channel::<()>();
         let repeat = move || {
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                show(bar.as_ref());
+                let shown = shown();
+                match &bar {
+                    Some(bar) => draw(bar, &shown),
+                    None => to_stderr(&format!("{}\n", printable(&shown.text))),
+                }
             }
             bar.iter().for_each(bar::clear);
         };
         // Without a thread there is no progress to see, and the work goes on.
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(repeat).ok();
-        Self { stop: Some(stop), thread, is_log }
+        Self { stop: Some(stop), thread }
     }
 }
 
@@ -66,34 +82,42 @@ impl Drop for ProgressDisplay {
     }
 }
 
-/// Draws the bar, or a spinner as long as the total is not known. The message is cut to the width of the terminal:
-/// indicatif cannot take back a line that wrapped.
-fn update(bar: &ProgressBar, done: u64, total: u64, message: &str) {
-    let template =
-        if total == 0 { "{spinner} {elapsed} {wide_msg}" } else { "{bar:30} {percent:>3}% {elapsed} {wide_msg}" };
+/// Draws the bar, or a spinner as long as the total is not known. The message is cut to what is left of the terminal's width
+/// as it is now: indicatif cannot take back a line that wrapped.
+fn draw(bar: &ProgressBar, shown: &Shown) {
+    let template = match shown.total {
+        0 => "{spinner} {elapsed} {wide_msg}",
+        _ if bar::width() < NARROW => "{bar:10} {percent:>3}% {elapsed} {wide_msg}",
+        _ => "{bar:30} {percent:>3}% {elapsed} {wide_msg}",
+    };
     if let Ok(style) = BarStyle::with_template(template) {
         bar.set_style(style);
     }
-    if total > 0 {
-        bar.set_length(total);
+    if shown.total > 0 {
+        bar.set_length(shown.total);
     }
-    bar.set_position(done);
-    bar.set_message(printable(message).into_owned());
+    bar.set_position(shown.done);
+    bar.set_message(printable(&shown.text).into_owned());
     bar.tick();
 }
 
-fn show(progress: &Progress, bar: Option<&ProgressBar>) {
+/// The counters of a run; while it reads, with bytes a second and the time that is left for them.
+fn of_run(progress: &Progress, pace: &mut Pace) -> Shown {
     let counts = progress.counts();
-    match bar {
-        Some(bar) => update(bar, counts.bytes_done, counts.bytes_total, &counts.line()),
-        None => to_stderr(&format!("{}\n", printable(&counts.line()))),
+    pace.note(Instant::now(), counts.bytes_done);
+    let mut text = counts.line();
+    if counts.phase == "read" {
+        let rate = pace.rate().map(|rate| format!("{}/s", bytes(rate as u64)));
+        let left = pace.left(counts.bytes_total.saturating_sub(counts.bytes_done));
+        rate.into_iter().chain(left).for_each(|part| text.extend([", ", &part]));
     }
+    Shown { done: counts.bytes_done, total: counts.bytes_total, text }
 }
 
-fn show_windows(board: &Board, bar: Option<&ProgressBar>) {
+/// The windows of a batch, with the time that is left for them.
+fn of_board(board: &Board, pace: &mut Pace) -> Shown {
     let counts = board.counts();
-    match bar {
-        Some(bar) => update(bar, counts.finished, counts.total, &counts.line()),
-        None => to_stderr(&format!("{}\n", printable(&counts.line()))),
-    }
+    pace.note(Instant::now(), counts.finished);
+    let left = pace.left(counts.total.saturating_sub(counts.finished));
+    Shown { done: counts.finished, total: counts.total, text: counts.line(left.as_deref()) }
 }

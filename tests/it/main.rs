@@ -50,6 +50,7 @@ mod query_memory;
 mod report;
 mod resources;
 mod s3;
+mod screens;
 mod signals;
 mod sql_rows;
 mod state;
