@@ -73,8 +73,6 @@ pub struct Printer {
     stdout_color: bool,
     stderr_color: bool,
     width: Option<usize>,
-    /// Whether stdout and stderr are both terminals.
-    one_screen: bool,
 }
 
 /// Whether this process has written to stdout.
@@ -109,7 +107,6 @@ impl Printer {
             stdout_color: color.is_wanted(AutoStream::choice(&io::stdout())),
             stderr_color: color.is_wanted(AutoStream::choice(&io::stderr())),
             width: io::stdout().is_terminal().then(terminal_width),
-            one_screen: terminal && io::stdout().is_terminal(),
         }
     }
 
@@ -158,7 +155,8 @@ impl Printer {
         if self.is_json() {
             return self.json(report);
         }
-        let screen = report.screen(!(is_explained && self.one_screen));
+        let is_one_screen = self.width.is_some() && io::stderr().is_terminal();
+        let screen = report.screen(!(is_explained && is_one_screen));
         let (verdict, rest) = screen.split_once('\n').unwrap_or((&screen, ""));
         let color = match report.status {
             Status::Done | Status::Empty => Mark::Green,
