@@ -91,6 +91,13 @@ impl Token {
 ///
 /// The content must have passed a [`Reader`]: escapes are known to be complete.
 pub fn unescape(content: &str, out: &mut String) {
+    if !out.is_empty() {
+        // The check below looks at all there is: many short texts that are added one by one would be looked at again
+        // with each.
+        let mut added = String::new();
+        unescape(content, &mut added);
+        return out.push_str(&added);
+    }
     let mut bytes = std::mem::take(out).into_bytes();
     unescape_bytes(content.as_bytes(), &mut bytes);
     // Only whole characters were written; the check costs little beside the copy.

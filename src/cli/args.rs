@@ -6,7 +6,7 @@ use super::ddl::{DDL_EXAMPLES, DdlArgs};
 use super::dead_letters::{DeadLettersArgs, EXAMPLES as DEAD_LETTERS_EXAMPLES};
 use super::explain::{EXAMPLES as EXPLAIN_EXAMPLES, ExplainArgs};
 use super::job::{CHECK_EXAMPLES, CheckArgs, GC_EXAMPLES, GcArgs, RECOVER_EXAMPLES, RecoverArgs};
-use super::options::{EXIT_CODES, OutputArgs, ScreenArgs, usage};
+use super::options::{EXIT_CODES, GC_EXIT_CODES, OutputArgs, PLAN_EXIT_CODES, READ_EXIT_CODES, ScreenArgs, usage};
 use super::query::{RUNS_EXAMPLES, RunsArgs, SQL_EXAMPLES, SqlArgs};
 use super::run::{PLAN_EXAMPLES, PlanArgs, RUN_EXAMPLES, RunArgs, RunOptionArgs};
 use super::state::{EXAMPLES as STATE_EXAMPLES, StateArgs};
@@ -20,6 +20,11 @@ use etl_sdk::Result;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
+Options:
+      --job <FILE>  Path to the job file; the same as `run FILE`, and takes the options of `run`
+  -h, --help        Print help; `etl-runner run --help` and so on have the options of a command
+  -V, --version     Print version
+
 Examples:
   etl-runner run jobs/quickstart.yaml --window 2026-11-20
   etl-runner --window 2026-11-20T00:00Z/2026-11-20T01:00Z --job jobs/clickstream.yaml
@@ -51,6 +56,7 @@ Examples:
     override_usage = "etl-runner <COMMAND>\n       etl-runner --window <WINDOW> --job <FILE> [OPTIONS]",
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
+    help_template = "{about-with-newline}\n{usage-heading} {usage}\n\nCommands:\n{subcommands}{after-help}",
     after_help = [EXAMPLES, EXIT_CODES].concat()
 )]
 pub struct Cli {
@@ -69,7 +75,7 @@ pub enum Command {
     #[command(after_help = [RUN_EXAMPLES, EXIT_CODES].concat())]
     Run(RunArgs),
     /// Show what a run would read and write.
-    #[command(after_help = [PLAN_EXAMPLES, EXIT_CODES].concat())]
+    #[command(after_help = [PLAN_EXAMPLES, PLAN_EXIT_CODES].concat())]
     Plan(PlanArgs),
     /// Run a job over many past windows.
     #[command(after_help = BACKFILL_EXAMPLES)]
@@ -93,25 +99,25 @@ pub enum Command {
     #[command(after_help = RUNS_EXAMPLES)]
     Runs(RunsArgs),
     /// Query a job in SQL: its runs, ledgers, files, dead letters and output tables.
-    #[command(after_help = [SQL_EXAMPLES, EXIT_CODES].concat())]
+    #[command(after_help = [SQL_EXAMPLES, READ_EXIT_CODES].concat())]
     Sql(SqlArgs),
     /// Compare two outputs by key, column by column, and explain the differences.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
     /// Print statements that create the tables in Athena, Glue, Redshift and others.
-    #[command(after_help = [DDL_EXAMPLES, EXIT_CODES].concat())]
+    #[command(after_help = [DDL_EXAMPLES, READ_EXIT_CODES].concat())]
     Ddl(DdlArgs),
     /// Inspect, replay or drop dead letters.
     #[command(after_help = DEAD_LETTERS_EXAMPLES)]
     DeadLetters(DeadLettersArgs),
     /// Check a job file and everything it refers to, offline.
-    #[command(after_help = [CHECK_EXAMPLES, EXIT_CODES].concat())]
+    #[command(after_help = [CHECK_EXAMPLES, READ_EXIT_CODES].concat())]
     Check(CheckArgs),
     /// Publish what killed runs committed; every command that writes does this first.
     #[command(after_help = [RECOVER_EXAMPLES, EXIT_CODES].concat())]
     Recover(RecoverArgs),
     /// List what stopped and killed runs left behind, and remove it with --apply.
-    #[command(after_help = [GC_EXAMPLES, EXIT_CODES].concat())]
+    #[command(after_help = [GC_EXAMPLES, GC_EXIT_CODES].concat())]
     Gc(GcArgs),
     /// List the available transformers and enrichments.
     #[command(after_help = LIST_EXAMPLES)]

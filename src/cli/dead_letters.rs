@@ -1,6 +1,6 @@
 //! The arguments of `dead-letters`, for clap. Their comments are the help.
 
-use super::options::{EXIT_CODES, JobArgs, OutputArgs, ScreenArgs, WaitArgs};
+use super::options::{EXIT_CODES, JobArgs, OutputArgs, ScreenArgs, WaitArgs, at_least_one};
 use crate::commands::dead_letters::{
     DropRequest, LettersRequest, ListRequest, ReplayRequest, ShowRequest, WindowChoice,
 };
@@ -91,7 +91,7 @@ pub struct ListLettersArgs {
     #[command(flatten)]
     span: SpanArgs,
     /// Maximum number of windows to print.
-    #[arg(long, value_name = "N", default_value = "50")]
+    #[arg(long, value_name = "N", default_value = "50", value_parser = at_least_one)]
     limit: NonZeroUsize,
     #[command(flatten)]
     output: OutputArgs,
@@ -105,7 +105,7 @@ pub struct ShowArgs {
     #[arg(long, value_name = "WINDOW")]
     window: Window,
     /// Maximum number of dead letters to print.
-    #[arg(long, value_name = "N", default_value = "20")]
+    #[arg(long, value_name = "N", default_value = "20", value_parser = at_least_one)]
     limit: NonZeroUsize,
     /// Print all stored bytes of each record, not only the first 200.
     #[arg(long)]
@@ -137,7 +137,7 @@ pub struct ReplayArgs {
     #[command(flatten)]
     wait: WaitArgs,
     /// Number of worker threads; overrides limits.threads.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<NonZeroUsize>,
     #[command(flatten)]
     screen: ScreenArgs,

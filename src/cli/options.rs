@@ -2,10 +2,11 @@
 
 use crate::commands::JobRequest;
 use crate::screen::{Color, OutputFormat, Printer, ProgressStyle};
-use crate::text::Span;
+use crate::text::{Malformed, Span};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use etl_sdk::{Error, ErrorKind, Result};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +19,35 @@ Exit codes:
   4  another run holds the window
   5  partly done
   6  stopped by a signal";
+
+/// Those of commands that only read.
+pub const READ_EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  the command line or the job file is invalid";
+
+/// Those of `gc`.
+pub const GC_EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  the command line or the job file is invalid
+  6  stopped by a signal";
+
+/// Those of `plan`, which is refused where the run would be.
+pub const PLAN_EXIT_CODES: &str = "\
+Exit codes:
+  0  done; also when the window has no objects
+  1  failed
+  2  the command line or the job file is invalid
+  3  the run would be refused, such as one that would empty its window
+  4  another run holds the window";
+
+/// A number that is at least 1.
+pub fn at_least_one(text: &str) -> std::result::Result<NonZeroUsize, Malformed> {
+    text.parse().map_err(|_| Malformed::new(text, "is not a number above 0", "write 1 or more"))
+}
 
 /// The job, for commands that do not ask for the time.
 #[derive(Debug, Args)]

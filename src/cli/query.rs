@@ -1,6 +1,6 @@
 //! The arguments of `runs` and `sql`, for clap. Their comments are the help.
 
-use super::options::{JobArgs, OutputArgs};
+use super::options::{JobArgs, OutputArgs, at_least_one};
 use crate::commands::{RunsRequest, SqlFormat, SqlRequest, SqlSource};
 use crate::report::Status;
 use crate::window::Window;
@@ -30,7 +30,7 @@ pub struct RunsArgs {
     #[command(flatten)]
     job: JobArgs,
     /// Maximum number of runs to show.
-    #[arg(long, value_name = "N", default_value = "20")]
+    #[arg(long, value_name = "N", default_value = "20", value_parser = at_least_one)]
     last: NonZeroUsize,
     /// Only show runs with this status, such as failed.
     #[arg(long, value_name = "STATUS")]

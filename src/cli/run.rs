@@ -1,6 +1,6 @@
 //! The arguments of `run` and `plan`, for clap. Their comments are the help.
 
-use super::options::{JobArgs, NowArgs, ScreenArgs, SetArgs, WaitArgs};
+use super::options::{JobArgs, NowArgs, ScreenArgs, SetArgs, WaitArgs, at_least_one};
 use crate::commands::{JobRequest, PlanRequest, RunOptions, RunRequest};
 use crate::text::Span;
 use crate::trigger::WindowArgument;
@@ -93,14 +93,14 @@ struct WindowArgs {
     #[arg(long, value_name = "WINDOW", conflicts_with = "last")]
     window: Option<Window>,
     /// Run the last whole span before now: 1h is the last full hour, in UTC.
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
     last: Option<Span>,
 }
 
 #[derive(Debug, Args)]
 struct ThreadsArgs {
     /// Number of worker threads; overrides limits.threads.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<NonZeroUsize>,
 }
 

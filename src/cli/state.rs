@@ -1,6 +1,6 @@
 //! The arguments of `state`, for clap. Their comments are the help.
 
-use super::options::{OutputArgs, TimedJobArgs};
+use super::options::{OutputArgs, TimedJobArgs, at_least_one};
 use crate::commands::{StateAction, StateFormat, StateRequest};
 use crate::text::Malformed;
 use crate::window::Instant;
@@ -98,7 +98,7 @@ struct StateRebuildArgs {
     #[arg(long, value_name = "INSTANT")]
     from: Instant,
     /// Number of worker threads [default: limits.threads, else all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<NonZeroUsize>,
     /// Only show which windows would be read.
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! The arguments of the commands that look after many windows, for clap. Their comments are the help.
 
-use super::options::{OutputArgs, ScreenArgs, TimedJobArgs, WaitArgs, usage};
+use super::options::{OutputArgs, ScreenArgs, TimedJobArgs, WaitArgs, at_least_one, usage};
 use crate::commands::{BackfillRequest, ForgetRequest, Forgettable, RetryRequest, RunOptions, StatusRequest};
 use crate::status::WindowStatus;
 use crate::trigger::WindowSpan;
@@ -141,7 +141,7 @@ pub struct RetryArgs {
 #[derive(Debug, Args)]
 struct ManyRunsArgs {
     /// Maximum number of windows to run in parallel; they share threads and memory.
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
     parallel: NonZeroUsize,
     /// Only show which windows would run.
     #[arg(long)]
@@ -152,7 +152,7 @@ struct ManyRunsArgs {
     #[arg(long)]
     allow_empty: bool,
     /// Number of worker threads for all windows together; overrides limits.threads.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<NonZeroUsize>,
 }
 

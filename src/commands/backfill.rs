@@ -10,7 +10,7 @@ use crate::run::JobContext;
 use crate::run::compact::advice;
 use crate::screen::Printer;
 use crate::status::{command, is_complete};
-use crate::text::count;
+use crate::text::{count, counted};
 use crate::trigger::JobLatestFile;
 use crate::window::Window;
 use etl_sdk::{Error, ErrorKind, Result};
@@ -48,8 +48,8 @@ pub fn run(request: &BackfillRequest, printer: &Printer) -> Result<Outcome> {
     }
     let PendingWindows { items, skipped: mut results } = pending;
     printer.note(&format!(
-        "{job}: {} windows to run, {} done before",
-        count(items.len() as u64),
+        "{job}: {} to run, {} done before",
+        counted(items.len() as u64, "window"),
         count(results.len() as u64)
     ));
     let asked = asked(request, &items, &results, context)?;
@@ -148,9 +148,9 @@ fn rehearse(newest_first: bool, job: &str, pending: &PendingWindows, printer: &P
     }
     let order = if newest_first { "newest first" } else { "oldest first" };
     let mut text = format!(
-        "backfill of job {}, nothing is done: {} windows to run, {order}, {} done before\n",
+        "backfill of job {}, nothing is done: {} to run, {order}, {} done before\n",
         job,
-        count(items.len() as u64),
+        counted(items.len() as u64, "window"),
         count(skipped.len() as u64)
     );
     for item in items.iter().take(MAX_SHOWN) {

@@ -9,7 +9,7 @@ use crate::report::{ErrorReport, Outcome, RunReport, Status, WindowReport};
 use crate::screen::Printer;
 use crate::text::columns::{Align, Columns, shortened};
 use crate::text::printable;
-use crate::text::{bytes, count, seconds};
+use crate::text::{bytes, count, counted, seconds};
 use crate::window::Window;
 use bytes::Bytes;
 use etl_sdk::{Error, ErrorKind, Result};
@@ -140,8 +140,8 @@ fn line(report: String, kept: KeptReport<'_>, current: Option<&Current>) -> RunL
 
 /// What stands behind the status for a person.
 fn notes(kept: &KeptReport<'_>, current: Option<&Current>) -> Vec<String> {
-    let windows = (kept.windows() > 1).then(|| format!("{} windows", count(kept.windows())));
-    let compacts = kept.compacted.map(|compacted| format!("compacts {} windows", count(compacted.windows)));
+    let windows = (kept.windows() > 1).then(|| counted(kept.windows(), "window"));
+    let compacts = kept.compacted.map(|compacted| format!("compacts {}", counted(compacted.windows, "window")));
     let replaced = current.filter(|current| current.has_replaced(kept)).map(|_| "replaced".to_owned());
     [windows, compacts, replaced].into_iter().flatten().collect()
 }

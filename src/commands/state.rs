@@ -13,7 +13,7 @@ use crate::schedule::{JobLatest, undone};
 use crate::screen::Printer;
 use crate::status::commonest;
 use crate::text::columns::{Align, Columns};
-use crate::text::{bytes, count, instant};
+use crate::text::{bytes, count, counted, instant};
 use crate::trigger::{JobLatestFile, job_latest};
 use crate::window::Window;
 use chrono::{DateTime, Utc};
@@ -113,7 +113,8 @@ fn rebuild(
         return Ok(Outcome::Done);
     }
     let would = if dry_run { "would read" } else { "read" };
-    let mut text = format!("state: job {}, {would} {} windows", session.job().config.job, count(report.windows as u64));
+    let mut text =
+        format!("state: job {}, {would} {}", session.job().config.job, counted(report.windows as u64, "window"));
     if let (Some(first), Some(last)) = (report.first, report.last) {
         let _ = write!(text, " from {} to {}", instant(first.start), instant(last.end));
     }

@@ -7,7 +7,7 @@ use super::pipeline::Pipeline;
 use super::read::Tasks;
 use crate::output::dead_letter::Examples;
 use crate::output::staging::{DeadLetterFile, WrittenFile};
-use crate::source::{Losses, STEP as SOURCE_STEP};
+use crate::source::{Losses, records_of};
 use etl_sdk::{CacheStats, Ledger};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -42,11 +42,6 @@ pub struct RunOutput {
 struct Registered {
     files: usize,
     dead_letters: usize,
-}
-
-/// Raw records read, by a ledger.
-pub(super) fn records_of(ledger: &Ledger) -> u64 {
-    ledger.get(SOURCE_STEP).map_or(0, |counts| counts.read)
 }
 
 impl RunOutput {

@@ -4,13 +4,13 @@
 use super::context::RunContext;
 use super::dispatch::{Dispatch, UnitWork, UnitWorker, WorkUnit, unexpected};
 use super::downstream::TaskOutcome;
-use super::output::records_of;
 use super::pipeline::TablePlan;
 use super::tasks::Task;
 use super::worker::Worker;
 use crate::commit::{KeptRows, TaskResult, Work};
 use crate::rows::quality::{Findings, KEYS, key_schema};
 use crate::rows::sort::RowCollector;
+use crate::source::records_of;
 use arrow::datatypes::SchemaRef;
 use etl_sdk::{CacheStats, Error, ErrorKind, Result};
 use std::borrow::Cow;

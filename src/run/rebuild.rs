@@ -12,7 +12,7 @@ use crate::engine::{TablePlan, Threads};
 use crate::process::stop::Stop;
 use crate::report::Progress;
 use crate::rows::sort::Sorter;
-use crate::text::one_line;
+use crate::text::{counted, one_line};
 use crate::window::Window;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use etl_sdk::{Carry, EpochMillis, Error, Result};
@@ -247,7 +247,7 @@ fn keep(
         }
     }
     let Some(carried) = carrying.finish()? else { return Ok(Some(rows)) };
-    let reason = format!("rebuilt from {} windows", runs.len());
+    let reason = format!("rebuilt from {}", counted(runs.len() as u64, "window"));
     let rests_on = state.carried.as_ref().map_or(0, |(version, _)| *version);
     let condition = Condition { carried: Some(rests_on), ..Condition::default() };
     failpoint!("rebuild.before_entry");

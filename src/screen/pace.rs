@@ -1,6 +1,6 @@
 //! How fast something goes, and when it will be done.
 
-use crate::text::seconds;
+use crate::text::about_seconds;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -39,8 +39,7 @@ impl Pace {
     /// `about 12 s left`, for so much that is left.
     pub(super) fn left(&self, left: u64) -> Option<String> {
         let left = left as f64 / self.rate()?;
-        let text = if left < 100.0 { format!("{left:.0} s") } else { seconds(left) };
-        (left >= 1.0).then(|| format!("about {text} left"))
+        (left >= 1.0).then(|| format!("about {} left", about_seconds(left)))
     }
 }
 

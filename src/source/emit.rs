@@ -3,11 +3,16 @@
 use super::bounds::Damage;
 use super::reason;
 use super::unread::{Missing, Unread};
-use etl_sdk::{Address, ObjectRef, RawRecord, Reject, Result};
+use etl_sdk::{Address, Ledger, ObjectRef, RawRecord, Reject, Result};
 use std::sync::Arc;
 
 /// The ledger's first step: objects to records.
 pub const STEP: &str = "source";
+
+/// Raw records read, by a ledger.
+pub fn records_of(ledger: &Ledger) -> u64 {
+    ledger.get(STEP).map_or(0, |counts| counts.read)
+}
 
 /// Most bytes of a stretch that is no record, or too long for one, kept for its dead letter.
 const RAW_BYTES: usize = 1 << 20;

@@ -36,7 +36,7 @@ mod zip;
 mod zone;
 
 pub use self::config::*;
-pub use self::emit::{Frame, STEP};
+pub use self::emit::{Frame, STEP, records_of};
 pub use self::find::{find, list_all, locate};
 pub use self::firehose::{ErrorPart, read_errors};
 pub use self::list::{check_window, hour_of_object, list};

@@ -14,7 +14,7 @@ mod units;
 pub use self::instant::{instant, instant_exact, instant_millis};
 pub use self::line::{one_line, printable_start};
 pub use self::malformed::Malformed;
-pub use self::numbers::{bytes, count, seconds};
+pub use self::numbers::{about_seconds, bytes, count, counted, seconds};
 pub use self::printable::{printable, printable_json, printable_lines};
 pub use self::redact::{redact, remember};
 pub use self::units::{ByteSize, Span};

@@ -83,6 +83,17 @@ fn people_read_the_value_the_option_and_what_to_write() {
     error: invalid value `2026-11-21/2026-11-20` for `--window`
       hint: the end of a window is after its start and does not belong to it
     ");
+    let span = ["--from", "2026-11-20", "--to", "2026-11-21", "--every", "1h"];
+    let run = scene.call(&[&["backfill", "job.yaml", "--parallel", "0"], &span[..]].concat());
+    insta::assert_snapshot!(run.stderr, @r"
+    error: invalid value `0` for `--parallel`
+      hint: `0` is not a number above 0; write 1 or more
+    ");
+    let run = scene.call(&["run", "job.yaml", "--last", "-1h"]);
+    insta::assert_snapshot!(run.stderr, @r"
+    error: invalid value `-1h` for `--last`
+      hint: `-1h` is not a length of time; write 90s, 15m, 2h, 3d or PT1H
+    ");
     let run = scene.call(&["status", "job.yaml", "--only", "x"]);
     insta::assert_snapshot!(run.stderr, @r"
     error: invalid value `x` for `--only`

@@ -42,80 +42,9 @@ fn help_shows_examples_and_exit_codes() {
       help          Print this message or the help of the given subcommand(s)
 
     Options:
-          --job <FILE>
-              Path to the job file; the same as `run FILE`
-
-          --window <WINDOW>
-              Window to run, [start, end) in UTC: START/END, a day, or START/LENGTH such as
-              2026-11-20T05/PT1H
-
-          --last <SPAN>
-              Run the last whole span before now: 1h is the last full hour, in UTC
-
-          --set <KEY=VALUE>
-              Override a key of the job file, such as limits.threads=2; relative paths start from the
-              job file's folder; may be repeated
-
-          --now <INSTANT>
-              Use this instant instead of the current time, such as 2026-11-20T01:05:00Z
-
-          --threads <N>
-              Number of worker threads; overrides limits.threads
-
-          --dry-run
-              Do everything except publish
-
-          --wait <SPAN>
-              Wait up to this long for another run of the window, such as 10m, instead of exiting with
-              code 4
-
-          --allow-empty
-              Remove the window's rows if its input is gone
-
-          --supersede
-              Also replace the rows of committed windows within this one
-
-          --allow-open
-              Also run a window that is not closed; it is run again once it is
-
-          --output <FORMAT>
-              Format of the output on stdout
-
-              Possible values:
-              - text: Text for people
-              - json: One JSON value and nothing else; on failure `{"error": …}`
-
-              [default: text]
-
-          --color <WHEN>
-              When to use colors; `auto` checks the terminal and `NO_COLOR`
-
-              Possible values:
-              - auto:   On a terminal, unless `NO_COLOR` is set
-              - always: Also into files and pipes
-              - never:  No colours
-
-              [default: auto]
-
-          --progress <STYLE>
-              How to show progress on stderr
-
-              Possible values:
-              - auto: A bar on a terminal, lines elsewhere
-              - bar:  A bar
-              - log:  A line every ten seconds
-              - none: Nothing
-
-              [default: auto]
-
-      -q, --quiet
-              Only print errors to stderr
-
-      -h, --help
-              Print help (see a summary with '-h')
-
-      -V, --version
-              Print version
+          --job <FILE>  Path to the job file; the same as `run FILE`, and takes the options of `run`
+      -h, --help        Print help; `etl-runner run --help` and so on have the options of a command
+      -V, --version     Print version
 
     Examples:
       etl-runner run jobs/quickstart.yaml --window 2026-11-20
@@ -149,20 +78,51 @@ fn run_help_names_each_option() {
           --window <WINDOW>
               Window to run, [start, end) in UTC: START/END, a day, or START/LENGTH such as
               2026-11-20T05/PT1H
-          --last <SPAN> …
-          --set <KEY=VALUE> …
-          --now <INSTANT> …
-          --threads <N> …
-          --dry-run …
-          --wait <SPAN> …
-          --allow-empty …
-          --supersede …
-          --allow-open …
-          --output <FORMAT> …
-          --color <WHEN> …
-          --progress <STYLE> …
-      -q, --quiet …
-      -h, --help …
+          --last <SPAN>
+              Run the last whole span before now: 1h is the last full hour, in UTC
+          --set <KEY=VALUE>
+              Override a key of the job file, such as limits.threads=2; relative paths start from the
+              job file's folder; may be repeated
+          --now <INSTANT>
+              Use this instant instead of the current time, such as 2026-11-20T01:05:00Z
+          --threads <N>
+              Number of worker threads; overrides limits.threads
+          --dry-run
+              Do everything except publish
+          --wait <SPAN>
+              Wait up to this long for another run of the window, such as 10m, instead of exiting with
+              code 4
+          --allow-empty
+              Remove the window's rows if its input is gone
+          --supersede
+              Also replace the rows of committed windows within this one
+          --allow-open
+              Also run a window that is not closed; it is run again once it is
+          --output <FORMAT>
+              Format of the output on stdout
+              Possible values:
+              - text: Text for people
+              - json: One JSON value and nothing else; on failure `{"error": …}`
+              [default: text]
+          --color <WHEN>
+              When to use colors; `auto` checks the terminal and `NO_COLOR`
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Also into files and pipes
+              - never:  No colours
+              [default: auto]
+          --progress <STYLE>
+              How to show progress on stderr
+              Possible values:
+              - auto: A bar on a terminal, lines elsewhere
+              - bar:  A bar
+              - log:  A line every ten seconds
+              - none: Nothing
+              [default: auto]
+      -q, --quiet
+              Only print errors to stderr
+      -h, --help
+              Print help (see a summary with '-h')
     Examples:
       etl-runner run job.yaml --window 2026-11-20T05/PT1H
       etl-runner run job.yaml --last 1h --output json

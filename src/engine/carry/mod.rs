@@ -8,6 +8,7 @@ use super::pipeline::{Pipeline, TablePlan};
 use crate::commit::carried::{CarriedState, Part, Piece, by_range, stem, take_out};
 use crate::commit::{ContentHash, JobState, Objects, StateObject, WindowState, inputs, token};
 use crate::rows::sort::{RowCollector, Sorter};
+use crate::text::count;
 use crate::window::Window;
 use arrow::array::RecordBatch;
 use arrow::compute::take_record_batch;
@@ -89,8 +90,9 @@ pub fn unknown(pipeline: &Pipeline, state: &JobState, window: &Window) -> Option
     let earlier = state.windows.iter().filter(|(other, known)| *other != window && has_input(known)).count();
     (earlier > 0).then(|| {
         format!(
-            "{earlier} windows were run before rows went on from run to run: `etl-runner state rebuild JOB --from DATE` \
-             reads what they know of users and sessions"
+            "{} run before rows went on from run to run: `etl-runner state rebuild JOB --from DATE` \
+             reads what they know of users and sessions",
+            if earlier == 1 { "1 window was".to_owned() } else { format!("{} windows were", count(earlier as u64)) }
         )
     })
 }
