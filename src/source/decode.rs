@@ -2,13 +2,13 @@
 
 use super::base64::Base64;
 use super::bounds::{Damage, Ended, Meter, Metered, Stored};
-use super::gzip::Members;
+use super::members::Members;
 use super::reason;
 use super::snappy::{Blocks, XERIAL, is_hadoop};
 use super::utf16::{Order, Utf16};
 use super::zip::{self, Entry};
 use bzip2::bufread::MultiBzDecoder;
-use flate2::bufread::ZlibDecoder;
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 use snap::read::FrameDecoder;
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read};
@@ -199,8 +199,8 @@ impl Layers<'_> {
         match format {
             // Text cannot begin like a compression, so Base64 is looked for once the compressions around it are off.
             Format::Plain => under(&mut Base64::new(&mut sniffed, meter), left, false),
-            Format::Gzip => under(&mut Members::new(buffered(sniffed)), left - 1, base64),
-            Format::Zlib => under(&mut ZlibDecoder::new(buffered(sniffed)), left - 1, base64),
+            Format::Gzip => under(&mut Members::<GzDecoder<_>>::new(buffered(sniffed)), left - 1, base64),
+            Format::Zlib => under(&mut Members::<ZlibDecoder<_>>::new(buffered(sniffed)), left - 1, base64),
             Format::Bzip2 => under(&mut MultiBzDecoder::new(buffered(sniffed)), left - 1, base64),
             Format::Snappy => under(&mut FrameDecoder::new(buffered(sniffed)), left - 1, base64),
             Format::HadoopSnappy => under(&mut Blocks::hadoop(buffered(sniffed)), left - 1, base64),

@@ -106,6 +106,7 @@ fn each_compression_is_known_by_its_first_bytes() {
         ("snappy", [snappy(&TEXT[..10]), snappy(&TEXT[10..])].concat()),
         ("zip", zip(&[("a.json", TEXT)], CompressionMethod::Deflated)),
         ("zlib", zlib(TEXT)),
+        ("zlib", [zlib(&TEXT[..10]), b"\0\n".to_vec(), zlib(&TEXT[10..]), vec![0; 700]].concat()),
         ("hadoop-snappy", hadoop(TEXT, 1 << 18, 1 << 16)),
         ("hadoop-snappy", hadoop(TEXT, 12, 5)),
         ("hadoop-snappy", hadoop(&gzip(TEXT), 30, 30)),
@@ -276,10 +277,12 @@ fn utf_16_is_read_whatever_its_characters_and_blocks() {
 }
 
 #[test]
-fn bytes_behind_gzip_that_are_neither_padding_nor_gzip_are_damage() {
+fn bytes_behind_gzip_and_zlib_that_are_neither_padding_nor_more_of_it_are_damage() {
     for tail in [&b"tail"[..], b"\0\0tail", b"\n{\"d\":4}\n"] {
-        let seen = read(&[gzip(TEXT), tail.to_vec()].concat(), Framing::Lines);
-        assert_eq!((seen.texts(), seen.reasons()), (LINES.to_vec(), vec![reason::CORRUPT_OBJECT]));
+        for whole in [gzip(TEXT), zlib(TEXT)] {
+            let seen = read(&[whole, tail.to_vec()].concat(), Framing::Lines);
+            assert_eq!((seen.texts(), seen.reasons()), (LINES.to_vec(), vec![reason::CORRUPT_OBJECT]));
+        }
     }
 }
 

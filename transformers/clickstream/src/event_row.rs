@@ -145,8 +145,9 @@ pub(crate) struct EventRows {
 impl EventRows {
     pub fn new(mut rows: Rows, compat: Compat) -> Self {
         if !compat.is_reference() {
-            // It is read by an enrichment and not written: a text cut short is another browser.
+            // They are read by enrichments: a text cut short is another browser, or an address of somewhere else.
             rows.never_cut("ua");
+            rows.never_cut("ip");
         }
         Self { rows, custom: CustomWriter::new(compat), scratch: String::new() }
     }

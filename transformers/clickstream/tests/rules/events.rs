@@ -206,6 +206,17 @@ fn fields_of_a_request_that_are_no_text_count_as_their_json() {
     assert_columns(&row, &json!({"ua": null, "ip": null, "device_ua": {"string": "null"}}));
 }
 
+/// An address that is cut is another one; the reference cuts it.
+#[test]
+fn a_long_list_of_addresses_is_whole_for_the_step_that_reads_it() {
+    let list = format!("{}203.0.113.200", "10.0.0.1, ".repeat(25));
+    let line = request(&json!({"ip": list, "data": [event(json!({}))]}));
+    for (compat, expected) in [("default", list.as_str()), ("reference", &list[..255])] {
+        let row = only(&run_lines(json!({"compat": compat}), &[&line]), "event_v2");
+        assert_eq!(row["ip"], expected, "{compat}");
+    }
+}
+
 #[test]
 fn only_known_names_move_into_the_future_and_back() {
     let line = request(&json!({
