@@ -80,7 +80,7 @@ impl BatchListener for Board {
 }
 
 impl BoardCounts {
-    /// One line: `12 of 72 windows, 1 failed, about 40.00 s left; 2026-11-20T05:00 read 1 of 4 objects; …`.
+    /// One line: `12 of 72 windows, 1 failed, about 40 s left; 2026-11-20T05:00 read 1 of 4 objects; …`.
     pub fn line(&self, left: Option<&str>) -> String {
         let failed = if self.failed > 0 { format!(", {} failed", count(self.failed)) } else { String::new() };
         let mut named = self.active.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>();
@@ -116,8 +116,8 @@ mod tests {
         for window in &windows[1..] {
             board.begun(*window, &Progress::default());
         }
-        let line = board.counts().line(Some("about 9.00 s left"));
-        assert!(line.starts_with("1 of 72 windows, 1 failed, about 9.00 s left; 2026-11-20T00:00 read"), "{line}");
+        let line = board.counts().line(Some("about 9 s left"));
+        assert!(line.starts_with("1 of 72 windows, 1 failed, about 9 s left; 2026-11-20T00:00 read"), "{line}");
         assert!(line.ends_with("2026-11-20T03:00 start; and 3 more"), "{line}");
     }
 }

@@ -19,12 +19,16 @@ use clap_complete::Shell;
 use etl_sdk::Result;
 use std::path::PathBuf;
 
-const EXAMPLES: &str = "\
+/// Those without a command; it takes the options of `run` as well, and they are in the help of that.
+const OPTIONS: &str = "\
 Options:
       --job <FILE>  Path to the job file; the same as `run FILE`, and takes the options of `run`
   -h, --help        Print help; `etl-runner run --help` and so on have the options of a command
   -V, --version     Print version
 
+";
+
+const EXAMPLES: &str = "\
 Examples:
   etl-runner run jobs/quickstart.yaml --window 2026-11-20
   etl-runner --window 2026-11-20T00:00Z/2026-11-20T01:00Z --job jobs/clickstream.yaml
@@ -57,7 +61,7 @@ Examples:
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
     help_template = "{about-with-newline}\n{usage-heading} {usage}\n\nCommands:\n{subcommands}{after-help}",
-    after_help = [EXAMPLES, EXIT_CODES].concat()
+    after_help = [OPTIONS, EXAMPLES, EXIT_CODES].concat()
 )]
 pub struct Cli {
     #[command(subcommand)]

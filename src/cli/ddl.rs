@@ -3,9 +3,8 @@
 use super::options::{JobArgs, OutputArgs};
 use crate::commands::DdlRequest;
 use crate::ddl::Dialect;
-use clap::Args;
-use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
 use strum::VariantArray;
 
 pub const DDL_EXAMPLES: &str = "\

@@ -30,8 +30,6 @@ struct RunLine {
     is_current: Option<bool>,
     #[serde(skip)]
     notes: Vec<String>,
-    #[serde(skip)]
-    is_committed: bool,
     window: WindowReport,
     windows: u64,
     now: String,
@@ -114,7 +112,6 @@ fn line(report: String, kept: KeptReport<'_>, current: Option<&Current>) -> RunL
         report,
         is_current: current.map(|current| current.has_records_of(&kept)),
         notes: notes(&kept, current),
-        is_committed: kept.status.parse().is_ok_and(Status::is_committed),
         rows: kept.rows(),
         windows: kept.windows(),
         run_id: kept.run_id,
@@ -174,7 +171,7 @@ fn print(lines: &[RunLine], printer: &Printer) -> Result<()> {
             } else {
                 format!("{} ({})", line.status, line.notes.join(", "))
             },
-            if line.is_committed { count(line.rows) } else { String::new() },
+            if line.status.parse().is_ok_and(Status::is_committed) { count(line.rows) } else { String::new() },
             count(line.dead_letters),
             seconds(line.elapsed_seconds),
             line.cpu_seconds.map(seconds).unwrap_or_default(),

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The commits that stand: nothing has replaced, superseded or forgotten them.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Current {
     /// Names of those whose files are in the output.
     written: HashSet<String>,

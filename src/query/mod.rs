@@ -1,9 +1,9 @@
 //! What the runs of a job left behind, as tables: the kept run reports, and the output tables themselves.
 //!
 //! `reports.rs` lists and reads the kept reports, `kept.rs`, `columns.rs` and `rows.rs` make rows of them, and `current.rs`
-//! knows which of them count; `runs.rs` and `output.rs` are the tables, `provider.rs` shows them to DataFusion and
-//! `prune.rs` leaves out files by their names, `latest.rs` makes views of them; `session.rs` plans and runs a SELECT over them (`failure.rs` explains what
-//! goes wrong, `widths.rs` how many rows are a batch), and `format.rs` writes its rows.
+//! knows which of them count; `runs.rs` and `output.rs` are the tables, `latest.rs` makes views of them, `provider.rs` shows
+//! them to DataFusion and `prune.rs` leaves out files by their names; `session.rs` plans and runs a SELECT over them
+//! (`failure.rs` explains what goes wrong, `widths.rs` how many rows are a batch), and `format.rs` writes its rows.
 
 mod columns;
 mod current;

@@ -81,7 +81,7 @@ pub(super) struct RowBuilder {
     kind: ReportTableKind,
     columns: Vec<(&'static ReportColumn, Builder)>,
     schema: SchemaRef,
-    current: Option<Current>,
+    current: Option<Arc<Current>>,
     rows: usize,
 }
 
@@ -92,7 +92,7 @@ impl RowBuilder {
         kind: ReportTableKind,
         projection: &[usize],
         schema: SchemaRef,
-        current: Option<Current>,
+        current: Option<Arc<Current>>,
     ) -> Self {
         let columns = projection.iter().filter_map(|index| kind.columns().get(*index));
         let columns = columns.map(|column| (column, Builder::new(column.kind))).collect();

@@ -48,9 +48,9 @@ impl ReportTable {
     }
 
     /// What stands, when `columns` ask for it and the log can be read.
-    async fn current(&self, columns: &SchemaRef) -> Option<Current> {
+    async fn current(&self, columns: &SchemaRef) -> Option<Arc<Current>> {
         columns.column_with_name(IS_CURRENT)?;
-        self.current.ask().await.inspect_err(|error| self.skipped.unknown(IS_CURRENT, error)).ok()
+        self.current.ask().await.inspect_err(|error| self.skipped.unknown(IS_CURRENT, error)).ok().map(Arc::new)
     }
 }
 
@@ -107,7 +107,7 @@ fn leave_out(state: &dyn Session, filters: &[Expr], reports: Vec<ReportObject>) 
 /// The reports of one scan.
 struct ReportRows {
     kind: ReportTableKind,
-    current: Option<Current>,
+    current: Option<Arc<Current>>,
     projection: Vec<usize>,
     schema: SchemaRef,
     reports: Vec<ReportObject>,

@@ -41,11 +41,11 @@ pub fn json_of(arguments: &[&str]) -> serde_json::Value {
     serde_json::from_str(stdout).unwrap()
 }
 
-/// The help of a command, without what is written in the program's own help in the same words: of that there is the first
-/// line, such as the name of an option.
+/// The help of a command, without the options that are written in the help of `run` in the same words, and what is in the
+/// program's own: of that there is the first line, such as the name of an option.
 pub fn help(command: &[&str]) -> String {
-    let whole = call(&["--help"], JOB);
-    let known: Vec<&str> = whole.split("\n\n").collect();
+    let known = call(if command == ["run"] { &["--help"] } else { &["run", "--help"] }, JOB);
+    let known: Vec<&str> = known.split("\n\n").filter(|paragraph| !paragraph.starts_with("Arguments:")).collect();
     let help = call(&[command, &["--help"]].concat(), JOB);
     let paragraphs = help.split("\n\n").filter_map(|paragraph| {
         if !known.contains(&paragraph) {

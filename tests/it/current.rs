@@ -9,7 +9,7 @@ use std::fs;
 const LATER: &str = "2026-11-24T00:00:00Z";
 const HOURS: [&str; 6] = ["--from", "2026-11-20T05", "--to", "2026-11-20T08", "--every", "1h"];
 
-/// A job over the fixtures that waits for some apps to be listed.
+/// A job over the fixtures, for two of their apps.
 fn fixtures() -> Scene {
     let scene = Scene::in_memory(|job| job["transformer"]["with"]["app_ids"] = json!(["shop", "news"]));
     copy(&project().join("fixtures/clickstream/raw"), &scene.path("raw"));
@@ -174,8 +174,8 @@ fn the_latest_rows_of_merged_tables_have_views() {
     let of_app = "SELECT count(*) AS n FROM user_v2_latest WHERE partition_app = 'news'";
     assert_eq!(number(&scene, of_app), 4);
     // Without the app in the output nothing tells the users of two apps apart.
-    let by_day = r#"--set=tables.user_v2={"partition_by": []}"#;
-    let run = call(&scene.path(""), &["sql", "job.yaml", "SELECT count(*) FROM user_v2_latest", by_day], &[]);
+    let without_app = r#"--set=tables.user_v2={"partition_by": []}"#;
+    let run = call(&scene.path(""), &["sql", "job.yaml", "SELECT count(*) FROM user_v2_latest", without_app], &[]);
     assert_eq!(run.code, 2, "{}", run.stdout);
     assert!(run.stderr.contains("unknown table=user_v2_latest"), "{}", run.stderr);
 }

@@ -338,38 +338,14 @@ fn the_help_shows_examples() {
           --firehose <URL>
               Replay the Amazon Data Firehose error records below this folder or s3:// URL, each in the
               window in which it arrived, instead of the windows' own dead letters
-          --dry-run
-              Do everything except publish
-          --wait <SPAN>
-              Wait up to this long for another run of the window, such as 10m, instead of exiting with
-              code 4
-          --threads <N>
-              Number of worker threads; overrides limits.threads
-          --output <FORMAT>
-              Format of the output on stdout
-              Possible values:
-              - text: Text for people
-              - json: One JSON value and nothing else; on failure `{"error": …}`
-              [default: text]
-          --color <WHEN>
-              When to use colors; `auto` checks the terminal and `NO_COLOR`
-              Possible values:
-              - auto:   On a terminal, unless `NO_COLOR` is set
-              - always: Also into files and pipes
-              - never:  No colours
-              [default: auto]
-          --progress <STYLE>
-              How to show progress on stderr
-              Possible values:
-              - auto: A bar on a terminal, lines elsewhere
-              - bar:  A bar
-              - log:  A line every ten seconds
-              - none: Nothing
-              [default: auto]
-      -q, --quiet
-              Only print errors to stderr
-      -h, --help
-              Print help (see a summary with '-h')
+          --dry-run …
+          --wait <SPAN> …
+          --threads <N> …
+          --output <FORMAT> …
+          --color <WHEN> …
+          --progress <STYLE> …
+      -q, --quiet …
+      -h, --help …
     Examples:
       etl-runner dead-letters replay job.yaml --window 2026-11-20T05/PT1H --dry-run
       etl-runner dead-letters replay job.yaml --from 2026-11-20 --to 2026-11-21 --reason record_too_long

@@ -1,11 +1,8 @@
 //! What a backfill that stopped leaves to do, and windows that are forgotten.
 
 use crate::support::events::good;
-use crate::support::{Run, Scene, command, files, send, visible_files};
-use nix::sys::signal::Signal;
+use crate::support::{Run, Scene, files, stopped_when, visible_files};
 use serde_json::{Value, json};
-use std::process::Stdio;
-use std::time::Duration;
 
 const NOW: &str = "2026-11-21T01:00:00Z";
 
@@ -47,21 +44,10 @@ const DAY: [&str; 6] = ["--from", "2026-11-20", "--to", "2026-11-21", "--every",
 #[test]
 fn a_stopped_backfill_is_told_until_its_windows_are_done() {
     let scene = hours(&(0..24).collect::<Vec<_>>());
-    let mut child = command(&scene.path(""))
-        .args(["backfill", "job.yaml", "--now", NOW, "--quiet", "--parallel", "2"])
-        .args(DAY)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while visible_files(&scene.path("out/event_v2")).len() < 3 {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it was stopped");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    send(&child, Signal::SIGTERM);
-    let output = child.wait_with_output().unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(6), "{stdout}");
+    let backfill = ["backfill", "job.yaml", "--now", NOW, "--quiet", "--parallel", "2"];
+    let ready = || visible_files(&scene.path("out/event_v2")).len() >= 3;
+    let (code, stdout) = stopped_when(&scene.path(""), &[&backfill[..], &DAY].concat(), ready);
+    assert_eq!(code, Some(6), "{stdout}");
     let command =
         "etl-runner backfill job.yaml --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z --every 1h --parallel 2";
     assert!(stdout.trim_end().ends_with(&format!("left: the same command goes on: {command}")), "{stdout}");

@@ -2,9 +2,10 @@
 
 usage: terminal.py COLUMNS[,COLUMNS] OUT COMMAND...
 
-With two widths the terminal gets the second as soon as progress was seen. OUT is `-` for stdout on the terminal, or a file.
-Printed is {"code": N, "progress": [[WIDTH OF THE TERMINAL, TEXT], ...], "screen": [LINE, ...]}: each state of the progress line
-as it was drawn, and all lines that are left at the end, by pyte.
+With two widths the terminal gets the second, while the command is halted, as soon as progress was seen. OUT is `-` for stdout on
+the terminal, or a file. Printed is {"code": N, "progress": [[WIDTH OF THE TERMINAL, TEXT], ...], "late": BOOL, "screen": [LINE,
+...]}: each state of the progress line as it was drawn, whether one was on its way for the first width when the command was halted,
+and all lines that are left at the end, by pyte.
 """
 
 import fcntl
@@ -13,12 +14,14 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
 import termios
 
 import pyte
+from wcwidth import wcswidth
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # The bar's percentage, or the spinner before the time that has passed.
@@ -41,9 +44,17 @@ def main(widths, out, *command):
     os.close(inner)
     screen = pyte.HistoryScreen(columns, 50, history=10_000)
     stream = pyte.ByteStream(screen)
-    progress, rest = [], ""
+    progress, rest, is_late, halted = [], "", False, False
     while True:
-        ready, _, _ = select.select([terminal], [], [], 60)
+        ready, _, _ = select.select([terminal], [], [], 0.2 if halted else 60)
+        if not ready and halted:
+            # All that was drawn for the first width is here.
+            halted, columns = False, widths[1]
+            resize(terminal, columns)
+            screen.resize(columns=columns)
+            os.killpg(process.pid, signal.SIGWINCH)
+            os.killpg(process.pid, signal.SIGCONT)
+            continue
         if not ready:
             process.kill()
             sys.exit("nothing came for a minute")
@@ -55,19 +66,20 @@ def main(widths, out, *command):
             break
         stream.feed(read)
         *parts, rest = re.split(r"[\r\n]", ESCAPE.sub("", rest + read.decode("utf-8", "replace")))
-        progress += [[columns, part] for part in parts + [rest] if PROGRESS.search(part)]
-        if progress and len(widths) > 1 and columns == widths[0]:
-            columns = widths[1]
-            resize(terminal, columns)
-            screen.resize(columns=columns)
-            os.killpg(process.pid, 28)  # SIGWINCH
-            # What was on its way is of the old width.
-            rest = ""
+        for part in filter(PROGRESS.search, parts):
+            is_first = columns != widths[0] and progress[-1][0] != columns
+            if is_first and wcswidth(part.rstrip()) > columns:
+                is_late = True
+            else:
+                progress.append([columns, part])
+        if progress and len(widths) > 1 and columns == widths[0] and not halted:
+            halted = True
+            os.killpg(process.pid, signal.SIGSTOP)
     history = ["".join(line[place].data for place in sorted(line)) for line in screen.history.top]
     lines = [line.rstrip() for line in history + list(screen.display)]
     while lines and not lines[-1]:
         lines.pop()
-    print(json.dumps({"code": process.wait(), "progress": progress, "screen": lines}))
+    print(json.dumps({"code": process.wait(), "progress": progress, "late": is_late, "screen": lines}))
 
 
 main(*sys.argv[1:])
