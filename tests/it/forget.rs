@@ -1,7 +1,8 @@
 //! What a backfill that stopped leaves to do, and windows that are forgotten.
 
+use crate::signals::stopped_when;
 use crate::support::events::good;
-use crate::support::{Run, Scene, files, stopped_when, visible_files};
+use crate::support::{Run, Scene, files, visible_files};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-11-21T01:00:00Z";

@@ -1,8 +1,9 @@
 //! What is on a terminal while a command works and when it has ended, and what a report says of a run that made nothing.
 
+use crate::signals::stopped_when;
 use crate::support::events::{event, line};
 use crate::support::servers::venv;
-use crate::support::{Scene, binary, files, project, stopped_when, visible_files};
+use crate::support::{Scene, binary, files, project, visible_files};
 use regex::Regex;
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};

@@ -4,7 +4,9 @@ use crate::support::events::{event, line};
 use crate::support::{NOW, Scene, WINDOW, command, files, send, visible_files};
 use nix::sys::signal::Signal;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 /// A scene that keeps a run busy for far longer than it takes to stop it.
 fn long_scene() -> Scene {
@@ -33,6 +35,19 @@ fn start(scene: &Scene) -> (Child, BufReader<impl Read>) {
     stderr.read_line(&mut first).unwrap();
     assert!(first.contains("window"), "{first}");
     (child, stderr)
+}
+
+/// Starts the binary, tells it to end once `ready` says so, and gives its exit code and what it printed.
+#[track_caller]
+pub fn stopped_when(folder: &Path, arguments: &[&str], ready: impl Fn() -> bool) -> (Option<i32>, String) {
+    let mut child = command(folder).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    while !ready() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was stopped");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    send(&child, Signal::SIGTERM);
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use tempfile::TempDir;
 
 /// The tables of the clickstream transformer.
@@ -243,19 +243,6 @@ pub fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         fs::copy(from.join(&name), target).unwrap();
     }
-}
-
-/// Starts the binary, tells it to end once `ready` says so, and gives its exit code and what it printed.
-#[track_caller]
-pub fn stopped_when(folder: &Path, arguments: &[&str], ready: impl Fn() -> bool) -> (Option<i32>, String) {
-    let mut child = command(folder).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    while !ready() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it was stopped");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    send(&child, Signal::SIGTERM);
-    let output = child.wait_with_output().unwrap();
-    (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
 /// Sends a signal to a process.
