@@ -253,12 +253,13 @@ const DOUBLE_DIGITS: usize = 15;
 
 /// The kinds of a number: whether it is an integer of 64 bits, and whether a double can hold it.
 fn number_kinds(raw: &str) -> u8 {
-    let digits = raw.bytes().filter(u8::is_ascii_digit).count();
+    let has_exponent = raw.contains(['e', 'E']);
     let is_kept = || {
-        let double = raw.parse::<f64>().ok().map(value::double);
-        digits <= DOUBLE_DIGITS || double.is_some() && double == value::number(raw)
+        let digits = raw.bytes().filter(u8::is_ascii_digit).count();
+        let double = || raw.parse::<f64>().ok().map(value::double);
+        digits <= DOUBLE_DIGITS && !has_exponent || double().is_some_and(|double| value::number(raw) == Some(double))
     };
-    let is_integer = !raw.contains(['.', 'e', 'E']);
+    let is_integer = !has_exponent && !raw.contains('.');
     match (raw.parse::<i64>().is_ok(), is_integer) {
         (true, _) if is_kept() => JsonKinds::INTEGER,
         (true, _) => JsonKinds::INTEGER | JsonKinds::LONG_INTEGER,
@@ -297,7 +298,10 @@ mod tests {
             (&["9223372036854775808"], ColumnKind::Number),
             (&["10000000000000000000", "1.5"], ColumnKind::Double),
             (&["0.12345678901234567891"], ColumnKind::Number),
-            (&["1e400"], ColumnKind::Double),
+            (&["1e30", "-2.5E-7", "0e999"], ColumnKind::Double),
+            (&["1e400"], ColumnKind::Number),
+            (&["1e-400"], ColumnKind::Number),
+            (&["1e99999999999999999999"], ColumnKind::Number),
         ] {
             let mut kinds = JsonKinds::default();
             for number in numbers {

@@ -89,7 +89,7 @@ fn token_text(column: &AlignedColumn, token: Token, line: &str) -> String {
     match token.kind {
         JsonKind::Text | JsonKind::EscapedText => {
             let mut scratch = String::new();
-            text_of(column, token.decode(line, &mut scratch))
+            text_of(column, json::text_of(token, line, &mut scratch))
         }
         JsonKind::Array | JsonKind::Object => nested(raw).unwrap_or_else(|_| raw.to_owned()),
         JsonKind::Number => value::number(raw).unwrap_or_else(|| raw.to_owned()),

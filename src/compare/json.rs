@@ -93,7 +93,7 @@ fn read_object(
     let (mut first, mut scratch) = (true, String::new());
     let drops = left_out.nulls || matches!(like, Some(DataType::Struct(_)));
     while let Some(key) = reader.next_key(&mut first)? {
-        let key = key.decode(reader.text(), &mut scratch).to_owned();
+        let key = text_of(key, reader.text(), &mut scratch).to_owned();
         let below = left_out.below(&key);
         let mut value = String::new();
         read(reader, like.and_then(|like| member_type(like, &key)), &below, &mut value)?;
@@ -125,6 +125,37 @@ fn member_type<'a>(like: &'a DataType, name: &str) -> Option<&'a DataType> {
     }
 }
 
+/// The text of a JSON text. One with half a surrogate pair is no Unicode text, and stays as it is written: two of them are
+/// not one because neither can be said.
+pub(super) fn text_of<'t>(token: Token, source: &'t str, scratch: &'t mut String) -> &'t str {
+    let raw = token.raw(source);
+    if token.kind == Kind::EscapedText && has_half_pair(raw) { raw } else { token.decode(source, scratch) }
+}
+
+/// Whether a text has an escape of one half of a surrogate pair without the other.
+fn has_half_pair(raw: &str) -> bool {
+    let unit = |escape: &str| u16::from_str_radix(escape.get(2..6)?, 16).ok();
+    let is = |escape: &str, half: std::ops::RangeInclusive<u16>| {
+        escape.starts_with("\\u") && unit(escape).is_some_and(|unit| half.contains(&unit))
+    };
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        rest = &rest[at..];
+        let taken = if is(rest, 0xd800..=0xdbff) {
+            if !rest.get(6..).is_some_and(|next| is(next, 0xdc00..=0xdfff)) {
+                return true;
+            }
+            12
+        } else if is(rest, 0xdc00..=0xdfff) {
+            return true;
+        } else {
+            2
+        };
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    false
+}
+
 fn scalar(token: Token, text: &str, like: Option<&DataType>, out: &mut String) {
     let raw = token.raw(text);
     match token.kind {
@@ -138,7 +169,7 @@ fn scalar(token: Token, text: &str, like: Option<&DataType>, out: &mut String) {
         }
         Kind::Text | Kind::EscapedText => {
             let mut scratch = String::new();
-            let text = token.decode(text, &mut scratch);
+            let text = text_of(token, text, &mut scratch);
             match like {
                 Some(DataType::Timestamp(..)) => match value::instant(text) {
                     Some(nanos) => quoted(&value::instant_text(nanos), out),
@@ -307,6 +338,16 @@ fn plain(array: &dyn Array, row: usize) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_pairs_are_told_apart() {
+        let form = |text: &str| of_text(text, None, &LeftOut::default()).unwrap();
+        assert_ne!(form(r#""\ud800""#), form(r#""\ud801""#));
+        assert_ne!(form(r#"{"\udc00":1}"#), form(r#"{"\udc01":1}"#));
+        assert_ne!(form(r#""\ud83dx\ude00""#), form(r#""\ud83ex\ude00""#));
+        assert_eq!(form(r#""\ud83d\ude00\n""#), form("\"\u{1f600}\\n\""));
+        assert_eq!(form(r#""\\ud800""#), form(r#""\u005cud800""#));
+    }
     use arrow::array::{
         Float64Builder, Int64Array, MapBuilder, MapFieldNames, StringArray, StringBuilder, StructArray,
     };

@@ -4,28 +4,22 @@ use arrow::compute::kernels::cast_utils::string_to_datetime;
 use chrono::{DateTime, Duration, Utc};
 use std::cmp::Ordering;
 
-/// Length up to which a text is looked at as a number, in bytes.
-const MAX_NUMBER_LENGTH: usize = 400;
-
 /// Numbers from this power of ten on are written with an exponent.
 const MAX_PLAIN_POWER: i64 = 21;
 
 /// Numbers below this power of ten are written with an exponent.
 const MIN_PLAIN_POWER: i64 = -7;
 
-/// A decimal number in its one form: `1.0`, `01` and `1e0` become `1`. `None` for what is not a number. Exact: no digit is
-/// rounded.
+/// A decimal number in its one form: `1.0`, `01` and `1e0` become `1`. `None` for what is not a number, or has an exponent
+/// beyond 64 bits. Exact: no digit is rounded.
 pub(super) fn number(text: &str) -> Option<String> {
-    if text.is_empty() || text.len() > MAX_NUMBER_LENGTH {
-        return None;
-    }
-    let (negative, text) = match text.as_bytes()[0] {
+    let (negative, text) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
         None => (text, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -40,16 +34,15 @@ pub(super) fn number(text: &str) -> Option<String> {
         return Some("0".to_owned());
     }
     // The power of ten of the last digit that is left.
-    let power = i64::from(exponent) - fraction.len() as i64 + (leading.len() - digits.len()) as i64;
+    let power = exponent.checked_add((leading.len() - digits.len()) as i64)?.checked_sub(fraction.len() as i64)?;
+    // The power of ten of the first.
+    let first = power.checked_add(digits.len() as i64 - 1)?;
     let sign = if negative { "-" } else { "" };
-    Some(format!("{sign}{}", written(digits, power)))
+    Some(format!("{sign}{}", written(digits, power, first)))
 }
 
-/// Digits without zeros at their ends, times a power of ten.
-fn written(digits: &str, power: i64) -> String {
-    let length = digits.len() as i64;
-    // The power of ten of the first digit.
-    let first = power + length - 1;
+/// Digits without zeros at their ends, with the powers of ten of the last and of the first.
+fn written(digits: &str, power: i64, first: i64) -> String {
     if !(MIN_PLAIN_POWER..MAX_PLAIN_POWER).contains(&first) {
         let (head, rest) = digits.split_at(1);
         let point = if rest.is_empty() { "" } else { "." };
@@ -158,12 +151,29 @@ mod tests {
             ("1.5e21", &["1500000000000000000000", "1.5E+21"]),
             ("1e-8", &["0.00000001"]),
             ("9007199254740993", &["9007199254740993.0"]),
+            ("1e500", &["10e499", &format!("1{}", "0".repeat(500))]),
+            ("1e-500", &["0.1e-499", &format!("0.{}1", "0".repeat(499))]),
+            ("1e9999999999", &["0.01e10000000001"]),
         ] {
             for text in texts {
                 assert_eq!(number(text).as_deref(), Some(form), "{text}");
             }
         }
-        for text in ["", "-", ".", "e1", "1e", "1x", "0x10", "1e99999999999", "NaN", "1 ", "--1", "1_0"] {
+        for text in [
+            "",
+            "-",
+            ".",
+            "e1",
+            "1e",
+            "1x",
+            "0x10",
+            "1e99999999999999999999",
+            "10e9223372036854775807",
+            "NaN",
+            "1 ",
+            "--1",
+            "1_0",
+        ] {
             assert_eq!(number(text), None, "{text}");
         }
         assert_eq!((double(1e21), double(0.1), double(-2.0)), ("1e21".into(), "0.1".into(), "-2".into()));

@@ -75,8 +75,7 @@ impl Format {
             [0xff, 6, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => Self::Snappy,
             head if head.starts_with(&XERIAL) => Self::XerialSnappy,
             head if is_hadoop(head) => Self::HadoopSnappy,
-            // Levels from fastest to best (RFC 1950); no record of text begins like it.
-            [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => Self::Zlib,
+            head if is_zlib(head) => Self::Zlib,
             head => Order::of(head).map_or(Self::Plain, Self::Utf16),
         }
     }
@@ -98,9 +97,23 @@ impl Format {
     }
 }
 
+/// Whether an object begins like zlib (RFC 1950): the method, a window of at most 32 KiB, and a check of both bytes. Text may
+/// begin so too, such as `x^2`, but compressed bytes do not go on like text.
+fn is_zlib(head: &[u8]) -> bool {
+    let [first, second, ..] = *head else { return false };
+    let is_header = first & 0xf == 8 && first >> 4 <= 7 && u16::from_be_bytes([first, second]).is_multiple_of(31);
+    is_header && !is_text(head)
+}
+
+/// Whether these may be the first bytes of a text: UTF-8, cut anywhere, without controls other than blanks and line ends.
+fn is_text(head: &[u8]) -> bool {
+    let is_utf8 = std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+    is_utf8 && head.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..))
+}
+
 /// A reader whose first bytes have been looked at.
 struct Sniffed<'a> {
-    head: [u8; 16],
+    head: [u8; 32],
     start: usize,
     end: usize,
     error: Option<io::Error>,
@@ -109,7 +122,7 @@ struct Sniffed<'a> {
 
 impl<'a> Sniffed<'a> {
     fn new(rest: &'a mut dyn Read) -> Self {
-        let mut sniffed = Self { head: [0; 16], start: 0, end: 0, error: None, rest };
+        let mut sniffed = Self { head: [0; 32], start: 0, end: 0, error: None, rest };
         while sniffed.end < sniffed.head.len() {
             match sniffed.rest.read(&mut sniffed.head[sniffed.end..]) {
                 Ok(0) => break,

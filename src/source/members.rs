@@ -10,8 +10,9 @@ pub(super) trait Member: Read + Sized {
     type Inner: BufRead;
     /// Name of the format.
     const FORMAT: &str;
-    /// What a member begins with.
-    const FIRST: u8;
+
+    /// Whether a member may begin with a byte.
+    fn may_begin(first: u8) -> bool;
 
     /// Begins with the next member.
     fn begin(inner: Self::Inner) -> Self;
@@ -23,7 +24,10 @@ pub(super) trait Member: Read + Sized {
 impl<R: BufRead> Member for GzDecoder<R> {
     type Inner = R;
     const FORMAT: &str = "gzip";
-    const FIRST: u8 = 0x1f;
+
+    fn may_begin(first: u8) -> bool {
+        first == 0x1f
+    }
 
     fn begin(inner: R) -> Self {
         Self::new(inner)
@@ -37,7 +41,10 @@ impl<R: BufRead> Member for GzDecoder<R> {
 impl<R: BufRead> Member for ZlibDecoder<R> {
     type Inner = R;
     const FORMAT: &str = "zlib";
-    const FIRST: u8 = 0x78;
+
+    fn may_begin(first: u8) -> bool {
+        first & 0xf == 8
+    }
 
     fn begin(inner: R) -> Self {
         Self::new(inner)
@@ -71,7 +78,7 @@ impl<M: Member> Read for Members<M> {
             let mut rest = member.behind();
             match pass_over_padding(&mut rest)? {
                 None => break,
-                Some(first) if first == M::FIRST => self.member = Some(M::begin(rest)),
+                Some(first) if M::may_begin(first) => self.member = Some(M::begin(rest)),
                 Some(_) => {
                     let message = format!("bytes behind the {} data that are none", M::FORMAT);
                     return Err(io::Error::new(io::ErrorKind::InvalidData, message));

@@ -5,21 +5,37 @@ use snap::raw::{Decoder, decompress_len};
 use std::fmt;
 use std::io::{self, Read};
 
-/// Largest block and largest chunk of one; writers make them of 32 KiB to some MiB.
-const MAX_BLOCK: u32 = 64 << 20;
+/// Largest chunk; writers make them of 32 KiB to some MiB.
+const MAX_CHUNK: u32 = 64 << 20;
+
+/// Largest block of Hadoop's, whose lengths have a sign: all that a program wrote at once, in chunks.
+const MAX_BLOCK: u32 = i32::MAX as u32;
 
 /// First bytes of a stream of xerial's. Two versions of four bytes follow.
 pub(super) const XERIAL: [u8; 8] = *b"\x82SNAPPY\0";
 
-/// Whether an object begins like Hadoop's blocks: they have no magic number, but lengths that fit each other, and text
-/// does not begin with a zero.
+/// Whether an object begins like Hadoop's blocks: they have no magic number, but lengths that fit each other, and the
+/// fifth byte of text, the first of a chunk's length, is not one of the first five controls. Blocks of nothing may come
+/// first; one alone is an empty file.
 pub(super) fn is_hadoop(head: &[u8]) -> bool {
     let number = |at: usize| head.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
-    let (Some(block), Some(chunk)) = (number(0), number(4)) else { return false };
-    let plain = decompress_len(&head[8..]).ok().and_then(|length| u32::try_from(length).ok());
-    head[0] == 0
-        && chunk > 1
-        && plain.is_some_and(|plain| (1..=block).contains(&plain) && chunk <= 32 + plain + plain / 6)
+    if head == [0; 4] {
+        return true;
+    }
+    let mut at = 0;
+    while number(at) == Some(0) {
+        at += 4;
+    }
+    let Some(block) = number(at) else { return false };
+    at += 4;
+    while number(at) == Some(0) {
+        at += 4;
+    }
+    let Some(chunk) = number(at) else { return false };
+    let plain = decompress_len(&head[at + 4..]).ok().and_then(|length| u32::try_from(length).ok());
+    block <= MAX_BLOCK
+        && (2..=MAX_CHUNK).contains(&chunk)
+        && plain.is_some_and(|plain| (1..=block.min(MAX_CHUNK)).contains(&plain) && chunk <= 32 + plain + plain / 6)
 }
 
 /// Decodes either.
@@ -60,7 +76,7 @@ impl<R: Read> Blocks<R> {
         self.stored.resize(length as usize, 0);
         self.inner.read_exact(&mut self.stored)?;
         let plain = decompress_len(&self.stored).map_err(|error| broken(&error))?;
-        if plain > MAX_BLOCK as usize {
+        if plain > MAX_CHUNK as usize {
             return Err(broken(&format!("a chunk of {plain} bytes")));
         }
         self.plain.resize(plain, 0);
@@ -86,7 +102,9 @@ impl<R: Read> Blocks<R> {
                 Kind::Hadoop { left: left @ 0 } if number <= MAX_BLOCK => *left = number,
                 // Streams may follow each other, each with its header.
                 Kind::Xerial if number.to_be_bytes() == XERIAL[..4] => self.inner.read_exact(&mut [0; 12])?,
-                _ if number == 0 || number > MAX_BLOCK => return Err(broken(&format!("a chunk of {number} bytes"))),
+                // Hadoop passes over chunks of nothing.
+                Kind::Hadoop { .. } if number == 0 => {}
+                _ if number == 0 || number > MAX_CHUNK => return Err(broken(&format!("a chunk of {number} bytes"))),
                 _ => return Ok(Some(number)),
             }
         }

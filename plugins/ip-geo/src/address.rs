@@ -66,32 +66,38 @@ fn parse_usual(text: &str) -> Option<IpAddr> {
     bare.parse::<Ipv6Addr>().ok().map(|address| IpAddr::V6(address).to_canonical())
 }
 
-/// Whether the address can have a place on the map: private, local, shared and multicast ones cannot.
+/// Whether the address can have a place on the map. Private, local, shared, reserved and multicast ones cannot, nor those of
+/// measurements; those of documentation can in the databases that tests use. By IANA's registries of special addresses
+/// (RFC 6890).
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
             !(address.is_private()
                 || address.is_loopback()
                 || address.is_link_local()
-                || address.is_unspecified()
-                || address.is_broadcast()
                 || address.is_multicast()
-                || is_shared(address))
+                || is_special(address))
         }
         IpAddr::V6(address) => {
             !(address.is_loopback()
                 || address.is_unspecified()
                 || address.is_unique_local()
                 || address.is_unicast_link_local()
+                || is_site_local(address)
                 || address.is_multicast())
         }
     }
 }
 
-/// Addresses behind carriers' NAT, 100.64.0.0/10 (RFC 6598).
-fn is_shared(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
-    first == 100 && second & 0b1100_0000 == 64
+/// "This network" 0.0.0.0/8, behind carriers' NAT 100.64.0.0/10 (RFC 6598), protocols 192.0.0.0/24, measurements
+/// 198.18.0.0/15 (RFC 2544), reserved 240.0.0.0/4.
+fn is_special(address: Ipv4Addr) -> bool {
+    matches!(address.octets(), [0 | 240..=255, ..] | [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18..=19, ..])
+}
+
+/// What private networks used before unique local addresses, `fec0::/10` (RFC 3879).
+fn is_site_local(address: Ipv6Addr) -> bool {
+    address.segments()[0] & 0xffc0 == 0xfec0
 }
 
 #[cfg(test)]
@@ -176,6 +182,12 @@ mod tests {
             "100.127.255.255",
             "::1",
             "::",
+            "0.1.2.3",
+            "192.0.0.8",
+            "198.18.0.1",
+            "198.19.255.255",
+            "240.0.0.1",
+            "fec0::1",
             "fc00::1",
             "fd12::1",
             "fe80::1",
@@ -184,7 +196,9 @@ mod tests {
         ] {
             assert!(!is_public(parse(text).unwrap()), "{text}");
         }
-        for text in ["100.63.255.255", "100.128.0.0", "172.32.0.1", "81.2.69.142", "2001:218::1"] {
+        for text in
+            ["100.63.255.255", "100.128.0.0", "172.32.0.1", "192.0.1.1", "198.20.0.1", "81.2.69.142", "2001:218::1"]
+        {
             assert!(is_public(parse(text).unwrap()), "{text}");
         }
     }

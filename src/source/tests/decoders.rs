@@ -41,6 +41,14 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// With a window of so many bits.
+fn zlib_of_window(bytes: &[u8], bits: u8) -> Vec<u8> {
+    let mut encoder = flate2::Compress::new_with_window_bits(Compression::default(), true, bits);
+    let mut stored = Vec::with_capacity(1 << 10);
+    encoder.compress_vec(bytes, &mut stored, flate2::FlushCompress::Finish).unwrap();
+    stored
+}
+
 /// Blocks of at most `block` bytes in chunks of at most `chunk`.
 fn hadoop(bytes: &[u8], block: usize, chunk: usize) -> Vec<u8> {
     let mut stored = Vec::new();
@@ -108,7 +116,11 @@ fn each_compression_is_known_by_its_first_bytes() {
         ("zlib", zlib(TEXT)),
         ("zlib", [zlib(&TEXT[..10]), b"\0\n".to_vec(), zlib(&TEXT[10..]), vec![0; 700]].concat()),
         ("hadoop-snappy", hadoop(TEXT, 1 << 18, 1 << 16)),
+        ("zlib", zlib_of_window(TEXT, 9)),
+        ("zlib", [zlib_of_window(&TEXT[..10], 14), zlib(&TEXT[10..])].concat()),
         ("hadoop-snappy", hadoop(TEXT, 12, 5)),
+        ("hadoop-snappy", [vec![0; 8], hadoop(TEXT, 12, 5), vec![0; 4]].concat()),
+        ("hadoop-snappy", [&hadoop(TEXT, 99, 99)[..4], &[0; 4], &hadoop(TEXT, 99, 99)[4..]].concat()),
         ("hadoop-snappy", hadoop(&gzip(TEXT), 30, 30)),
         ("xerial-snappy", xerial(TEXT, 1 << 15)),
         ("xerial-snappy", [xerial(&TEXT[..10], 3), xerial(&TEXT[10..], 4)].concat()),
@@ -128,8 +140,25 @@ fn each_compression_is_known_by_its_first_bytes() {
 }
 
 #[test]
+fn text_that_begins_like_a_compression_is_text() {
+    let smiles = format!("x^{}", "\u{1f600}".repeat(9));
+    for text in ["x^2 + 1", "x^", "X\tw\n", "h$\n", "HO", &smiles] {
+        let seen = read(text.as_bytes(), Framing::Lines);
+        assert_eq!((seen.stats.encoding, seen.texts()), ("plain", vec![text.trim_end()]), "{text}");
+    }
+}
+
+#[test]
+fn a_block_of_hadoop_snappy_may_be_longer_than_any_chunk() {
+    let line = [b"x".repeat((64 << 10) - 1), b"\n".to_vec()].concat();
+    let seen = read(&hadoop(&line.repeat(1_100), usize::MAX, 256 << 10), Framing::Lines);
+    assert_eq!((seen.stats.encoding, seen.texts().len(), seen.reasons().len()), ("hadoop-snappy", 1_100, 0));
+}
+
+#[test]
 fn empty_objects_of_each_kind_hold_nothing() {
-    for bytes in [Vec::new(), gzip(b""), zstd(b""), bzip2(b""), snappy(b""), zip(&[], CompressionMethod::Stored)] {
+    let none = zip(&[], CompressionMethod::Stored);
+    for bytes in [Vec::new(), gzip(b""), zstd(b""), bzip2(b""), snappy(b""), zlib(b""), vec![0; 4], none] {
         let seen = read(&bytes, Framing::Lines);
         assert!(seen.records.is_empty() && seen.rejects.is_empty(), "{bytes:?} {:?}", seen.rejects);
     }

@@ -6,7 +6,7 @@ use crate::fields::{A, E};
 use crate::java;
 use crate::traffic::PageFacts;
 use crate::url::{join_values, parse_url};
-use crate::values::{self, shown};
+use crate::values;
 use etl_sdk::{BoundedCache, CacheStats};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -93,6 +93,7 @@ impl Pages {
         let compat = self.compat;
         let parse = || {
             let parsed = parse_url(url, compat);
+            let shown = |part| values::shown(part, compat);
             let joined = |values: &[_]| shown(join_values(values, compat));
             let query: Vec<_> = parsed.query.iter().map(|(key, values)| (shown(key.clone()), joined(values))).collect();
             Arc::new(Page {

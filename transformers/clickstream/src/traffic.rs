@@ -100,7 +100,10 @@ impl TrafficResolver {
         write_key(&mut self.key, 'u', app_id, [page_url, referrer, None, None].into_iter());
         let (visit, compat) = (Visit { page_referrer: referrer, ..Visit::default() }, self.compat);
         self.cache.get_or_insert_with(&self.key, || {
-            resolve_from_url(rules, page_url, visit, compat, &mut ()).map(shown).map(Arc::new).map_err(Arc::new)
+            resolve_from_url(rules, page_url, visit, compat, &mut ())
+                .map(|found| shown(found, compat))
+                .map(Arc::new)
+                .map_err(Arc::new)
         })
     }
 
@@ -151,7 +154,7 @@ fn decide<W: Witness>(
             });
             let [url, page_referrer, latest_referrer, latest_referrer_host] = urls.0.each_ref().map(Option::as_deref);
             let visit = Visit { page_host: None, page_referrer, latest_referrer, latest_referrer_host };
-            resolve_from_url(rules, url, visit, compat, witness).map(shown)
+            resolve_from_url(rules, url, visit, compat, witness).map(|found| shown(found, compat))
         }
         Route::Groups(rules) => {
             witness.note(|| {
@@ -176,10 +179,11 @@ fn decide<W: Witness>(
 }
 
 /// As its columns are written.
-fn shown(found: TrafficSource) -> TrafficSource {
+fn shown(found: TrafficSource, compat: Compat) -> TrafficSource {
     let TrafficSource { source, term, campaign, content, medium, campaign_id, clid_platform, clid, .. } = found;
     let [source, term, campaign, content, medium, campaign_id, clid_platform, clid] =
-        [source, term, campaign, content, medium, campaign_id, clid_platform, clid].map(|text| text.map(values::shown));
+        [source, term, campaign, content, medium, campaign_id, clid_platform, clid]
+            .map(|text| text.map(|text| values::shown(text, compat)));
     let (channel_group, category) = (found.channel_group, found.category);
     TrafficSource { source, medium, campaign, content, term, campaign_id, clid_platform, clid, channel_group, category }
 }

@@ -69,8 +69,8 @@ fn code_unit(raw: &str, at: usize) -> Option<u32> {
 }
 
 /// A part of a URL as it is written.
-pub(crate) fn shown(part: String) -> String {
-    if part.contains(HALF_PAIR) { part.replace(HALF_PAIR, "?") } else { part }
+pub(crate) fn shown(part: String, compat: Compat) -> String {
+    if compat.is_reference() && part.contains(HALF_PAIR) { part.replace(HALF_PAIR, "?") } else { part }
 }
 
 /// The name of an object's key. Only names with escapes allocate.

@@ -167,12 +167,14 @@ fn candidates<'a>(referrer: &'a str, url: &'a Url, compat: Compat) -> Vec<Cow<'a
     keys
 }
 
-/// `google.com`, `www.google.de`, `maps.google.co.uk`: the label with what a country puts behind it.
+/// `google.com`, `www.google.de`, `maps.google.co.uk`, `google.cat`: the label with what a country puts behind it, or the
+/// end of Catalan sites. A host may end with the dot of the root.
 fn is_google(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
     let Some((before, end)) = host.rsplit_once("google.") else { return false };
     let country = end.strip_prefix("com.").or_else(|| end.strip_prefix("co.")).unwrap_or(end);
     let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_lowercase());
-    (before.is_empty() || before.ends_with('.')) && (end == "com" || is_country)
+    (before.is_empty() || before.ends_with('.')) && (matches!(end, "com" | "cat") || is_country)
 }
 
 /// Apps name themselves the other way round: `android-app://com.google.android.gm`.
@@ -298,6 +300,9 @@ mod tests {
             ("https://www.google.de/", true),
             ("https://google.co.jp/search?q=a", true),
             ("https://news.GOOGLE.com.br/", true),
+            ("https://www.google.cat/", true),
+            ("https://www.google.com./", true),
+            ("https://www.google.dog/", false),
             ("android-app://com.google.android.gm/", true),
             ("https://partner.example/go?to=play.google.com", false),
             ("https://partner.example/play.google.com/", false),

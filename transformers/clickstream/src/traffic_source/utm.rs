@@ -43,8 +43,9 @@ const OTHER_CLICK_IDS: [&str; 11] = [
 /// Reads the `utm_*` parameters and the click id of a URL, with or without a scheme.
 ///
 /// A click id is `gclid`, else the first parameter whose name ends with `clid`, where first is Java's hash order. By
-/// default `gbraid` and `wbraid` come before those, and [`OTHER_CLICK_IDS`] after them. Only a parameter's first value
-/// counts. A parameter that is present but empty counts as absent; the reference gives the event up.
+/// default `gbraid` and `wbraid` come before those, and [`OTHER_CLICK_IDS`] after them. A value that is present but empty
+/// counts as absent, and of several the first counts; in the reference the first alone, and it gives the event up when that
+/// is empty.
 ///
 /// Channel and category stay empty.
 pub fn utm_from_url(text: &str, compat: Compat) -> Result<TrafficSource, Refusal> {
@@ -55,7 +56,7 @@ pub fn utm_from_url(text: &str, compat: Compat) -> Result<TrafficSource, Refusal
 pub(super) fn from_parameters(url: &Url, compat: Compat, witness: &mut impl Witness) -> Result<TrafficSource, Refusal> {
     let mut found = [const { None }; PARAMETERS.len()];
     for (value, (_, name)) in found.iter_mut().zip(PARAMETERS) {
-        *value = url.first_value(name).map(str::to_owned);
+        *value = url.values(name).and_then(|values| value_of(values, compat)).map(str::to_owned);
         if value.is_none() && compat.is_reference() && url.values(name).is_some() {
             return Err(Refusal::EmptyParameter(name.to_owned()));
         }
@@ -125,17 +126,22 @@ fn click_id(url: &Url, compat: Compat) -> Result<Option<(&str, &str)>, Refusal> 
             .map(|value| Some((name, value)))
             .ok_or_else(|| Refusal::EmptyParameter(name.to_owned()));
     }
-    let is_filled = |values: &[Option<String>]| first_of(values).is_some();
-    let google = || GOOGLE_CLICK_IDS.into_iter().find_map(|name| Some((name, first_of(url.values(name)?)?)));
-    let clid = || first_clid(url, is_filled).and_then(|(name, values)| Some((name, first_of(values)?)));
+    let is_filled = |values: &[Option<String>]| value_of(values, compat).is_some();
+    let google = || GOOGLE_CLICK_IDS.into_iter().find_map(|name| Some((name, value_of(url.values(name)?, compat)?)));
+    let clid = || first_clid(url, is_filled).and_then(|(name, values)| Some((name, value_of(values, compat)?)));
     let other = || {
         OTHER_CLICK_IDS.into_iter().find_map(|known| {
             let is_known = |(name, values): &&(String, Vec<_>)| name.eq_ignore_ascii_case(known) && is_filled(values);
             let (name, values) = url.query.iter().find(is_known)?;
-            Some((name.as_str(), first_of(values)?))
+            Some((name.as_str(), value_of(values, compat)?))
         })
     };
     Ok(google().or_else(clid).or_else(other))
+}
+
+/// The value of a parameter that counts.
+fn value_of(values: &[Option<String>], compat: Compat) -> Option<&str> {
+    if compat.is_reference() { first_of(values) } else { values.iter().flatten().map(String::as_str).next() }
 }
 
 /// The first of the parameters that count and whose names end with `clid`, in the order of the reference's map.
@@ -236,6 +242,9 @@ mod tests {
         assert_eq!(utm_from_url("https://h/?utm_source=&gclid=&fbclid&utm_medium"), TrafficSource::default());
         let utm = utm_from_url("https://h/?gclid=&fbclid=1");
         assert_eq!(utm.source.as_deref(), Some("fbclid"));
+        let utm = utm_from_url("https://h/?gclid=&gclid=2&gclid=3&utm_medium=&utm_medium=m");
+        assert_eq!(utm.clid.as_deref(), Some(r#"{"type":"gclid","value":"2"}"#));
+        assert_eq!(utm.medium.as_deref(), Some("m"));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::java::decode_percent;
 /// Schemes that can do without the slashes before the host.
 const SPECIAL: [&str; 6] = ["http", "https", "ws", "wss", "ftp", "file"];
 
-/// What parts of a page are resolved against; its host is nobody's.
-const NOWHERE: &str = "https://nowhere.invalid/";
+/// What stands in front of parts of a page; its host is nobody's.
+const NOWHERE: &str = "https://nowhere.invalid";
 
 /// What a text begins with.
 enum Form {
@@ -74,15 +74,15 @@ fn form(text: &str) -> Form {
     let Some((name, rest)) = text.split_once(':').filter(|(name, _)| is_scheme(name)) else { return Form::Host };
     // `shop.example:8443/` has a port there, and a scheme would be followed by something else.
     let end = end_of_host(rest);
-    let is_port = rest[..end].bytes().all(|byte| byte.is_ascii_digit()) && !rest.starts_with("//");
+    let is_port = end > 0 && rest[..end].bytes().all(|byte| byte.is_ascii_digit());
     let is_special = SPECIAL.iter().any(|special| name.eq_ignore_ascii_case(special));
     if is_port && !is_special { Form::Host } else { Form::Absolute }
 }
 
 fn part_of_page(text: &str) -> Url {
-    let found = url::Url::parse(NOWHERE).and_then(|nowhere| nowhere.join(text));
-    let Ok(url) = found else { return Url::default() };
-    let parts = parts(&url, NOWHERE);
+    let whole = format!("{NOWHERE}{text}");
+    let Ok(url) = url::Url::parse(&whole) else { return Url::default() };
+    let parts = parts(&url, &whole);
     // A query or a fragment alone says nothing of the path.
     let path = parts.path.filter(|_| !text.starts_with(['?', '#']));
     Url { path, ..parts }

@@ -75,6 +75,8 @@ fn hosts_are_those_of_browsers_and_in_the_reference_server_style_alone() {
         ("https://0x7f.1/p", Some("127.0.0.1"), None),
         ("h.example:8443/p", Some("h.example"), Some("h.example")),
         ("localhost:3000", Some("localhost"), Some("localhost")),
+        ("myapp:/open", None, Some("myapp")),
+        ("C:\\x\\y", None, None),
         ("https://host:port/p", None, None),
         ("https://ho st/p", None, None),
         ("/p", None, None),
@@ -91,6 +93,8 @@ fn path_and_query_count_without_a_host() {
     for (text, path, query) in [
         ("https://ho st/p?a=1", Some("/p"), "a=1"),
         ("https://host:port?a=1", None, "a=1"),
+        ("https://ho st//h.example/p", Some("//h.example/p"), ""),
+        ("myapp:/open?a=1", Some("/open"), "a=1"),
         ("/a/b?a=1#c", Some("/a/b"), "a=1"),
         ("?a=1", None, "a=1"),
         ("shop:open?a=1", None, "a=1"),
