@@ -5,6 +5,7 @@
 pub mod process;
 
 mod batch;
+pub mod catalog;
 pub mod cli;
 mod commands;
 pub mod commit;
@@ -13,7 +14,9 @@ mod ddl;
 mod engine;
 pub mod job;
 pub mod limits;
+mod listen;
 pub mod output;
+mod policy;
 mod publish;
 mod query;
 mod registry;

@@ -13,7 +13,7 @@ use crate::process::wait::poll;
 use crate::report::Progress;
 use crate::run::{JobContext, RunPlan, commit_empty, execute};
 use crate::text::instant;
-use etl_sdk::Result;
+use etl_sdk::{EpochMillis, Result};
 use std::time::Instant;
 
 /// How many windows of a job are run.
@@ -74,7 +74,12 @@ impl Batch<'_> {
         let begun = Instant::now();
         match self.is_done_meanwhile(item, begun) {
             Err(error) => return WindowResult::failed(item, &error),
-            Ok(true) => return WindowResult::of(item, ResultStatus::Skipped),
+            Ok(true) => {
+                let now = EpochMillis(self.settings.now.timestamp_millis());
+                let mut result = WindowResult::of(item, ResultStatus::Skipped);
+                result.warnings = self.context.tell_skipped(item.window, now);
+                return result;
+            }
             Ok(false) => {}
         }
         let plan = RunPlan {

@@ -1,10 +1,12 @@
 //! The commands, for clap. Their comments are the help.
 
+use super::catalog::{CatalogArgs, EXAMPLES as CATALOG_EXAMPLES};
 use super::compact::{CompactArgs, EXAMPLES as COMPACT_EXAMPLES};
 use super::compare::{CompareArgs, EXAMPLES as COMPARE_EXAMPLES};
 use super::ddl::{DDL_EXAMPLES, DdlArgs};
 use super::dead_letters::{DeadLettersArgs, EXAMPLES as DEAD_LETTERS_EXAMPLES};
 use super::explain::{EXAMPLES as EXPLAIN_EXAMPLES, ExplainArgs};
+use super::iam_policy::{EXAMPLES as IAM_POLICY_EXAMPLES, IamPolicyArgs};
 use super::job::{CHECK_EXAMPLES, CheckArgs, GC_EXAMPLES, GcArgs, RECOVER_EXAMPLES, RecoverArgs};
 use super::options::{EXIT_CODES, GC_EXIT_CODES, OutputArgs, PLAN_EXIT_CODES, READ_EXIT_CODES, ScreenArgs, usage};
 use super::query::{RUNS_EXAMPLES, RunsArgs, SQL_EXAMPLES, SqlArgs};
@@ -111,6 +113,12 @@ pub enum Command {
     /// Print statements that create the tables in Athena, Glue, Redshift and others.
     #[command(after_help = [DDL_EXAMPLES, READ_EXIT_CODES].concat())]
     Ddl(DdlArgs),
+    /// Compare the catalog with what is written, and bring it to agree.
+    #[command(after_help = [CATALOG_EXAMPLES, READ_EXIT_CODES].concat())]
+    Catalog(CatalogArgs),
+    /// Print the IAM policy that a job needs: its calls, down to prefixes of keys.
+    #[command(after_help = [IAM_POLICY_EXAMPLES, READ_EXIT_CODES].concat())]
+    IamPolicy(IamPolicyArgs),
     /// Inspect, replay or drop dead letters.
     #[command(after_help = DEAD_LETTERS_EXAMPLES)]
     DeadLetters(DeadLettersArgs),
@@ -183,6 +191,8 @@ impl Command {
             Self::Runs(runs) => runs.output.into(),
             Self::Sql(sql) => sql.output.into(),
             Self::Ddl(ddl) => ddl.output.into(),
+            Self::Catalog(catalog) => catalog.output().into(),
+            Self::IamPolicy(policy) => policy.output.into(),
             Self::Check(check) => check.output.into(),
             Self::Recover(recover) => recover.output.into(),
             Self::Compact(compact) => compact.output.into(),

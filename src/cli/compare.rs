@@ -87,8 +87,8 @@ impl CompareArgs {
             s3: S3Config {
                 endpoint: self.s3_endpoint,
                 region: self.s3_region,
-                path_style: None,
                 anonymous: self.s3_anonymous,
+                ..S3Config::default()
             },
         }
     }

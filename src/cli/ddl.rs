@@ -10,6 +10,7 @@ use strum::VariantArray;
 pub const DDL_EXAMPLES: &str = "\
 Examples:
   etl-runner ddl athena job.yaml
+  etl-runner ddl athena job.yaml --queries
   etl-runner ddl redshift job.yaml event_v2 --database app1
   etl-runner ddl duckdb job.yaml | duckdb tables.db
   etl-runner ddl glue job.yaml user_v2 | jq '.[0]' > user.json
@@ -30,6 +31,9 @@ pub struct DdlArgs {
     /// Database or schema of the tables. Default: the job's name, in DuckDB `main`.
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
+    /// Queries over the tables instead of statements that make them; Athena has some.
+    #[arg(long)]
+    queries: bool,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -53,6 +57,12 @@ impl ValueEnum for Dialect {
 
 impl DdlArgs {
     pub fn into_request(self) -> DdlRequest {
-        DdlRequest { job: self.job.into_request(), dialect: self.dialect, tables: self.tables, database: self.database }
+        DdlRequest {
+            job: self.job.into_request(),
+            dialect: self.dialect,
+            tables: self.tables,
+            database: self.database,
+            queries: self.queries,
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! The command line: arguments in, a request of plain values to `commands`, an exit code out.
 
 mod args;
+mod catalog;
 mod compact;
 mod compare;
 mod ddl;
 mod dead_letters;
 mod exit;
 mod explain;
+mod iam_policy;
 mod invalid;
 mod job;
 mod options;

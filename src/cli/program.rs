@@ -115,6 +115,8 @@ fn dispatch(command: Command, printer: &Printer) -> Result<Outcome> {
         Command::Sql(sql) => commands::sql::run(&sql.into_request(), &builtin(), printer),
         Command::Compare(compare) => commands::compare::run(&compare.into_request(), printer),
         Command::Ddl(ddl) => commands::ddl::run(&ddl.into_request(), &builtin(), printer),
+        Command::Catalog(catalog) => commands::catalog::run(&catalog.into_request(), printer),
+        Command::IamPolicy(policy) => commands::iam_policy::run(&policy.into_request(), printer),
         Command::DeadLetters(letters) => match letters.command {
             DeadLettersCommand::List(list) => commands::dead_letters::list(&list.into_request()?, printer),
             DeadLettersCommand::Show(show) => commands::dead_letters::show(&show.into_request(), printer),

@@ -1,7 +1,7 @@
 //! The arguments of `run` and `plan`, for clap. Their comments are the help.
 
 use super::options::{JobArgs, NowArgs, ScreenArgs, SetArgs, WaitArgs, at_least_one};
-use crate::commands::{JobRequest, PlanRequest, RunOptions, RunRequest};
+use crate::commands::{JobRequest, PayloadSource, PlanRequest, RunOptions, RunRequest};
 use crate::text::Span;
 use crate::trigger::WindowArgument;
 use crate::window::Window;
@@ -9,12 +9,16 @@ use clap::Args;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+/// The variable with the payload, where no argument names a window.
+const PAYLOAD: &str = "ETL_RUNNER_PAYLOAD";
+
 pub const RUN_EXAMPLES: &str = "\
 Examples:
   etl-runner run job.yaml --window 2026-11-20T05/PT1H
   etl-runner run job.yaml --last 1h --output json
   etl-runner run job.yaml                   # continue where the job's `schedule` left off
   etl-runner run job.yaml --window 2026-11-20 --set sink.url=/tmp/out --dry-run
+  etl-runner run job.yaml --payload @payload.json
 
 ";
 
@@ -40,6 +44,9 @@ pub struct RunArgs {
 pub struct RunOptionArgs {
     #[command(flatten)]
     window: WindowArgs,
+    /// Payload of the scheduler that names the window: JSON, @FILE, or - for stdin.
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["window", "last"])]
+    payload: Option<String>,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -121,11 +128,27 @@ impl AllowedArgs {
     }
 }
 
+impl RunOptionArgs {
+    /// The payload that is given; a window that is named goes before that of the environment.
+    fn payload(&self) -> Option<PayloadSource> {
+        let of_environment = || std::env::var(PAYLOAD).ok().filter(|text| !text.is_empty());
+        let is_named = self.window.argument().is_some();
+        let text = self.payload.clone().or_else(|| if is_named { None } else { of_environment() })?;
+        Some(match text.strip_prefix('@') {
+            _ if text == "-" => PayloadSource::Stdin,
+            Some(file) => PayloadSource::File(file.into()),
+            None => PayloadSource::Text(text),
+        })
+    }
+}
+
 impl RunArgs {
     pub fn into_request(self) -> RunRequest {
         let args = self.options;
+        let payload = args.payload();
         RunRequest {
             job: JobRequest { job_file: self.file, overrides: args.set.overrides, now: args.now.now },
+            payload,
             window: args.window.argument(),
             options: RunOptions {
                 dry_run: args.dry_run,

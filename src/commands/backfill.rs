@@ -1,7 +1,7 @@
 //! `backfill`: many windows of a span of time, each a run of its own.
 
 use super::request::BackfillRequest;
-use super::session::{Session, listen, recover_first};
+use super::session::{Session, listen, listened, recover_first};
 use super::windows::{print, run_watched, settings};
 use crate::batch::{Batch, BatchReport, Item, PendingWindows, ResultStatus, WindowResult, pending};
 use crate::commit::{BackfillSpan, spans};
@@ -21,7 +21,11 @@ const MAX_SHOWN: usize = 100;
 
 /// Runs the windows, and prints what became of them.
 pub fn run(request: &BackfillRequest, printer: &Printer) -> Result<Outcome> {
-    let mut session = Session::open(&request.job, listen(printer)?, printer)?;
+    let session = Session::open(&request.job, listen(printer)?, printer)?;
+    listened(session, "backfill", request.options.dry_run, |session| run_job(session, request, printer))
+}
+
+fn run_job(mut session: Session, request: &BackfillRequest, printer: &Printer) -> Result<Outcome> {
     let windows = request.span.windows(&session.job, session.now)?;
     let fitted = session.fit_and_watch(request.options.threads, printer)?;
     let settings = settings(&session, &request.options, fitted.warnings);

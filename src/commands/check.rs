@@ -1,9 +1,11 @@
 //! `check`: everything about a job that can be known without reading its input.
 
 use super::request::JobRequest;
-use super::session::{Session, examine_job};
+use super::session::{Session, examine_job, listeners_of};
+use crate::ddl::catalog_rules;
 use crate::engine::Pipeline;
 use crate::job::{Job, Places};
+use crate::process::clock::Clock;
 use crate::process::stop::Stop;
 use crate::registry::Registry;
 use crate::report::Outcome;
@@ -103,7 +105,11 @@ fn all_mistakes(request: &JobRequest, registry: &Registry) -> Result<()> {
     if let Some(job) = &examined.job {
         let mut found = Places::mistakes(job);
         found.extend(Pipeline::mistakes(job, registry));
+        if let (Ok(places), Ok(pipeline)) = (Places::open(job), Pipeline::build(job, registry)) {
+            found.extend(catalog_rules(job, &pipeline, places.sink.url(), places.source.url()).err());
+        }
         found.extend(fit::check(job).err());
+        found.extend(listeners_of(job, &Clock::system(), &Printer::default()).err());
         examined.add(found);
     }
     examined.check()

@@ -2,7 +2,7 @@
 
 use super::request::DdlRequest;
 use super::session::Session;
-use crate::ddl::{DdlTable, Dialect, create_table, statements};
+use crate::ddl::{DdlTable, Dialect, SavedQuery, definition, raw_table, saved_queries, statements, tables_of};
 use crate::engine::Pipeline;
 use crate::job::Places;
 use crate::process::stop::Stop;
@@ -22,12 +22,26 @@ pub fn run(request: &DdlRequest, registry: &Registry, printer: &Printer) -> Resu
     let sink = places.sink.url();
     let dialect = request.dialect;
     dialect.check(sink).map_err(|error| job.placed(&["sink", "url"], error))?;
-    let format = job.config.sink.format;
-    let tables: Vec<DdlTable> = pipeline.tables.iter().filter_map(|plan| DdlTable::of(plan, sink, format)).collect();
+    let mut tables = tables_of(job, &pipeline, sink)?;
+    if dialect.reads_raw() && !request.queries {
+        tables.extend(raw_table(job, places.source.url()));
+    }
     let tables = asked_for(tables, &request.tables)?;
-    let database = request.database.clone().unwrap_or_else(|| dialect.default_database(&job.config.job));
+    let of_catalog = job.config.catalog.glue.as_ref().filter(|_| dialect.reads_raw());
+    let database = request.database.clone().or_else(|| of_catalog.map(|glue| glue.database.clone()));
+    let database = database.unwrap_or_else(|| dialect.default_database(&job.config.job));
+    if request.queries {
+        return queries(dialect, &database, &tables, printer);
+    }
     if dialect == Dialect::Glue {
-        let requests: Vec<Value> = tables.iter().map(|table| create_table(&database, table)).collect::<Result<_>>()?;
+        let compression = job.config.sink.compression;
+        let request = |table: &DdlTable| {
+            let prefix = of_catalog.map_or("", |glue| &glue.table_prefix);
+            let definition =
+                definition(table, format!("{prefix}{}", table.name), compression, table.projection.clone())?;
+            Ok(definition.create_request(&database))
+        };
+        let requests: Vec<Value> = tables.iter().map(request).collect::<Result<_>>()?;
         printer.json(&requests)?;
         return Ok(Outcome::Done);
     }
@@ -43,6 +57,23 @@ pub fn run(request: &DdlRequest, registry: &Registry, printer: &Printer) -> Resu
     } else {
         let all: Vec<String> = database.into_iter().chain(written.into_iter().flat_map(|(_, all)| all)).collect();
         printer.result(&format!("{}\n", all.join("\n\n")))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Prints queries over the tables; as JSON the requests that save them.
+fn queries(dialect: Dialect, database: &str, tables: &[DdlTable], printer: &Printer) -> Result<Outcome> {
+    if dialect != Dialect::Athena {
+        return Err(Error::new(ErrorKind::Usage, "write the queries")
+            .with("dialect", dialect.name())
+            .hint("only athena has queries: etl-runner ddl athena JOB --queries"));
+    }
+    let queries = saved_queries(database, tables);
+    if printer.is_json() {
+        printer.json(&queries.iter().map(|query| query.request(database)).collect::<Vec<_>>())?;
+    } else {
+        let text = |query: &SavedQuery| format!("-- {}\n{}\n", query.description, query.text);
+        printer.result(&queries.iter().map(text).collect::<Vec<_>>().join("\n"))?;
     }
     Ok(Outcome::Done)
 }

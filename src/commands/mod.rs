@@ -2,6 +2,7 @@
 //! is written.
 
 pub mod backfill;
+pub mod catalog;
 pub mod check;
 pub mod compact;
 pub mod compare;
@@ -11,6 +12,7 @@ pub mod explain;
 pub mod explain_component;
 pub mod forget;
 pub mod gc;
+pub mod iam_policy;
 pub mod list;
 pub mod plan;
 pub mod recover;
@@ -28,7 +30,8 @@ pub mod status;
 mod windows;
 
 pub use self::request::{
-    BackfillRequest, CompactRequest, DdlRequest, ExplanationRequest, ForgetRequest, Forgettable, GcRequest, JobRequest,
-    LogRepair, PlanRequest, RecoverRequest, RetryRequest, RunOptions, RunRequest, RunsRequest, SqlFormat, SqlRequest,
-    SqlSource, StateAction, StateFormat, StateRequest, StatusRequest,
+    BackfillRequest, CatalogAction, CatalogRequest, CompactRequest, DdlRequest, ExplanationRequest, ForgetRequest,
+    Forgettable, GcRequest, IamPolicyRequest, JobRequest, LogRepair, PayloadSource, PlanRequest, RecoverRequest,
+    RetryRequest, RunOptions, RunRequest, RunsRequest, SqlFormat, SqlRequest, SqlSource, StateAction, StateFormat,
+    StateRequest, StatusRequest,
 };

@@ -1,6 +1,7 @@
 //! What a command is asked to do, in plain values.
 
 use crate::ddl::Dialect;
+use crate::policy::{Arns, Purpose};
 use crate::report::Status;
 use crate::status::WindowStatus;
 use crate::text::Span;
@@ -11,6 +12,7 @@ use etl_sdk::Arguments;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
+use strum::IntoStaticStr;
 
 /// A job, as a command takes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,8 +50,21 @@ pub struct RunRequest {
     pub job: JobRequest,
     /// The window; the schedule decides when absent.
     pub window: Option<WindowArgument>,
+    /// What the scheduler says, in place of the window.
+    pub payload: Option<PayloadSource>,
     /// How it is run.
     pub options: RunOptions,
+}
+
+/// Where the payload of a scheduler is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PayloadSource {
+    /// In the request.
+    Text(String),
+    /// In a file.
+    File(PathBuf),
+    /// On stdin.
+    Stdin,
 }
 
 /// What a run would do.
@@ -277,6 +292,53 @@ pub struct DdlRequest {
     pub tables: Vec<String>,
     /// Their database or schema; the dialect's default when absent.
     pub database: Option<String>,
+    /// Queries over the tables instead of what makes them.
+    pub queries: bool,
+}
+
+/// What is to be done with the catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogRequest {
+    /// The job.
+    pub job: JobRequest,
+    /// How far it goes.
+    pub action: CatalogAction,
+    /// Only what commits of this window wrote.
+    pub window: Option<Window>,
+    /// Also partitions from today on to so long ahead of now.
+    pub ahead: Option<Span>,
+    /// Whether the catalog is changed.
+    pub apply: bool,
+}
+
+/// What may be done with the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
+pub enum CatalogAction {
+    /// Show how it differs.
+    Plan,
+    /// Add and change.
+    Sync,
+    /// Add, change and remove.
+    Repair,
+}
+
+impl CatalogAction {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What `iam-policy` is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IamPolicyRequest {
+    /// The job.
+    pub job: JobRequest,
+    /// Whose permissions are printed.
+    pub purpose: Purpose,
+    /// What stands in the names of things.
+    pub arns: Arns,
 }
 
 /// Where a query is.

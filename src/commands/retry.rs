@@ -1,7 +1,7 @@
 //! `retry`: the windows whose last run ended without a commit, and no others.
 
 use super::request::RetryRequest;
-use super::session::{Session, listen, recover_first};
+use super::session::{Session, listen, listened, recover_first};
 use super::windows::{print, run_watched, settings};
 use crate::batch::{Batch, Item};
 use crate::commit::{lease, spans};
@@ -17,7 +17,11 @@ use std::path::Path;
 
 /// Runs the failed windows again, oldest first, each with the window that is recorded.
 pub fn run(request: &RetryRequest, printer: &Printer) -> Result<Outcome> {
-    let mut session = Session::open(&request.job, listen(printer)?, printer)?;
+    let session = Session::open(&request.job, listen(printer)?, printer)?;
+    listened(session, "retry", request.options.dry_run, |session| run_job(session, request, printer))
+}
+
+fn run_job(mut session: Session, request: &RetryRequest, printer: &Printer) -> Result<Outcome> {
     let fitted = session.fit_and_watch(request.options.threads, printer)?;
     let settings = settings(&session, &request.options, fitted.warnings);
     let mut session = session.build()?;

@@ -45,6 +45,7 @@ struct RunLine {
     ended_at: Option<String>,
     cpu_seconds: Option<f64>,
     peak_memory_bytes: Option<u64>,
+    s3_requests: Option<u64>,
     warnings: Vec<String>,
     error: Option<ErrorReport>,
 }
@@ -130,6 +131,7 @@ fn line(report: String, kept: KeptReport<'_>, current: Option<&Current>) -> RunL
         ended_at: kept.ended_at,
         cpu_seconds: kept.cpu_seconds,
         peak_memory_bytes: kept.peak_memory_bytes,
+        s3_requests: kept.s3.map(|s3| s3.requests),
         warnings: kept.warnings,
         error: kept.error,
     }

@@ -10,7 +10,7 @@ use crate::screen::Printer;
 use crate::text::columns::{Align, Columns};
 use crate::text::{count, instant};
 use crate::trigger::{DueFinder, ScheduledWindows};
-use etl_sdk::Result;
+use etl_sdk::{EpochMillis, Result};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -45,6 +45,13 @@ pub fn run(
     }
     for due in &due.windows {
         printer.note(&format!("{job}: window {} {}", due.window, due.reason.text()));
+        if let DueReason::LateData { objects, bytes } = due.reason {
+            let now = EpochMillis(settings.now.timestamp_millis());
+            let untold = context.tell_late(due.window, now, objects, bytes);
+            for warning in &untold {
+                printer.warning(warning);
+            }
+        }
     }
     let items = scheduled.items();
     let batch = Batch { command: "run", context, settings, threads, parallel: 1, stop_on_failure: true };

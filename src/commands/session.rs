@@ -5,12 +5,15 @@ use crate::batch::divide_memory;
 use crate::commit::{CommitLog, Objects, Runner};
 use crate::engine::Pipeline;
 use crate::job::{Examined, Job, Places, examine, load};
+use crate::listen;
+use crate::listen::{CommandGuard, ListenerSetup, Listeners, Voice};
 use crate::process::clock::Clock;
 use crate::process::memory;
 use crate::process::stop::{Stop, stop_on_signals};
 use crate::process::workers::STACK;
 use crate::publish::left_behind;
 use crate::registry::builtin;
+use crate::report::Outcome;
 use crate::run::JobContext;
 use crate::run::fit::{Fitted, fit};
 use crate::screen::Printer;
@@ -18,6 +21,7 @@ use crate::text::ByteSize;
 use chrono::{DateTime, Utc};
 use etl_sdk::{Error, Result};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
 
@@ -34,6 +38,8 @@ pub struct Session {
     pub now_given: bool,
     /// Ends the command early.
     pub stop: Stop,
+    /// Who is told of runs.
+    pub listeners: Listeners,
     /// A runtime with threads of its own.
     pub runtime: Handle,
     clock: Clock,
@@ -62,8 +68,10 @@ impl Session {
         let clock = Clock::system();
         let now = request.now.unwrap_or_else(|| clock.now());
         let job = load_job(request)?;
+        let listeners = listeners_of(&job, &clock, printer)?;
         let threads = RuntimeThreads::start()?;
         Ok(Self {
+            listeners,
             job,
             now,
             now_given: request.now.is_some(),
@@ -150,6 +158,7 @@ impl RunSession {
         let (runtime, stop, clock) = (session.runtime.clone(), session.stop.clone(), session.clock.clone());
         let mut context = JobContext::open(&session.job, &self.pipeline, runtime, stop, clock)?;
         context.stores.log = session.telling(context.stores.log);
+        context.listeners = session.listeners.clone();
         Ok(context)
     }
 }
@@ -195,8 +204,49 @@ pub fn listen(printer: &Printer) -> Result<Stop> {
     Ok(stop)
 }
 
-/// Publishes and announces what killed runs have committed, so that what follows counts with it.
+/// Tells the job's listeners of a command that runs windows: `work` is all of it. A dry run is told to nobody.
+pub fn listened(
+    mut session: Session,
+    command: &'static str,
+    dry_run: bool,
+    work: impl FnOnce(Session) -> Result<Outcome>,
+) -> Result<Outcome> {
+    if dry_run {
+        session.listeners = Listeners::default();
+    }
+    let guard = CommandGuard::begin(&session.listeners, command);
+    let result = work(session);
+    guard.end(&result);
+    result
+}
+
+/// The listeners that the job file names; nobody is told anything yet.
+pub fn listeners_of(job: &Job, clock: &Clock, printer: &Printer) -> Result<Listeners> {
+    let config = &job.config;
+    let (line, note, warning) = (printer.clone(), printer.clone(), printer.clone());
+    let voice = Voice {
+        line: Arc::new(move |text| line.line(text)),
+        note: Arc::new(move |text| note.note(text)),
+        warning: Arc::new(move |text| warning.warning(text)),
+    };
+    let setup = ListenerSetup {
+        job: &config.job,
+        folder: &job.folder,
+        status: &config.status,
+        notify: &config.notify,
+        metrics: &config.metrics,
+        aws: &config.aws,
+        s3: config.state.s3.as_ref().unwrap_or(&config.sink.s3),
+        patience: config.limits.listeners,
+        voice: &voice,
+    };
+    listen::of_job(&setup, clock.clone())
+}
+
+/// Publishes and announces what killed runs have committed, and tells listeners what they are owed, so that what follows
+/// counts with it.
 pub fn recover_first(context: &JobContext<'_>, printer: &Printer) -> Result<()> {
+    context.settle_listeners();
     if context.stores.log.refresh()?.is_settled() {
         return Ok(());
     }

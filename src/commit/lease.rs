@@ -6,6 +6,7 @@
 
 use super::entry::Runner;
 use super::objects::{Listed, Objects, to_json};
+use crate::process::usage::metered;
 use crate::window::Window;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -110,7 +111,7 @@ impl Lease {
         let kept = Arc::clone(&shared);
         let keeper = std::thread::Builder::new()
             .name("lease".to_owned())
-            .spawn(move || kept.keep(&on_lost))
+            .spawn(metered(move || kept.keep(&on_lost)))
             .map_err(|error| Error::internal("start the thread that renews the lease").source(error))?;
         Ok(Claim::Taken(Self { shared, keeper: Some(keeper) }))
     }

@@ -12,7 +12,7 @@ pub(super) fn statements(schema: &str, table: &DdlTable) -> Vec<String> {
         Format::Parquet => ("read_parquet", "parquet"),
         Format::Json => ("read_json", "json"),
     };
-    let types: Vec<String> = table.partitions.iter().map(|name| format!("{}: VARCHAR", text(name))).collect();
+    let types: Vec<String> = table.partition_names().map(|name| format!("{}: VARCHAR", text(name))).collect();
     // Without it `02` is the number 2.
     let types = if types.is_empty() { String::new() } else { format!(", hive_types = {{{}}}", types.join(", ")) };
     let files = format!("{}**/*.{ending}", table.location);

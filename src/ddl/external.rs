@@ -15,6 +15,8 @@ pub(super) struct Engine {
     json: &'static str,
     /// Whether the partition columns have a type of their own in the clause that names them.
     types_of_partitions: bool,
+    /// Whether it works partitions out by the table's parameters.
+    projects: bool,
     /// How views write names: Athena has another parser for them.
     view: Quote,
 }
@@ -26,6 +28,7 @@ pub(super) const ATHENA: Engine = Engine {
     parquet: "STORED AS PARQUET",
     json: JSON_SERDE,
     types_of_partitions: true,
+    projects: true,
     view: Quote::Double,
 };
 
@@ -34,6 +37,7 @@ pub(super) const HIVE: Engine = Engine {
     parquet: "STORED AS PARQUET",
     json: "ROW FORMAT SERDE 'org.apache.hive.hcatalog.data.JsonSerDe'\nSTORED AS TEXTFILE",
     types_of_partitions: true,
+    projects: false,
     view: Quote::Backtick,
 };
 
@@ -42,12 +46,22 @@ pub(super) const SPARK: Engine = Engine {
     parquet: "USING PARQUET",
     json: "USING JSON",
     types_of_partitions: false,
+    projects: false,
     view: Quote::Backtick,
 };
 
 /// A folder of this machine is one of its file system, whatever the engine's own is.
 fn location(table: &DdlTable) -> String {
     if table.location.starts_with('/') { format!("file://{}", table.location) } else { table.location.clone() }
+}
+
+/// The clause with the parameters of a table, on a line of its own; nothing without any.
+fn properties(table: &DdlTable) -> String {
+    if table.projection.is_empty() {
+        return String::new();
+    }
+    let pairs = table.projection.iter().map(|(key, value)| format!("{} = {}", escaped_text(key), escaped_text(value)));
+    format!("\nTBLPROPERTIES {}", listed(&pairs.collect::<Vec<_>>()))
 }
 
 /// The table, the search for its partitions, and a view of the latest rows where a key has several.
@@ -63,12 +77,12 @@ pub(super) fn statements(engine: &Engine, database: &str, table: &DdlTable) -> R
         columns.push(format!("{} {}{comment}", quote.name(&column.name), types::hive(column)?));
     }
     let is_partitioned = !table.partitions.is_empty();
-    let partitions = table.partitions.iter().map(|name| quote.name(name));
+    let partitions = table.partition_names().map(|name| quote.name(name));
     let partitions: Vec<String> = if engine.types_of_partitions {
         partitions.map(|name| format!("{name} string")).collect()
     } else {
         // Spark wants them among the columns.
-        columns.extend(table.partitions.iter().map(|name| format!("{} string", quote.name(name))));
+        columns.extend(table.partition_names().map(|name| format!("{} string", quote.name(name))));
         partitions.collect()
     };
     let form = match table.format {
@@ -84,13 +98,15 @@ pub(super) fn statements(engine: &Engine, database: &str, table: &DdlTable) -> R
     };
     let clauses: Vec<String> = clauses.into_iter().flatten().collect();
     let create = format!(
-        "{} {name} {}\n{}\nLOCATION {};",
+        "{} {name} {}\n{}\nLOCATION {}{};",
         engine.create,
         listed(&columns),
         clauses.join("\n"),
-        escaped_text(&location(table))
+        escaped_text(&location(table)),
+        if engine.projects { properties(table) } else { String::new() }
     );
-    let repair = is_partitioned.then(|| format!("MSCK REPAIR TABLE {name};"));
+    let is_found = is_partitioned && table.has_hive_paths && (table.projection.is_empty() || !engine.projects);
+    let repair = is_found.then(|| format!("MSCK REPAIR TABLE {name};"));
     let latest = latest_view("CREATE OR REPLACE VIEW", engine.view, database, table);
     Ok([Some(create), repair, latest].into_iter().flatten().collect())
 }

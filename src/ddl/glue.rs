@@ -1,75 +1,38 @@
-//! The Glue Data Catalog: the request that creates a table.
+//! The Glue Data Catalog: a table as it knows it.
 
 use super::table::DdlTable;
 use super::types;
-use crate::output::sink::Format;
+use crate::catalog::{ColumnDefinition, FileForm, TableDefinition};
+use crate::output::sink::{Compression, Format};
 use etl_sdk::Result;
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-/// The longest comment of a column, in bytes (Glue API, `Column`).
-const MAX_COMMENT: usize = 255;
-/// The longest description of a table, in bytes (Glue API, `TableInput`).
-const MAX_DESCRIPTION: usize = 2_048;
-
-/// How a form of files is read and written.
-struct Serde {
-    input: &'static str,
-    output: &'static str,
-    library: &'static str,
-    classification: &'static str,
-}
-
-const PARQUET: Serde = Serde {
-    input: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-    output: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-    library: "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
-    classification: "parquet",
-};
-
-const JSON: Serde = Serde {
-    input: "org.apache.hadoop.mapred.TextInputFormat",
-    output: "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
-    library: "org.openx.data.jsonserde.JsonSerDe",
-    classification: "json",
-};
-
-/// The request `CreateTable` for a table, in the form of the service's own JSON.
-pub fn create_table(database: &str, table: &DdlTable) -> Result<Value> {
-    let serde = match table.format {
-        Format::Parquet => PARQUET,
-        Format::Json => JSON,
+/// A table as the catalog knows it. `parameters` are those of the table besides the ones that say its form.
+pub fn definition(
+    table: &DdlTable,
+    name: String,
+    compression: Compression,
+    parameters: BTreeMap<String, String>,
+) -> Result<TableDefinition> {
+    let column = |column: &super::table::DdlColumn| {
+        Ok(ColumnDefinition {
+            name: column.name.clone(),
+            type_name: types::hive(column)?,
+            comment: column.description.clone(),
+        })
     };
-    let mut columns = Vec::new();
-    for column in &table.columns {
-        let mut declared = json!({"Name": column.name, "Type": types::hive(column)?});
-        if !column.description.is_empty() {
-            declared["Comment"] = cut(&column.description, MAX_COMMENT).into();
-        }
-        columns.push(declared);
-    }
-    let partitions: Vec<Value> = table.partitions.iter().map(|name| json!({"Name": name, "Type": "string"})).collect();
-    Ok(json!({
-        "DatabaseName": database,
-        "TableInput": {
-            "Name": table.name,
-            "Description": cut(&table.description, MAX_DESCRIPTION),
-            "TableType": "EXTERNAL_TABLE",
-            "Parameters": {"EXTERNAL": "TRUE", "classification": serde.classification},
-            "PartitionKeys": partitions,
-            "StorageDescriptor": {
-                "Columns": columns,
-                "Location": table.location,
-                "InputFormat": serde.input,
-                "OutputFormat": serde.output,
-                "SerdeInfo": {
-                    "SerializationLibrary": serde.library,
-                    "Parameters": {"serialization.format": "1"},
-                },
-            },
+    Ok(TableDefinition {
+        table: table.name.clone(),
+        name,
+        description: table.description.clone(),
+        columns: table.columns.iter().map(column).collect::<Result<_>>()?,
+        partition_keys: table.partition_names().map(str::to_owned).collect(),
+        location: table.location.clone(),
+        form: match (table.format, compression) {
+            (Format::Parquet, Compression::Snappy) => FileForm::ParquetSnappy,
+            (Format::Parquet, Compression::Zstd) => FileForm::ParquetZstd,
+            (Format::Json, _) => FileForm::Json,
         },
-    }))
-}
-
-fn cut(text: &str, max_bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(max_bytes)]
+        parameters,
+    })
 }

@@ -2,11 +2,13 @@
 //!
 //! `table.rs` says what a table is there, `types.rs` what its types are called, `write.rs` writes names and texts; the
 //! others write statements: `external.rs` for engines that read the files where they lie, `redshift.rs` for the warehouse
-//! that copies them, `duckdb.rs` views, `glue.rs` the requests of the catalog.
+//! that copies them, `duckdb.rs` views. `queries.rs` writes queries of Athena. `glue.rs` and `catalog.rs` say what the Glue Data Catalog is to know of a job.
 
+mod catalog;
 mod duckdb;
 mod external;
 mod glue;
+mod queries;
 mod redshift;
 mod table;
 #[cfg(test)]
@@ -14,7 +16,9 @@ mod tests;
 mod types;
 mod write;
 
-pub use self::glue::create_table;
+pub use self::catalog::{catalog_rules, raw_table, tables_of};
+pub use self::glue::definition;
+pub use self::queries::{SavedQuery, saved_queries};
 pub use self::table::DdlTable;
 
 use self::write::Quote;
@@ -61,6 +65,11 @@ impl Dialect {
         }
     }
 
+    /// Whether it has a table over the raw batches too, and the database of the job's catalog.
+    pub fn reads_raw(self) -> bool {
+        matches!(self, Self::Glue | Self::Athena)
+    }
+
     /// Whether it can only read from S3.
     fn is_of_aws(self) -> bool {
         matches!(self, Self::Glue | Self::Athena | Self::Redshift)
@@ -78,7 +87,7 @@ impl Dialect {
     }
 }
 
-/// The statements for a table in SQL; of Glue none, see [`create_table`]. `database` is the database or schema it is in.
+/// The statements for a table in SQL; of Glue none, see [`definition`]. `database` is the database or schema it is in.
 pub fn statements(dialect: Dialect, database: &str, table: &DdlTable) -> Result<Vec<String>> {
     Ok(match dialect {
         Dialect::Glue => Vec::new(),

@@ -4,7 +4,8 @@ use crate::engine::TablePlan;
 use crate::output::sink::{Format, TableSinkSpec};
 use crate::query::Versions;
 use arrow::datatypes::DataType;
-use etl_sdk::{ColumnType, Keep};
+use etl_sdk::{ColumnType, Keep, PartitionPart};
+use std::collections::BTreeMap;
 
 /// A table of the output.
 #[derive(Clone, Debug)]
@@ -16,15 +17,28 @@ pub struct DdlTable {
     /// The columns of its files, in their order.
     pub columns: Vec<DdlColumn>,
     /// The partition columns, outermost first: text, in the path as `<name>=<value>`.
-    pub partitions: Vec<String>,
+    pub partitions: Vec<DdlPartition>,
     /// The url of its folder, with a slash at the end.
     pub location: String,
     /// The form of its files.
     pub format: Format,
     /// How the latest of several rows of a key is found; `None` when a key has one row.
     pub versions: Option<Versions>,
+    /// Whether its folders are named `<name>=<value>`, so that engines find its partitions by themselves.
+    pub has_hive_paths: bool,
+    /// Parameters with which Athena works its partitions out; empty when it looks them up.
+    pub projection: BTreeMap<String, String>,
     /// Columns by which it is mostly asked: of a table that continues from run to run the key, then the first instant.
     pub sort_by: Vec<String>,
+}
+
+/// A partition column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DdlPartition {
+    /// Its name.
+    pub name: String,
+    /// What of a column its values are.
+    pub takes: PartitionPart,
 }
 
 /// A column of the files.
@@ -62,9 +76,11 @@ impl DdlTable {
             name: schema.table.clone(),
             description: schema.description.clone(),
             columns: columns.collect(),
-            partitions: spec.partition_names().map(str::to_owned).collect(),
+            partitions: spec.partitions().map(|(name, takes)| DdlPartition { name: name.to_owned(), takes }).collect(),
             location: format!("{}/{}/", sink.trim_end_matches('/'), schema.table),
             format,
+            has_hive_paths: true,
+            projection: BTreeMap::new(),
             sort_by: sort_by(plan, spec, versions.is_some()),
             versions,
         })
@@ -72,7 +88,12 @@ impl DdlTable {
 
     /// Names of all columns, those of the partitions last.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.columns.iter().map(|column| column.name.as_str()).chain(self.partitions.iter().map(String::as_str))
+        self.columns.iter().map(|column| column.name.as_str()).chain(self.partition_names())
+    }
+
+    /// Names of the partition columns, outermost first.
+    pub(super) fn partition_names(&self) -> impl Iterator<Item = &str> {
+        self.partitions.iter().map(|partition| partition.name.as_str())
     }
 }
 

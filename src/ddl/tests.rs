@@ -1,11 +1,13 @@
 //! The statements of one small table, word for word.
 
-use super::table::{DdlColumn, DdlTable};
+use super::table::{DdlColumn, DdlPartition, DdlTable};
 use super::*;
-use crate::output::sink::Format;
+use crate::output::sink::{Compression, Format};
 use crate::query::Versions;
 use arrow::datatypes::{DataType, Field, TimeUnit};
+use etl_sdk::PartitionPart;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn column(name: &str, data_type: DataType, description: &str) -> DdlColumn {
@@ -36,9 +38,14 @@ fn table() -> DdlTable {
             column("facts", DataType::Map(Arc::new(Field::new("entries", entry, false)), false), ""),
             column("price", DataType::Decimal128(10, 2), ""),
         ],
-        partitions: vec!["app".to_owned(), "day".to_owned()],
+        partitions: vec![
+            DdlPartition { name: "app".to_owned(), takes: PartitionPart::Value },
+            DdlPartition { name: "day".to_owned(), takes: PartitionPart::Day },
+        ],
         location: "s3://tables/user/".to_owned(),
         format: Format::Parquet,
+        has_hive_paths: true,
+        projection: BTreeMap::new(),
         versions: Some(Versions { key: vec!["app".to_owned(), "name".to_owned()], stamp: "seen".to_owned() }),
         sort_by: vec!["name".to_owned(), "seen".to_owned()],
     }
@@ -72,6 +79,25 @@ fn athena_has_views_in_the_words_of_its_queries() {
     ) AS numbered
     WHERE place_of_row = 1;
     "#);
+}
+
+#[test]
+fn athena_works_projected_partitions_out() {
+    let projection = [("projection.enabled", "true"), ("projection.day.type", "integer")];
+    let projection = projection.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let table = DdlTable { projection, versions: None, ..table() };
+    let athena = statements(Dialect::Athena, "shop", &table).unwrap();
+    assert_eq!(athena.len(), 1, "there is nothing to search for");
+    assert!(
+        athena[0].ends_with(
+            "LOCATION 's3://tables/user/'\nTBLPROPERTIES (\n  'projection.day.type' = 'integer',\n  'projection.enabled' = \
+             'true'\n);"
+        ),
+        "{}",
+        athena[0]
+    );
+    let spark = statements(Dialect::Spark, "shop", &table).unwrap();
+    assert!(spark[1].starts_with("MSCK REPAIR") && !spark[0].contains("projection"), "{spark:?}");
 }
 
 #[test]
@@ -152,7 +178,8 @@ fn duckdb() {
 fn glue_comments_are_cut_to_what_it_takes() {
     let mut table = table();
     table.columns[0].description = "é".repeat(200);
-    let request = create_table("shop", &table).unwrap();
+    let request =
+        definition(&table, table.name.clone(), Compression::Snappy, BTreeMap::new()).unwrap().create_request("shop");
     let descriptor = &request["TableInput"]["StorageDescriptor"];
     assert_eq!(descriptor["Columns"][0]["Comment"], "é".repeat(127));
     assert_eq!(descriptor["Columns"][2], json!({"Name": "facts", "Type": "map<string,struct<n:bigint>>"}));

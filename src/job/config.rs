@@ -1,12 +1,16 @@
 //! The job file's sections. The doc comments are the documentation of the job file.
 
+use crate::catalog::CatalogConfig;
 use crate::limits::LimitsConfig;
+use crate::listen::events::NotifyConfig;
+use crate::listen::metrics::MetricsConfig;
+use crate::listen::status::StatusConfig;
 use crate::output::dead_letter::DeadLetterConfig;
 use crate::output::sink::SinkConfig;
 use crate::rows::quality::QualityConfig;
 use crate::schedule::ScheduleConfig;
 use crate::source::SourceConfig;
-use crate::storage::S3Config;
+use crate::storage::{AwsConfig, S3Config};
 use crate::targets::manifests::ManifestConfig;
 use crate::text::Span;
 use etl_sdk::{Error, Result};
@@ -57,15 +61,35 @@ pub struct JobConfig {
     /// How `run` goes on by itself when it is called without a window. Default: it needs a window.
     #[serde(default)]
     pub schedule: Option<ScheduleConfig>,
-    /// Reserved for the catalog; not read yet.
+    /// How AWS is reached, for all its services. Default: as the environment says.
     #[serde(default)]
-    pub catalog: Option<Reserved>,
+    pub aws: AwsConfig,
+    /// Who is told of the tables and their partitions. Default: nobody.
+    #[serde(default)]
+    pub catalog: CatalogConfig,
     /// Reserved for the warehouse; not read yet.
     #[serde(default)]
     pub load: Option<Reserved>,
-    /// Reserved for notifications; not read yet.
+    /// Where else each run is recorded. Default: nowhere.
     #[serde(default)]
-    pub notify: Option<Reserved>,
+    pub status: StatusConfig,
+    /// Who is told when runs begin and end. Default: nobody.
+    #[serde(default)]
+    pub notify: NotifyConfig,
+    /// Where the figures of each run go. Default: nowhere but into its report.
+    #[serde(default)]
+    pub metrics: MetricsConfig,
+}
+
+impl JobConfig {
+    /// Hands what is said of AWS as a whole to the sections that reach buckets.
+    pub(super) fn hand_on_aws(&mut self) {
+        let buckets =
+            [Some(&mut self.source.s3), Some(&mut self.sink.s3), self.state.s3.as_mut(), self.dead_letter.s3.as_mut()];
+        for s3 in buckets.into_iter().flatten() {
+            s3.aws.clone_from(&self.aws);
+        }
+    }
 }
 
 /// A section whose feature does not exist yet. Writing anything in it is an error, so that nobody relies on it.

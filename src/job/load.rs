@@ -5,6 +5,7 @@ use super::environment::{Environment, substitute};
 use super::mistakes::{Part, config_of, is_at_one_of, part_of, setting_of, without};
 use super::yaml::{Entry, Node, NodeKind, Place, parse, wrong};
 use super::{overrides, schema, shape};
+use crate::catalog::GlueAddress;
 use crate::job::EnrichConfig;
 use crate::job::config::EnrichFields;
 use crate::rows::quality::{QualityConfig, QualityFields};
@@ -19,7 +20,7 @@ use std::sync::Arc;
 /// Largest job file. A bigger one is some other file.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 /// Sections whose place is kept and that nothing reads yet.
-const RESERVED: [&str; 3] = ["catalog", "load", "notify"];
+const RESERVED: [&str; 1] = ["load"];
 
 /// A job file that was read and checked.
 #[derive(Clone, Debug)]
@@ -84,7 +85,10 @@ fn examine_text(text: String, path: &Path, overrides: &[String], environment: En
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    let job = found.map(|(config, document)| Job { config, path: path.to_path_buf(), folder, text, document });
+    let job = found.map(|(mut config, document)| {
+        config.hand_on_aws();
+        Job { config, path: path.to_path_buf(), folder, text, document }
+    });
     let (bounds, further) = job.as_ref().map(|job| (job.bounds(), job.validate())).unwrap_or_default();
     let mut examined = Examined { job, document: written, mistakes };
     examined.add_if(further, part_of);
@@ -137,6 +141,18 @@ impl Job {
         BuildContext { folder: self.folder.clone(), remote: RemoteFolders(Some(Arc::new(self.prefix_reader()))) }
     }
 
+    /// Which catalog the job tells, and how it is reached; `None` for a job without one.
+    pub fn glue_address(&self) -> Option<GlueAddress> {
+        let glue = self.config.catalog.glue.as_ref()?;
+        Some(GlueAddress {
+            aws: self.config.aws.clone(),
+            retry: self.config.limits.retry,
+            database: glue.database.clone(),
+            catalog_id: glue.catalog_id.clone(),
+            create_database: glue.create_database,
+        })
+    }
+
     /// Reads settings behind urls, reached as the source is.
     pub fn prefix_reader(&self) -> PrefixReader {
         let section = Some(self.section_of("source"));
@@ -145,7 +161,7 @@ impl Job {
 
     /// The section that says how a bucket is reached.
     pub(super) fn section_of(&self, name: &'static str) -> Section {
-        Section { name, place: self.locate(&[name, "s3", "endpoint"]) }
+        Section { name, place: self.locate(&[name, "s3", "endpoint"]), serves: name }
     }
 
     /// The file and line of a key, as `jobs/x.yaml:12`: of the deepest part of the path that was written.
@@ -345,7 +361,7 @@ state:
                 "layout: hive-hourly\n  select: path\nschedule: {every: 15m}",
                 "6: windows of 15m need objects that are selected by time",
             ),
-            ("limits:", "notify: {topic: x}\nlimits:", "12: the section `notify` is not there yet"),
+            ("limits:", "load: {topic: x}\nlimits:", "12: the section `load` is not there yet"),
             ("memory: 256MiB", "threads: 0", "13: `limits.threads` must be at least 1, not 0"),
             ("url: ./out", "url: ./raw", "11: source and sink are the same place"),
             (

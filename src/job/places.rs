@@ -36,17 +36,19 @@ impl Places {
         // Those without a section of their own are reached as the sink is.
         let of_sink = (&config.sink.s3, "sink");
         let state_s3 = config.state.s3.as_ref().map_or(of_sink, |s3| (s3, "state"));
+        // Its objects are not of the class of the tables' files.
+        let state_s3 = (&S3Config { storage_class: None, ..state_s3.0.clone() }, state_s3.1);
         let dead_letter_s3 = config.dead_letter.s3.as_ref().map_or(of_sink, |s3| (s3, "dead_letter"));
-        let open = |url: &str, (s3, section): (&S3Config, &'static str), path: &[&str]| {
-            let section = job.section_of(section);
+        let open = |url: &str, (s3, section): (&S3Config, &'static str), place: &'static str| {
+            let section = job.section_of(section).serving(place);
             let opened = Storage::open_with(url, s3, &job.folder, &config.limits.retry, Some(&section));
-            opened.map_err(|error| job.placed(path, error))
+            opened.map_err(|error| job.placed(&[place, "url"], error))
         };
         [
-            open(&config.source.url, (&config.source.s3, "source"), &["source", "url"]),
-            open(&config.sink.url, of_sink, &["sink", "url"]),
-            open(&state, state_s3, &["state", "url"]),
-            open(&dead_letters, dead_letter_s3, &["dead_letter", "url"]),
+            open(&config.source.url, (&config.source.s3, "source"), "source"),
+            open(&config.sink.url, of_sink, "sink"),
+            open(&state, state_s3, "state"),
+            open(&dead_letters, dead_letter_s3, "dead_letter"),
         ]
     }
 }

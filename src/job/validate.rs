@@ -35,6 +35,7 @@ impl Job {
         let mut found: Vec<Error> =
             [self.check_name(), self.check_schedule()].into_iter().filter_map(Result::err).collect();
         found.extend(self.check_places());
+        found.extend(self.check_buckets());
         found.extend(self.check_tables());
         found
     }
@@ -81,6 +82,30 @@ impl Job {
         }
         if let Some(index) = source.suffixes.iter().position(String::is_empty) {
             found.push(self.wrong(&["source", "suffixes", &index.to_string()], "an empty suffix fits everything"));
+        }
+        found
+    }
+
+    fn check_buckets(&self) -> Vec<Error> {
+        let config = &self.config;
+        let mut found = Vec::new();
+        for (section, s3) in [
+            ("source", Some(&config.source.s3)),
+            ("sink", Some(&config.sink.s3)),
+            ("state", config.state.s3.as_ref()),
+            ("dead_letter", config.dead_letter.s3.as_ref()),
+        ] {
+            if s3.is_some_and(|s3| s3.anonymous && s3.requester_pays) {
+                let path = [section, "s3", "requester_pays"];
+                let what = format_args!("`{}` needs credentials, and `anonymous: true` sends none", path.join("."));
+                found.push(self.wrong(&path, what).hint("S3 must know whom to bill: remove one of the two"));
+            }
+        }
+        if config.state.s3.as_ref().is_some_and(|s3| s3.storage_class.is_some()) {
+            let wrong = self.wrong(&["state", "s3", "storage_class"], "the state has no storage class of its own");
+            found.push(
+                wrong.hint("its objects are small and short-lived, which other classes bill more for: remove it"),
+            );
         }
         found
     }
@@ -186,6 +211,7 @@ impl Job {
         self.check_ranges(
             &[
                 ("limits.retry.budget", seconds(limits.retry.budget), 1..=DAY),
+                ("limits.listeners", seconds(limits.listeners), 1..=DAY),
                 ("limits.retry.stall", seconds(limits.retry.stall), 1..=DAY),
                 ("source.look_back", seconds(source.look_back), 0..=YEAR),
                 ("source.look_ahead", seconds(source.look_ahead), 0..=YEAR),

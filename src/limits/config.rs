@@ -2,7 +2,7 @@
 
 use super::dead_letters::DeadLetterLimits;
 use crate::storage::RetryConfig;
-use crate::text::ByteSize;
+use crate::text::{ByteSize, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -54,6 +54,9 @@ pub struct LimitsConfig {
     /// Input bytes (estimated after decompression) that one task takes at most. A task is what is done, or done again,
     /// as a whole; each writes its own files. Default: `192MiB`.
     pub task_bytes: ByteSize,
+    /// How long a command waits in all for each listener of `status`, `notify` and `metrics` that does not answer or fails.
+    /// Then it is not asked any more. Default: `5s`.
+    pub listeners: Span,
     /// How often and how long a failing call of a bucket is tried again. Default: 10 attempts within `2m`.
     pub retry: RetryConfig,
 }
@@ -75,6 +78,7 @@ impl Default for LimitsConfig {
             objects: 1_000_000,
             partitions: 10_000,
             task_bytes: ByteSize::mib(192),
+            listeners: Span { seconds: 5 },
             retry: RetryConfig::default(),
         }
     }

@@ -1,9 +1,10 @@
-//! What a piece of work has used of the process: its CPU time, and the most memory while it ran.
+//! What a piece of work has used of the process: its CPU time, the most memory while it ran, and its requests to services.
 //!
 //! Work that is alone in the process has all that the process uses meanwhile. Where several pieces run side by side, each has
-//! the CPU time of the threads that work for it and of what it hands to shared threads ([`metered`], [`Metered`]); what the
-//! libraries do for it on threads of their own is nobody's, and whose the memory is cannot be told.
+//! the CPU time and the requests of the threads that work for it and of what it hands to shared threads ([`metered`],
+//! [`Metered`]); what the libraries do for it on threads of their own is nobody's, and whose the memory is cannot be told.
 
+use super::traffic::{Call, Request, Traffic, TrafficCounter, since};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::{ClockId, clock_gettime};
 use std::cell::RefCell;
@@ -15,17 +16,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 /// What a piece of work has used; `None` for what cannot be told.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {
     /// User and system time of all threads, as far as it is known whom they worked for.
     pub cpu_seconds: Option<f64>,
     /// Most resident memory of the program while it ran; none when others ran beside it, or when it was more before.
     pub peak_memory_bytes: Option<u64>,
+    /// What it asked of services.
+    pub traffic: Traffic,
 }
 
-/// Nanoseconds of CPU time that threads have spent on a piece of work; clones share them.
+/// What threads have done for a piece of work; clones share it.
 #[derive(Clone, Debug, Default)]
-struct Account(Arc<AtomicU64>);
+struct Account(Arc<Sums>);
+
+#[derive(Debug, Default)]
+struct Sums {
+    /// Of CPU time.
+    nanoseconds: AtomicU64,
+    traffic: TrafficCounter,
+}
 
 thread_local! {
     /// The work that this thread does now.
@@ -35,6 +45,15 @@ thread_local! {
 /// The pieces of work of this process: how many run, and how many have begun.
 static WORK: Mutex<(u64, u64)> = Mutex::new((0, 0));
 
+/// The requests of this process, whoever made them.
+static TRAFFIC: TrafficCounter = TrafficCounter::new();
+
+/// Counts a request that is about to be sent: it is of the piece of work of this thread.
+pub fn request(call: Call, bytes_sent: u64) -> Request {
+    let own = CURRENT.with_borrow(|account| account.as_ref().map(|account| account.0.traffic.of(call)));
+    Request::begin(TRAFFIC.of(call), own, bytes_sent)
+}
+
 /// Measures a piece of work from its beginning, on the thread that does it.
 #[derive(Debug)]
 pub struct Meter {
@@ -43,6 +62,7 @@ pub struct Meter {
     alone_as: Option<u64>,
     cpu_before: Option<f64>,
     peak_before: Option<u64>,
+    traffic_before: Traffic,
     share: Share,
 }
 
@@ -63,6 +83,7 @@ impl Meter {
             cpu_before: process_seconds(),
             // What the first piece finds is what it took to come to it.
             peak_before: if begun == 1 { Some(0) } else { high_water() },
+            traffic_before: TRAFFIC.read(),
             share,
         }
     }
@@ -71,12 +92,15 @@ impl Meter {
     pub fn read(&self) -> Usage {
         let begun = WORK.lock().unwrap_or_else(PoisonError::into_inner).1;
         if self.alone_as != Some(begun) {
-            let nanoseconds = self.account.0.load(Ordering::Relaxed) + self.share.so_far();
-            return Usage { cpu_seconds: Some(nanoseconds as f64 / 1e9), peak_memory_bytes: None };
+            let sums = &self.account.0;
+            let nanoseconds = sums.nanoseconds.load(Ordering::Relaxed) + self.share.so_far();
+            let cpu_seconds = Some(nanoseconds as f64 / 1e9);
+            return Usage { cpu_seconds, peak_memory_bytes: None, traffic: sums.traffic.read() };
         }
         let cpu_seconds = process_seconds().zip(self.cpu_before).map(|(now, before)| now - before);
         let peak = high_water().zip(self.peak_before);
-        Usage { cpu_seconds, peak_memory_bytes: peak.filter(|(now, before)| now > before).map(|(now, _)| now) }
+        let peak_memory_bytes = peak.filter(|(now, before)| now > before).map(|(now, _)| now);
+        Usage { cpu_seconds, peak_memory_bytes, traffic: since(TRAFFIC.read(), &self.traffic_before) }
     }
 }
 
@@ -110,7 +134,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         CURRENT.set(self.before.take());
         if let Some(account) = &self.account {
-            account.0.fetch_add(self.so_far(), Ordering::Relaxed);
+            account.0.nanoseconds.fetch_add(self.so_far(), Ordering::Relaxed);
         }
     }
 }
@@ -212,6 +236,30 @@ mod tests {
             (first.join().unwrap(), second.join().unwrap())
         });
         assert!(first >= 0.06 && second >= 0.02 && second < first, "{first} {second}");
+    }
+
+    #[test]
+    fn requests_are_those_of_the_work_that_makes_them() {
+        let both_run = std::sync::Barrier::new(2);
+        let call = |operation| Call { place: "sink", operation };
+        let measure = |operation: &'static str, requests: u64| {
+            let meter = Meter::start();
+            both_run.wait();
+            for _ in 1..requests {
+                request(call(operation), 7);
+            }
+            let handed_on = metered(move || drop(request(call(operation), 7)));
+            std::thread::scope(|scope| drop(scope.spawn(handed_on)));
+            let traffic = meter.read().traffic;
+            both_run.wait();
+            (traffic.len(), traffic[&call(operation)].requests, traffic[&call(operation)].bytes_sent)
+        };
+        let (first, second) = std::thread::scope(|scope| {
+            let first = scope.spawn(|| measure("GetObject", 3));
+            let second = scope.spawn(|| measure("PutObject", 2));
+            (first.join().unwrap(), second.join().unwrap())
+        });
+        assert_eq!((first, second), ((1, 3, 21), (1, 2, 14)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! `etl-runner sql JOB --tables` prints them and `docs/runs.md` is checked against them.
 
 use super::kept::{KeptReport, micros};
-use crate::report::{FileReport, StepReport};
+use crate::report::{FileReport, S3Report, StepReport};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -104,6 +104,10 @@ impl<'r> ReportRow<'r> {
     }
 }
 
+fn s3(row: &ReportRow<'_>, count: fn(&S3Report) -> u64) -> Option<u64> {
+    row.kept.s3.as_ref().map(count)
+}
+
 pub(super) type CellOf = for<'r> fn(&'r ReportRow<'r>) -> Cell<'r>;
 
 const fn column(name: &'static str, kind: ColumnKind, cell: CellOf, description: &'static str) -> ReportColumn {
@@ -132,7 +136,7 @@ const CURRENT: ReportColumn = column(
      After `compact` that is still the run that read them, not the compaction. Null when the commit log cannot be read.",
 );
 
-static RUNS: [ReportColumn; 37] = [
+static RUNS: [ReportColumn; 41] = [
     REPORT,
     RUN_ID,
     CURRENT,
@@ -267,6 +271,30 @@ static RUNS: [ReportColumn; 37] = [
         ColumnKind::Number,
         |row| Cell::Number(row.kept.peak_memory_bytes),
         "Most resident memory of the process while it ran, bytes; null when other windows ran beside it, or when it was more before.",
+    ),
+    column(
+        "s3_requests",
+        ColumnKind::Number,
+        |row| Cell::Number(s3(row, |s3| s3.requests)),
+        "Requests to S3, each attempt by itself; null without buckets.",
+    ),
+    column(
+        "s3_failed",
+        ColumnKind::Number,
+        |row| Cell::Number(s3(row, |s3| s3.failed)),
+        "Those without an answer, or answered by 5xx or 429.",
+    ),
+    column(
+        "s3_bytes_sent",
+        ColumnKind::Number,
+        |row| Cell::Number(s3(row, |s3| s3.bytes_sent)),
+        "Bytes sent to S3, without headers.",
+    ),
+    column(
+        "s3_bytes_received",
+        ColumnKind::Number,
+        |row| Cell::Number(s3(row, |s3| s3.bytes_received)),
+        "Bytes received from S3, without headers.",
     ),
     column("tables", ColumnKind::Number, |row| Cell::Number(Some(row.kept.tables.len() as u64)), "Number of tables."),
     column(

@@ -1,8 +1,8 @@
 //! A kept report as queries see it: what most of them need is read, long lists only when they are asked for.
 
 use crate::report::{
-    BytesReport, CompactedReport, DeadLetterReport, EmptyReport, ErrorReport, FileReport, ObjectsReport, StepReport,
-    TableReport, WindowReport,
+    BytesReport, CompactedReport, DeadLetterReport, EmptyReport, ErrorReport, FileReport, ObjectsReport, S3Report,
+    StepReport, TableReport, WindowReport,
 };
 use crate::window::Window;
 use chrono::DateTime;
@@ -41,6 +41,7 @@ pub struct KeptReport<'a> {
     pub ended_at: Option<String>,
     pub cpu_seconds: Option<f64>,
     pub peak_memory_bytes: Option<u64>,
+    pub s3: Option<S3Report>,
     pub warnings: Vec<String>,
     pub error: Option<ErrorReport>,
 }

@@ -3,6 +3,7 @@
 
 use super::effect::Effect;
 use super::error::ErrorReport;
+use super::requests::S3Report;
 use crate::text::instant_exact;
 use crate::text::suggest::variant;
 use crate::window::Window;
@@ -90,6 +91,13 @@ pub struct RunReport {
     /// Most resident memory of the process while it ran; none when others ran beside it in the process, or when it was more
     /// before.
     pub peak_memory_bytes: Option<u64>,
+    /// What it asked of S3, up to the keeping of this report; none of a run without buckets. What windows that run side by
+    /// side share, such as a listing, is of the one that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Report>,
+    /// Where it ran, when AWS Batch or ECS started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementReport>,
     /// What the run would do to what is there; only of a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
@@ -181,6 +189,30 @@ pub struct CompactedReport {
     pub files: u64,
     /// The bytes of these.
     pub bytes: u64,
+}
+
+/// What AWS Batch and ECS say of the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PlacementReport {
+    /// Id of the job of AWS Batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_job_id: Option<String>,
+    /// Its try, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_attempt: Option<u64>,
+    /// Its place in an array of jobs, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_array_index: Option<u64>,
+    /// ARN of the task of ECS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_arn: Option<String>,
+    /// Its cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Its task definition: `family:revision`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_definition: Option<String>,
 }
 
 /// Input objects.

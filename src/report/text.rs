@@ -2,6 +2,7 @@
 
 use super::effect::Effect;
 use super::model::{RunReport, Status, StepReport};
+use super::requests::S3Report;
 use crate::text::columns::Align::{Left, Right};
 use crate::text::columns::Columns;
 use crate::text::{bytes, count, printable, seconds};
@@ -248,6 +249,9 @@ impl RunReport {
         resources.extend(self.cpu_seconds.map(|cpu| format!("{} CPU", seconds(cpu))));
         resources.extend(self.peak_memory_bytes.map(|peak| format!("{} peak memory", bytes(peak))));
         columns.row(["resources".to_owned(), resources.join(", ")]);
+        for (name, text) in self.s3.iter().flat_map(S3Report::lines) {
+            columns.row([name.to_owned(), text]);
+        }
         columns.render(0)
     }
 }

@@ -1,10 +1,12 @@
 //! A job with its places opened: what all its runs, and the commands that look after them, share.
 
 use crate::commit::{CommitLog, Objects, Runner, Stores, lease};
+use crate::ddl::catalog_rules;
 use crate::engine::Pipeline;
 use crate::engine::carry::Carrying;
 use crate::engine::context::RunContext;
 use crate::job::{Job, Places};
+use crate::listen::Listeners;
 use crate::output::staging::pending_store;
 use crate::process::clock::Clock;
 use crate::process::stop::Stop;
@@ -29,6 +31,8 @@ pub struct JobContext<'a> {
     pub stores: Stores,
     /// What its commits are announced to.
     pub targets: Vec<Box<dyn Target>>,
+    /// Who is told of its runs; nobody until it is set.
+    pub listeners: Listeners,
     /// A runtime with threads of its own.
     pub runtime: Handle,
     /// Ends all runs early.
@@ -47,8 +51,17 @@ impl<'a> JobContext<'a> {
             tables: pending_store(&places.sink, runtime.clone(), &stop),
             dead_letters: pending_store(&places.dead_letters, runtime.clone(), &stop),
         };
-        let targets = targets::of_job(&TargetSetup { tables: &stores.tables, manifests: &pipeline.manifests });
-        Ok(Self { job, pipeline, places, stores, targets, runtime, stop, turn: Mutex::default() })
+        let rules = catalog_rules(job, pipeline, places.sink.url(), places.source.url())?;
+        let targets = targets::of_job(TargetSetup {
+            tables: &stores.tables,
+            manifests: &pipeline.manifests,
+            catalog: rules.and_then(|rules| Some((job.glue_address()?, rules))),
+            sink: &places.sink,
+            runtime: &runtime,
+            stop: &stop,
+        });
+        let listeners = Listeners::default();
+        Ok(Self { job, pipeline, places, stores, targets, listeners, runtime, stop, turn: Mutex::default() })
     }
 
     /// What all units of one run share. `name` is the stem of its files' names.
@@ -84,10 +97,14 @@ impl<'a> JobContext<'a> {
 
     /// Publishes and announces what earlier runs committed and left behind, except in windows that a runner holds. `own` is
     /// the window that the caller holds itself.
+    /// Listeners are told what they are owed, and of the commits that are at their end now.
     pub fn recover(&self, own: Option<Window>) -> Result<Recovered> {
+        self.settle_listeners();
         let live = lease::live(self.objects(), self.stores.log.runner())?;
         let busy = |window: &Window| Some(*window) != own && live.iter().any(|holder| holder.window == *window);
-        self.publisher(|publisher| publisher.recover(&busy))
+        let recovered = self.publisher(|publisher| publisher.recover(&busy))?;
+        self.listeners.warn(&self.tell_recovered(&recovered, own));
+        Ok(recovered)
     }
 
     /// Does `work` with what publishes the job's commits.

@@ -68,6 +68,8 @@ pub fn commit_empty(
         warnings: warnings.to_vec(),
         ..times.reported(RunReport::new(run.id, job, plan.span, plan.now_msec))
     };
-    let kept = keep(context, &report).err();
-    Ok(Some((report, kept)))
+    let kept = keep(context, &report);
+    let untold = context.tell_ended(&report, kept.as_deref().ok());
+    let report = RunReport { warnings: [report.warnings, untold].concat(), ..report };
+    Ok(Some((report, kept.err())))
 }

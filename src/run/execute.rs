@@ -50,11 +50,17 @@ pub(super) fn execute_on(context: &JobContext<'_>, plan: &RunPlan, dispatch: &dy
         return (report, result);
     }
     note_failure(context, plan, &report);
-    match (report::keep(context, &report), result) {
+    let kept = report::keep(context, &report);
+    failpoint!("run.kept");
+    let path = kept.as_ref().ok().cloned();
+    let (mut report, result) = match (kept, result) {
         (Err(error), Ok(())) => (report::not_kept(report, &error), Err(error)),
         // A report that cannot be kept must not hide why the run failed.
         (_, result) => (report, result),
-    }
+    };
+    let untold = context.tell_ended(&report, path.as_deref());
+    report.warnings.extend(untold);
+    (report, result)
 }
 
 /// One try to run a window.
@@ -91,6 +97,7 @@ impl Attempt<'_> {
         }
         stages.compared = Some(compare(context, &state, &asked.window, &covered, listed)?);
         refuse_to_empty(&state, asked, &covered, listed)?;
+        stages.untold = Some(context.tell_started(asked));
         let planned = stages.planned.insert(plan(context, asked, state, covered, listed)?);
         let version = *stages.committed.insert(self.decide(listed, planned, phases, &mut stages.output)?);
         phases.begin("publish");
@@ -222,6 +229,8 @@ impl Attempt<'_> {
 /// Whether the command line or the job file is wrong, so that the window was not run at all: no failure of the window.
 fn is_refused_as_asked(error: &Error, stages: &Stages) -> bool {
     match error.kind() {
+        // Listeners that were told of its beginning are told of its end.
+        _ if stages.untold.is_some() => false,
         ErrorKind::Usage => true,
         ErrorKind::Config => stages.listed.is_none(),
         _ => false,

@@ -9,10 +9,11 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 /// Sections that do not change what a task makes.
-const OUTSIDE: [&str; 6] = ["state", "schedule", "manifest", "catalog", "load", "notify"];
+const OUTSIDE: [&str; 9] = ["state", "schedule", "manifest", "aws", "catalog", "load", "notify", "status", "metrics"];
 
 /// Limits that do not change what a task makes either.
-const RESOURCES: [&str; 6] = ["dead_letters", "memory", "memory_total", "threads", "spill_folder", "retry"];
+const RESOURCES: [&str; 7] =
+    ["dead_letters", "memory", "memory_total", "threads", "spill_folder", "listeners", "retry"];
 
 /// Maximum number of files of a folder that a job names, such as one of rules.
 const MAX_FILES: usize = 10_000;

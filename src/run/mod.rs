@@ -21,6 +21,7 @@ mod lease;
 mod listed;
 mod merged;
 mod phases;
+mod placed;
 mod plan;
 mod planned;
 mod read;
@@ -32,6 +33,7 @@ mod rows_before;
 mod stages;
 #[cfg(test)]
 mod tests;
+mod told;
 mod toll;
 
 pub use self::context::JobContext;

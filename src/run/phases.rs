@@ -2,7 +2,7 @@
 
 use crate::process::clock::Clock;
 use crate::process::usage::{Meter, Usage};
-use crate::report::{PhaseReport, Progress, RunReport};
+use crate::report::{PhaseReport, Progress, RunReport, S3Report};
 use crate::text::instant_millis;
 use chrono::{DateTime, Utc};
 use std::time::Instant;
@@ -42,6 +42,7 @@ impl Times {
             ended_at: Some(instant_millis(self.ended_at)),
             cpu_seconds: self.used.cpu_seconds,
             peak_memory_bytes: self.used.peak_memory_bytes,
+            s3: S3Report::of(&self.used.traffic),
             ..report
         }
     }

@@ -4,6 +4,7 @@ use super::admitted::provisional;
 use super::context::JobContext;
 use super::listed::Listed;
 use super::phases::Times;
+use super::placed::placed;
 use super::plan::{RunPlan, run_of};
 use super::recovered::EarlierCommit;
 use super::stages::Stages;
@@ -32,13 +33,14 @@ pub fn of_run(
         provisional: stages.admitted.as_ref().is_some_and(|admitted| admitted.open_until.is_some()),
         resumed_tasks: stages.output.resumed.unwrap_or(0),
         kept: kept_tasks(plan, stages),
+        placement: placed(context),
         effect: stages.foreseen.as_ref().map(|foreseen| foreseen.effect.clone()),
         warnings: warnings(context, plan, stages),
         error: error.map(Into::into),
         ..times.reported(RunReport::new(run_of(job, &plan.window, plan.now_msec).id, job, plan.window, plan.now_msec))
     };
     if let Some(earlier) = &stages.earlier {
-        return with_earlier(report, context, earlier);
+        return earlier_report(report, context, earlier);
     }
     if let Some(listed) = &stages.listed {
         report = with_listing(report, listed);
@@ -92,6 +94,7 @@ fn warnings(context: &JobContext<'_>, plan: &RunPlan, stages: &Stages) -> Vec<St
     let mut warnings = plan.warnings.clone();
     let open_until = stages.admitted.as_ref().and_then(|admitted| admitted.open_until);
     warnings.extend(open_until.map(|closes| provisional(&plan.window, closes)));
+    warnings.extend(stages.untold.iter().flatten().cloned());
     warnings.extend(stages.listed.iter().flat_map(|listed| listed.warnings.clone()));
     warnings.extend(stages.recovery.iter().flat_map(|recovery| recovery.warnings.clone()));
     if let Some(earlier) = &stages.earlier {
@@ -140,7 +143,7 @@ pub fn with_output(mut report: RunReport, pipeline: &Pipeline, output: &RunOutpu
 }
 
 /// The report of a run that found its window committed and only had to publish it.
-fn with_earlier(mut report: RunReport, context: &JobContext<'_>, earlier: &EarlierCommit) -> RunReport {
+pub fn earlier_report(mut report: RunReport, context: &JobContext<'_>, earlier: &EarlierCommit) -> RunReport {
     let EarlierCommit { state, detail } = earlier;
     report.revision = state.revision;
     report.objects.selected = state.counts.objects;
@@ -183,13 +186,14 @@ pub fn dead_letters(places: &Places, files: &[DeadLetterFile]) -> Vec<String> {
     files
 }
 
-/// Keeps the report of an attempt under a name that no other has.
-pub fn keep(context: &JobContext<'_>, report: &RunReport) -> Result<()> {
+/// Keeps the report of an attempt under a name that no other has, and gives its path in the state.
+pub fn keep(context: &JobContext<'_>, report: &RunReport) -> Result<String> {
     let text =
         serde_json::to_vec_pretty(report).map_err(|error| Error::internal("write the run report").source(error))?;
     let instant: String = report.now.chars().filter(char::is_ascii_alphanumeric).collect();
     let path = format!("runs/{}-{instant}-{}.json", report.run_id, &token()[..8]);
-    context.objects().put(&path, text)
+    context.objects().put(&path, text)?;
+    Ok(path)
 }
 
 /// The report of a run of which all is done but that its report could not be kept.

@@ -16,6 +16,8 @@ use crate::rows::quality::Verdict;
 pub struct Stages {
     /// The window may be run.
     pub admitted: Option<Admitted>,
+    /// Set once listeners were told that it begins: which of them could not be.
+    pub untold: Option<Vec<String>>,
     /// Commits of earlier runs.
     pub recovery: Option<Recovery>,
     /// The commit that there already was, of a run that had nothing left to do.

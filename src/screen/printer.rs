@@ -141,6 +141,17 @@ impl Printer {
         write_stdout(text.as_bytes())
     }
 
+    /// A line for programs that read what is logged, as it is: on stdout, and on stderr where stdout gets one JSON value.
+    pub fn line(&self, text: &str) {
+        let text = format!("{text}\n");
+        if self.is_json() {
+            bar::aside(|| to_stderr(&text));
+        } else {
+            // There is nowhere to report that stdout cannot be written.
+            let _ = write_stdout(text.as_bytes());
+        }
+    }
+
     /// A JSON value for stdout, indented, with a line break at its end.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
         let mut text =

@@ -43,6 +43,7 @@ pub use self::list::{check_window, hour_of_object, list};
 pub use self::losses::{DamagedObject, Losses, Lost};
 pub use self::nothing::{Nothing, warnings};
 pub use self::open::{Opened, Opening, open};
+pub use self::prefixes::{HourFolder, hour_folders};
 pub use self::read::{ObjectRead, ObjectStats, read_in_blocks, read_object};
 pub use self::select::{InputObject, Listing, skip};
 pub use self::strays::Strays;

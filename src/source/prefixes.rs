@@ -1,6 +1,7 @@
 //! Which path prefixes a window can have objects under, and the hour an object's path names.
 
 use super::config::{Layout, Select, SourceConfig};
+use super::zone::PathZone;
 use crate::window::Window;
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use std::ops::Range;
@@ -23,8 +24,13 @@ pub(super) fn hours(window: &Window, config: &SourceConfig) -> Range<i64> {
         ),
         Select::Path => (start, end),
     };
+    hours_between(start, end, config.path_time_zone)
+}
+
+/// The hours since 1970 on the clocks of a zone that instants of a range are in.
+fn hours_between(start: i64, end: i64, zone: PathZone) -> Range<i64> {
     // Where clocks change in between, both offsets count.
-    let (first, last) = (config.path_time_zone.offset_at(start), config.path_time_zone.offset_at(end));
+    let (first, last) = (zone.offset_at(start), zone.offset_at(end));
     let (start, end) = (start + first.min(last), end.saturating_add(first.max(last)));
     start.div_euclid(HOUR)..end.saturating_add(HOUR - 1).div_euclid(HOUR)
 }
@@ -47,6 +53,35 @@ pub(super) fn prefixes(layout: Layout, hours: &Range<i64>) -> Vec<String> {
         hour = stop;
     }
     prefixes
+}
+
+/// An hour of the source's paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HourFolder {
+    /// Year, month, day and hour, as the path has them.
+    pub values: [String; 4],
+    /// Its folder below the source's url, without a slash at the end.
+    pub folder: String,
+}
+
+/// The hours of a window on the clocks of the paths; none of a layout without hours.
+pub fn hour_folders(layout: Layout, zone: PathZone, window: &Window) -> impl Iterator<Item = HourFolder> {
+    let hours = match layout {
+        Layout::Flat => 0..0,
+        Layout::HiveHourly | Layout::FirehoseHourly => {
+            hours_between(window.start.timestamp(), window.end.timestamp(), zone)
+        }
+    };
+    hours.filter_map(move |hour| {
+        let instant = DateTime::from_timestamp(hour * HOUR, 0)?;
+        let values = [
+            format!("{:04}", instant.year()),
+            format!("{:02}", instant.month()),
+            format!("{:02}", instant.day()),
+            format!("{:02}", instant.hour()),
+        ];
+        Some(HourFolder { values, folder: hour_prefix(layout, hour)? })
+    })
 }
 
 fn day_prefix(layout: Layout, hour: i64) -> Option<String> {

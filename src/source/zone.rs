@@ -3,15 +3,15 @@
 use arrow::array::timezone::Tz;
 use chrono::{DateTime, Offset, TimeZone};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::str::FromStr;
 
 const HOUR: i64 = 3_600;
 
 /// A time zone by its name in the IANA database, or a fixed distance from UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum PathZone {
     /// UTC.
     #[default]
@@ -52,6 +52,15 @@ impl TryFrom<String> for PathZone {
 
     fn try_from(text: String) -> Result<Self, String> {
         text.parse()
+    }
+}
+
+impl From<PathZone> for String {
+    fn from(zone: PathZone) -> Self {
+        match zone {
+            PathZone::Utc => "UTC".to_owned(),
+            PathZone::Other(Zone(zone)) => zone.to_string(),
+        }
     }
 }
 

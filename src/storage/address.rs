@@ -1,8 +1,11 @@
 //! How one bucket is reached, after the job file, the environment and the profile have had their say.
 
-use super::config::{S3Config, Section, check_endpoint};
-use super::credentials::{self, BucketCredentials};
-use super::http::{Connector, Origin};
+use super::aws::AwsConfig;
+use super::config::{S3Config, Section};
+use super::credentials::{self, Told, User};
+use super::endpoint::check_endpoint;
+use super::headers::{Headers, Signer};
+use super::http::{Connector, Dress, Origin};
 use crate::text::redact;
 use aws_config::SdkConfig;
 use etl_sdk::{Error, Result};
@@ -19,7 +22,9 @@ pub(super) struct BucketAddress {
     /// The region, and what else the SDK takes from the environment and the profile.
     pub(super) aws: SdkConfig,
     /// `None` for requests without a signature.
-    pub(super) credentials: Option<BucketCredentials>,
+    pub(super) credentials: Option<Told>,
+    /// What its requests have in common.
+    pub(super) dress: Arc<Dress>,
 }
 
 /// A builder of the store's client, and the address that it leads to. `section` is the part of the job file that
@@ -35,14 +40,20 @@ pub(super) fn builder_of(
     if s3.anonymous {
         builder = builder.with_skip_signature(true);
     }
-    let aws = credentials::aws_config(s3.region.as_deref())?;
+    let region = s3.region.clone().or_else(|| s3.aws.region.clone());
+    let aws = credentials::aws_config(&AwsConfig { region, ..s3.aws.clone() })?;
     if let Some(region) = aws.region() {
         builder = builder.with_region(region.as_ref());
     }
     let from_environment = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint]
         .iter()
         .find_map(|key| builder.get_config_value(key));
-    let endpoint = s3.endpoint.clone().or(from_environment).or_else(|| aws.endpoint_url().map(str::to_owned));
+    let endpoint = s3
+        .endpoint
+        .clone()
+        .or_else(|| s3.aws.endpoint.clone())
+        .or(from_environment)
+        .or_else(|| aws.endpoint_url().map(str::to_owned));
     if let Some(endpoint) = &endpoint {
         check_endpoint(endpoint)
             .map_err(|hint| Error::config("read an endpoint").with("endpoint", redact(endpoint)).hint(hint))?;
@@ -63,15 +74,24 @@ pub(super) fn builder_of(
     let credentials = if is_set(AmazonS3ConfigKey::SkipSignature) {
         None
     } else {
-        aws.credentials_provider().map(|chain| BucketCredentials::new(chain, section.map(|section| section.name)))
+        aws.credentials_provider().map(|chain| Told::new(chain, User::Bucket(section.map(|section| section.name))))
     };
     let origin = Origin::new(section, s3.endpoint.is_some(), endpoint.is_some());
-    builder = builder.with_virtual_hosted_style_request(virtual_hosted).with_http_connector(Connector::new(origin));
+    let signer = credentials.clone().map(|credentials| Signer { credentials, region: region_of(&aws) });
+    let place = section.map_or("other", |section| section.serves);
+    let dress = Arc::new(Dress { place, headers: Headers::new(s3)?, signer });
+    builder = builder
+        .with_virtual_hosted_style_request(virtual_hosted)
+        .with_http_connector(Connector::new(origin, Arc::clone(&dress)));
     if let Some(credentials) = &credentials {
         builder = builder.with_credentials(Arc::new(credentials.clone()));
     }
     let endpoint = endpoint.map(|endpoint| without_bucket(endpoint, bucket, virtual_hosted));
-    Ok((builder, BucketAddress { bucket: bucket.to_owned(), endpoint, virtual_hosted, aws, credentials }))
+    Ok((builder, BucketAddress { bucket: bucket.to_owned(), endpoint, virtual_hosted, aws, credentials, dress }))
+}
+
+fn region_of(aws: &SdkConfig) -> String {
+    aws.region().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Whether the host name of an endpoint begins with the bucket, as in `https://acme.s3.test`.
@@ -106,8 +126,7 @@ mod tests {
         let s3 = S3Config {
             endpoint: Some("http://127.0.0.1:1".to_owned()),
             region: Some("eu-west-1".to_owned()),
-            path_style: None,
-            anonymous: false,
+            ..S3Config::default()
         };
         let path_style = address(&s3);
         assert_eq!(path_style.endpoint.as_deref(), Some("http://127.0.0.1:1"));

@@ -16,8 +16,7 @@ pub(super) struct Class {
 }
 
 const MAY_NOT: &str = "the credentials in use may not do this; see the policy of the role or of AWS_PROFILE";
-const NOT_ACCEPTED: &str =
-    "the store does not accept the credentials in use; see AWS_ACCESS_KEY_ID, AWS_PROFILE or the role";
+const NOT_ACCEPTED: &str = "the credentials in use are not accepted; see AWS_ACCESS_KEY_ID, AWS_PROFILE or the role";
 const NO_CONNECTION: &str =
     "check s3.endpoint and the network; if both are right, run the same command again; finished tasks are kept";
 const NO_BUCKET: &str = "there is no such bucket there; check the url, s3.endpoint and s3.path_style";
@@ -43,16 +42,34 @@ impl Class {
     fn of_code(code: &str) -> Option<Self> {
         Some(match code {
             "NoSuchBucket" => Self::lasting(ErrorKind::NotFound, NO_BUCKET),
-            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => Self::lasting(ErrorKind::Permission, MAY_NOT),
+            "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "AccountProblem" => {
+                Self::lasting(ErrorKind::Permission, MAY_NOT)
+            }
             "SignatureDoesNotMatch"
+            | "InvalidSignatureException"
             | "InvalidAccessKeyId"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
             | "ExpiredToken"
+            | "ExpiredTokenException"
             | "InvalidToken"
             | "RequestTimeTooSkewed" => Self::lasting(ErrorKind::Permission, NOT_ACCEPTED),
-            "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests" => {
-                Self::passing(Retry::Throttled)
-            }
+            "SlowDown"
+            | "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "TooManyRequests"
+            | "TooManyRequestsException" => Self::passing(Retry::Throttled),
+            "EntityNotFoundException" | "ResourceNotFoundException" => Self::lasting(ErrorKind::NotFound, None),
             "InternalError"
+            | "InternalFailure"
+            | "InternalServerError"
+            | "InternalServiceException"
+            | "OperationTimeoutException"
+            | "ResourceNotReadyException"
+            | "ConcurrentModificationException"
             | "ServiceUnavailable"
             | "RequestTimeout"
             | "BadDigest"

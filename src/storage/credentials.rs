@@ -4,6 +4,7 @@
 //! The chain itself keeps nothing: each request would ask again. [`Kept`] keeps them for all buckets of the process.
 
 use super::answer::text_of;
+use super::aws::{AwsConfig, RoleConfig};
 use super::class::causes_of;
 use crate::process::clock::Clock;
 use crate::process::task::run_apart;
@@ -14,6 +15,7 @@ use aws_config::identity::IdentityCache;
 use aws_config::imds::client::error::{ImdsError, TokenError};
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::region::ProfileFileRegionProvider;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -40,32 +42,59 @@ const FRESH: Duration = Duration::from_mins(5);
 /// Time between two attempts to replace credentials that are still good.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(30);
 
-/// What environment and profile say of AWS. `region` is that of the job file.
+/// What job file, environment and profile say of AWS.
 ///
-/// The environment is that of the process, and so is this: it is loaded once for each region, whose buckets share the
+/// The environment is that of the process, and so is this: it is loaded once for each section, whose clients share the
 /// credentials. Nothing is asked of the network here.
-pub(super) fn aws_config(region: Option<&str>) -> Result<SdkConfig> {
-    static LOADED: Mutex<BTreeMap<Option<String>, SdkConfig>> = Mutex::new(BTreeMap::new());
+pub(super) fn aws_config(aws: &AwsConfig) -> Result<SdkConfig> {
+    static LOADED: Mutex<BTreeMap<AwsConfig, SdkConfig>> = Mutex::new(BTreeMap::new());
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    let region = region.map(str::to_owned);
-    if let Some(known) = loaded.get(&region) {
+    if let Some(known) = loaded.get(aws) {
         return Ok(known.clone());
     }
-    let config = load(region.clone())?;
-    Ok(loaded.entry(region).or_insert(config).clone())
+    let config = run_apart("read the settings of AWS", async { Ok(load(aws).await) })?;
+    Ok(loaded.entry(aws.clone()).or_insert(config).clone())
 }
 
-fn load(region: Option<String>) -> Result<SdkConfig> {
+async fn load(aws: &AwsConfig) -> SdkConfig {
+    let mut of_profile = ProfileFileRegionProvider::builder();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).identity_cache(IdentityCache::no_cache());
+    if let Some(profile) = &aws.profile {
+        of_profile = of_profile.profile_name(profile);
+        loader = loader.profile_name(profile);
+    }
     // Without the instance's region: asking for it takes seconds where there is no instance.
-    let region = RegionProviderChain::first_try(region.map(Region::new))
+    let region = RegionProviderChain::first_try(aws.region.clone().map(Region::new))
         .or_else(EnvironmentVariableRegionProvider::new())
-        .or_else(ProfileFileRegionProvider::new())
+        .or_else(of_profile.build())
         .or_else(Region::new(DEFAULT_REGION));
-    let loader =
-        aws_config::defaults(BehaviorVersion::latest()).region(region).identity_cache(IdentityCache::no_cache());
-    let config = run_apart("read the settings of AWS", async { Ok(loader.load().await) })?;
-    let Some(chain) = config.credentials_provider() else { return Ok(config) };
-    Ok(config.into_builder().credentials_provider(SharedCredentialsProvider::new(Kept::new(chain))).build())
+    let config = loader.region(region).load().await;
+    let Some(chain) = config.credentials_provider() else { return config };
+    let chain = match &aws.role {
+        Some(role) => SharedCredentialsProvider::new(assumed(role, aws, &config, chain).await),
+        None => chain,
+    };
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(Kept::new(chain))).build()
+}
+
+/// The credentials of a role, which those of `chain` may assume.
+async fn assumed(
+    role: &RoleConfig,
+    aws: &AwsConfig,
+    config: &SdkConfig,
+    chain: SharedCredentialsProvider,
+) -> AssumeRoleProvider {
+    let mut base = config.to_builder();
+    if let Some(endpoint) = &aws.endpoint {
+        base.set_endpoint_url(Some(endpoint.clone()));
+    }
+    let mut provider = AssumeRoleProvider::builder(&role.arn)
+        .session_name(role.session_name.as_deref().unwrap_or("etl-runner"))
+        .configure(&base.build());
+    if let Some(id) = &role.external_id {
+        provider = provider.external_id(id);
+    }
+    provider.build_from_provider(chain).await
 }
 
 /// Credentials that are kept until shortly before they expire.
@@ -187,16 +216,25 @@ fn is_lasting(error: &ImdsError) -> Option<bool> {
     Some(!status.is_server_error())
 }
 
-/// The credentials for one bucket, in the form that each of the two clients asks for.
+/// The credentials for a part of the job file, in the form that each client asks for, with failures that name it.
 #[derive(Clone, Debug)]
-pub(super) struct BucketCredentials {
+pub(super) struct Told {
     chain: SharedCredentialsProvider,
-    section: Option<&'static str>,
+    user: User,
 }
 
-impl BucketCredentials {
-    pub(super) fn new(chain: SharedCredentialsProvider, section: Option<&'static str>) -> Self {
-        Self { chain, section }
+/// The part of the job file that needs credentials, for messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum User {
+    /// The bucket of a section; none of a command that has no job file.
+    Bucket(Option<&'static str>),
+    /// Another service.
+    Service(&'static str),
+}
+
+impl Told {
+    pub(super) fn new(chain: SharedCredentialsProvider, user: User) -> Self {
+        Self { chain, user }
     }
 
     async fn find(&self) -> Result<Credentials> {
@@ -210,22 +248,26 @@ impl BucketCredentials {
         let failure = error.source().and_then(|cause| cause.downcast_ref().cloned());
         let failure: Failure = failure.unwrap_or_else(|| Failure::of(error));
         let kind = if failure.retry == Retry::Never { ErrorKind::Permission } else { ErrorKind::Unavailable };
-        let (ours, s3) = match self.section {
-            Some(section) => (
-                Error::new(kind, "find credentials").with("section", format!("{section}.s3")),
-                format!("{section}.s3."),
-            ),
-            None => (Error::new(kind, "find credentials"), String::new()),
+        let ours = Error::new(kind, "find credentials").retry(failure.retry);
+        let public = match &self.user {
+            User::Bucket(Some(section)) => format!("; {section}.s3.anonymous: true reads a public bucket"),
+            User::Bucket(None) => "; anonymous: true reads a public bucket".to_owned(),
+            User::Service(_) => String::new(),
         };
-        ours.retry(failure.retry).source(failure).hint(format!(
+        let ours = match &self.user {
+            User::Bucket(Some(section)) => ours.with("section", format!("{section}.s3")),
+            User::Service(section) => ours.with("section", section),
+            User::Bucket(None) => ours,
+        };
+        ours.source(failure).hint(format!(
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (with SSO, after `aws sso login`), or run \
-             with a role; {s3}anonymous: true reads a public bucket"
+             with a role{public}"
         ))
     }
 }
 
 #[async_trait]
-impl CredentialProvider for BucketCredentials {
+impl CredentialProvider for Told {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
@@ -240,7 +282,7 @@ impl CredentialProvider for BucketCredentials {
     }
 }
 
-impl ProvideCredentials for BucketCredentials {
+impl ProvideCredentials for Told {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -344,7 +386,7 @@ mod tests {
         for (section, named) in
             [(Some("source"), "source.s3.anonymous"), (Some("sink"), "sink.s3.anonymous"), (None, " anonymous")]
         {
-            let bucket = BucketCredentials::new(chain.clone(), section);
+            let bucket = Told::new(chain.clone(), User::Bucket(section));
             let error = store_error("list", "s3://b", bucket.get_credential().await.unwrap_err());
             assert_eq!((error.kind(), error.retry_status()), (ErrorKind::Permission, Retry::Never));
             let hint = error.hint_text().unwrap();
@@ -368,7 +410,7 @@ mod tests {
     #[tokio::test]
     async fn both_clients_get_the_same_credentials() {
         let (kept, counted) = kept(9, None);
-        let bucket = BucketCredentials::new(SharedCredentialsProvider::new(kept), None);
+        let bucket = Told::new(SharedCredentialsProvider::new(kept), User::Bucket(None));
         assert_eq!(bucket.get_credential().await.unwrap().key_id, "1");
         assert_eq!(bucket.provide_credentials().await.unwrap().access_key_id(), "1");
         assert_eq!(calls(&counted), 1);

@@ -23,6 +23,29 @@ where
     of_class(class, operation, uri).source(cause)
 }
 
+/// An error of another service than S3 in our words. `fact` says what was spoken of.
+pub fn service_error<E>(operation: &str, fact: (&'static str, &str), error: &SdkError<E>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    let cause = find_ours(error).map_or_else(|| sdk_cause(error), StoreCause::of_ours);
+    let class = cause.class.clone();
+    let ours = Error::new(class.kind, operation).with(fact.0, fact.1).retry(class.retry);
+    let ours = match (class.hint, error) {
+        (Some(hint), _) => ours.hint(hint),
+        (None, SdkError::DispatchFailure(_)) => ours.hint(NO_SERVICE),
+        (None, _) => ours,
+    };
+    // Unlike a store's, what a service answers says what is wrong.
+    match error.as_service_error().and_then(ProvideErrorMetadata::message) {
+        Some(message) => ours.with("message", fit(message, true)).source(cause),
+        None => ours.source(cause),
+    }
+}
+
+/// What to look at when a service cannot be reached.
+const NO_SERVICE: &str = "check aws.endpoint, aws.region and the network";
+
 fn sdk_cause<E>(error: &SdkError<E>) -> StoreCause
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,

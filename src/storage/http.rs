@@ -1,11 +1,16 @@
-//! What all requests of a bucket's store go through. Redirects are not followed, what a store answers to a failure is cut
-//! and cleaned before anything keeps it, listings are looked at before they are believed, and a connection that does not
-//! come about is an error that names the address and the setting.
+//! What all requests of a bucket's store go through. They get the headers that the job wants, and are counted. Redirects are
+//! not followed, what a store answers to a failure is cut and cleaned before anything keeps it, listings are looked at before
+//! they are believed, and a connection that does not come about is an error that names the address and the setting.
 
 use super::answer;
 use super::class::causes_of;
 use super::config::Section;
+use super::counted::counted;
+use super::headers::{Headers, Signer};
 use super::keys::{self, OddKeys};
+use super::operation::Operation;
+use crate::process::traffic::{Answered, Call};
+use crate::process::usage;
 use crate::text::redact;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -65,16 +70,28 @@ impl Origin {
     }
 }
 
+/// What the requests of a bucket have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Dress {
+    /// Which place of the job they are counted for.
+    pub(super) place: &'static str,
+    /// What they say beside what they ask for.
+    pub(super) headers: Headers,
+    /// `None` for requests without a signature.
+    pub(super) signer: Option<Signer>,
+}
+
 /// Makes the client of a bucket, once for all its stores.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
     origin: Arc<Origin>,
+    dress: Arc<Dress>,
     client: Arc<OnceLock<reqwest::Client>>,
 }
 
 impl Connector {
-    pub(super) fn new(origin: Origin) -> Self {
-        Self { origin: Arc::new(origin), client: Arc::default() }
+    pub(super) fn new(origin: Origin, dress: Arc<Dress>) -> Self {
+        Self { origin: Arc::new(origin), dress, client: Arc::default() }
     }
 }
 
@@ -87,11 +104,12 @@ impl HttpConnector for Connector {
                 client().map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
             self.client.get_or_init(|| made).clone()
         };
-        Ok(HttpClient::new(Transport { client, origin: Arc::clone(&self.origin) }))
+        Ok(HttpClient::new(Transport { client, origin: Arc::clone(&self.origin), dress: Arc::clone(&self.dress) }))
     }
 }
 
-fn client() -> reqwest::Result<reqwest::Client> {
+/// A client that follows no redirect.
+pub(crate) fn client() -> reqwest::Result<reqwest::Client> {
     // A redirect would take the session's token to whatever host it names.
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -106,17 +124,26 @@ fn client() -> reqwest::Result<reqwest::Client> {
 struct Transport {
     client: reqwest::Client,
     origin: Arc<Origin>,
+    dress: Arc<Dress>,
 }
 
 #[async_trait]
 impl HttpService for Transport {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-        let is_listing = request.method().as_str() == "GET"
-            && request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "list-type=2"));
+        let is_copy = request.headers().contains_key("x-amz-copy-source");
+        let operation = Operation::of(request.method().as_str(), request.uri().query(), is_copy);
         let odd_keys = request.extensions().get::<OddKeys>().cloned();
+        self.dress.headers.add_to(&mut request, operation, self.dress.signer.as_ref()).await?;
+        let call = Call { place: self.dress.place, operation: operation.name() };
+        let count = usage::request(call, request.body().content_length() as u64);
         let response = HttpService::call(&self.client, request).await;
-        let response = response.map_err(|error| self.explain(error, &host))?;
+        let response = response.map_err(|error| {
+            count.answered(Answered::Failed);
+            self.explain(error, &host)
+        })?;
+        count.answered(Answered::of_status(response.status().as_u16()));
+        let response = counted(response, count);
         let status = response.status();
         if status.is_redirection() && response.headers().contains_key("location") {
             return Err(ours(HttpErrorKind::Unknown, self.redirected(&response)));
@@ -124,7 +151,10 @@ impl HttpService for Transport {
         if !status.is_success() {
             return shortened(response).await;
         }
-        if is_listing { self.listing(response, odd_keys.as_ref()).await } else { Ok(response) }
+        match operation {
+            Operation::ListObjects => self.listing(response, odd_keys.as_ref()).await,
+            _ => Ok(response),
+        }
     }
 }
 

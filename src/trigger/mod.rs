@@ -5,6 +5,7 @@ mod argument;
 mod failed;
 mod follow;
 mod job_latest;
+mod payload;
 mod scheduled;
 mod span;
 
@@ -12,5 +13,6 @@ pub use self::argument::WindowArgument;
 pub use self::failed::{FailedWindows, failed};
 pub use self::follow::Follower;
 pub use self::job_latest::{JobLatestFile, job_latest};
+pub use self::payload::Payload;
 pub use self::scheduled::{DueFinder, ScheduledWindows, schedule_of};
 pub use self::span::WindowSpan;

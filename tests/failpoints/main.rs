@@ -34,6 +34,7 @@ macro_rules! in_each_place {
     };
 }
 
+mod catalog;
 mod changed;
 mod clocks;
 mod compact;
@@ -42,6 +43,7 @@ mod empty;
 mod faults;
 mod forget;
 mod life;
+mod listeners;
 mod mixed;
 mod panics;
 mod race;

@@ -30,7 +30,7 @@ sink:
 limits:
   memory: lots
   threads: 0
-notify:
+load:
   topic: x
 ";
 
@@ -71,7 +71,7 @@ fn all_mistakes_are_told_at_once_with_their_places() {
     20:19 `sink.row_group_rows` must be a whole number, not the text `many`
     22:3 `limits.memory`: `lots` is not a size; write 512MiB, 64KiB, 1GB or a number of bytes
     23:3 `limits.threads` must be at least 1, not 0
-    24:1 the section `notify` is not there yet
+    24:1 the section `load` is not there yet
     "#);
     // The first of them is what a program sees that knows one.
     let first = mistakes(&run)[0].split_once(' ').unwrap().1.to_owned();

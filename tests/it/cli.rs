@@ -31,6 +31,8 @@ fn help_shows_examples_and_exit_codes() {
       sql           Query a job in SQL: its runs, ledgers, files, dead letters and output tables
       compare       Compare two outputs by key, column by column, and explain the differences
       ddl           Print statements that create the tables in Athena, Glue, Redshift and others
+      catalog       Compare the catalog with what is written, and bring it to agree
+      iam-policy    Print the IAM policy that a job needs: its calls, down to prefixes of keys
       dead-letters  Inspect, replay or drop dead letters
       check         Check a job file and everything it refers to, offline
       recover       Publish what killed runs committed; every command that writes does this first
@@ -80,6 +82,8 @@ fn run_help_names_each_option() {
               2026-11-20T05/PT1H
           --last <SPAN>
               Run the last whole span before now: 1h is the last full hour, in UTC
+          --payload <JSON>
+              Payload of the scheduler that names the window: JSON, @FILE, or - for stdin
           --set <KEY=VALUE>
               Override a key of the job file, such as limits.threads=2; relative paths start from the
               job file's folder; may be repeated
@@ -128,6 +132,7 @@ fn run_help_names_each_option() {
       etl-runner run job.yaml --last 1h --output json
       etl-runner run job.yaml                   # continue where the job's `schedule` left off
       etl-runner run job.yaml --window 2026-11-20 --set sink.url=/tmp/out --dry-run
+      etl-runner run job.yaml --payload @payload.json
     Exit codes: …
     "#);
 }
@@ -146,6 +151,8 @@ fn every_subcommand_has_an_example() {
         "sql",
         "compare",
         "ddl",
+        "catalog",
+        "iam-policy",
         "recover",
         "gc",
         "check",

@@ -3,7 +3,7 @@
 use crate::answers::{JOB, QUICKSTART, call, json_of};
 
 #[test]
-fn sections_and_keys_are_explained() {
+fn keys_are_explained_with_their_choices() {
     insta::assert_snapshot!(call(&["explain", "source.framing"], JOB), @r#"
     exit code 0
     --- stdout
@@ -23,6 +23,10 @@ fn sections_and_keys_are_explained() {
           JSON values one after the other, with or without white space between them.
     --- stderr
     "#);
+}
+
+#[test]
+fn sections_are_explained_with_their_keys() {
     insta::assert_snapshot!(call(&["explain", "sink"], JOB), @r#"
     exit code 0
     --- stdout
@@ -35,10 +39,11 @@ fn sections_and_keys_are_explained() {
           How to reach an `s3://` url.
 
       s3.endpoint  text
-          Another server than AWS. Default: `AWS_ENDPOINT_URL`. Example: `http://127.0.0.1:8333`
+          Another server than AWS. Default: that of `aws`, else `AWS_ENDPOINT_URL`. Example:
+          `http://127.0.0.1:8333`
 
       s3.region  text
-          Default: `AWS_REGION`, else that of the profile, else `us-east-1`.
+          Default: that of `aws`, else `AWS_REGION`, else that of the profile, else `us-east-1`.
 
       s3.path_style  true or false
           `true` puts the bucket in the path, `false` in the host name. Default: in the path where there
@@ -46,6 +51,24 @@ fn sections_and_keys_are_explained() {
 
       s3.anonymous  true or false, default false
           `true` sends no credentials, for public buckets.
+
+      s3.encryption  one of s3 or section
+          How S3 encrypts each object that is written, whatever the bucket's default is: `s3` for keys
+          of S3, or `{kms_key: alias/etl, bucket_key: true}`. Default: the bucket's.
+
+      s3.storage_class  text
+          The class of what is published: files of tables, their manifests, dead letters. The state has
+          none of its own: its objects are small and short-lived, and most classes bill a least size and
+          a least time. In `source` it says nothing. One of `STANDARD`, `STANDARD_IA`, `ONEZONE_IA`,
+          `INTELLIGENT_TIERING`, `GLACIER_IR`, `REDUCED_REDUNDANCY`. Default: `STANDARD`.
+
+      s3.requester_pays  true or false, default false
+          `true` says with each request that its costs are to be billed to who makes it, which buckets
+          of others may ask for.
+
+      s3.expected_bucket_owner  text
+          The id of the account that the bucket belongs to: S3 refuses each request when it is
+          another's. Default: any. Example: `"123456789012"`
 
       format  one of parquet, json
           Format of the files. Default: `parquet`.

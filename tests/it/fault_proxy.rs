@@ -1,4 +1,5 @@
-//! Bad weather between the program and an S3 server: an HTTP proxy that breaks some of the answers.
+//! Bad weather between the program and an S3 server: an HTTP proxy that breaks some of the answers. It also keeps the heads of
+//! all requests, and of those that were answered what was asked for.
 //!
 //! One request per connection, on threads of its own. Requests go on as they came, `Host` included, so that their
 //! signatures stay good.
@@ -80,7 +81,34 @@ impl Weather {
     }
 }
 
+/// A request as it came to the proxy.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub method: String,
+    /// With the query.
+    pub path: String,
+    /// By name in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Of the body.
+    pub length: u64,
+}
+
+/// A request that was answered.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    pub method: String,
+    /// Path with query.
+    pub path: String,
+    pub status: u16,
+    /// The header `x-amz-target`, which names the call in the protocols that do not do it by the path.
+    pub target: String,
+    /// The body of a request with such a header, and of one that removes several objects.
+    pub body: String,
+}
+
 struct State {
+    seen_all: Vec<Seen>,
+    asked: Vec<Asked>,
     weather: Weather,
     random: fastrand::Rng,
     /// Requests since the weather changed.
@@ -103,6 +131,8 @@ impl FaultProxy {
         let port = listener.local_addr().unwrap().port();
         let server = endpoint.trim_start_matches("http://").to_owned();
         let state = Arc::new(Mutex::new(State {
+            seen_all: Vec::new(),
+            asked: Vec::new(),
             weather: Weather::calm(),
             random: fastrand::Rng::with_seed(0),
             seen: 0,
@@ -128,7 +158,18 @@ impl FaultProxy {
     pub fn set(&self, weather: Weather) {
         let mut state = self.state.lock().unwrap();
         let seed = if let When::Rate(_, seed) = weather.when { seed } else { 0 };
-        *state = State { weather, random: fastrand::Rng::with_seed(seed), seen: 0, done: BTreeMap::new() };
+        let random = fastrand::Rng::with_seed(seed);
+        (state.weather, state.random, state.seen, state.done) = (weather, random, 0, BTreeMap::new());
+    }
+
+    /// The requests since the last call.
+    pub fn take_seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.state.lock().unwrap().seen_all)
+    }
+
+    /// What the server was asked for since the last call.
+    pub fn take_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.state.lock().unwrap().asked)
     }
 
     /// Answers that were hit since the weather changed.
@@ -157,8 +198,10 @@ impl Drop for FaultProxy {
 }
 
 impl State {
-    fn fault(&mut self, method: &str, path: &str) -> Option<Weather> {
-        if !(self.weather.only)(method, path) {
+    fn fault(&mut self, request: Seen) -> Option<Weather> {
+        let counts = (self.weather.only)(&request.method, &request.path);
+        self.seen_all.push(request);
+        if !counts {
             return None;
         }
         let place = self.seen;
@@ -178,7 +221,7 @@ fn serve(mut client: TcpStream, server: &str, state: &Mutex<State>, ended: &Atom
     let line = String::from_utf8_lossy(request.head.split(|byte| *byte == b'\r').next().unwrap_or_default());
     let mut words = line.split(' ');
     let (method, path) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default());
-    let hit = state.lock().unwrap().fault(&method, path);
+    let hit = state.lock().unwrap().fault(request.seen(&method, path));
     let count = |weather: &Weather| *state.lock().unwrap().done.entry(weather.fault).or_insert(0) += 1;
     match hit {
         Some(weather) if weather.fault == Fault::SlowDown => {
@@ -200,6 +243,7 @@ fn serve(mut client: TcpStream, server: &str, state: &Mutex<State>, ended: &Atom
     let mut raw = Vec::new();
     upstream.read_to_end(&mut raw)?;
     let answer = Message::split(raw);
+    state.lock().unwrap().asked.push(request.asked(method, path.to_owned(), answer.status()));
     let Some(weather) = hit else { return client.write_all(&answer.closing()) };
     let half = answer.body.len() / 2;
     match weather.fault {
@@ -255,10 +299,24 @@ struct Message {
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 impl Message {
+    /// What was asked, for those who look at it later; the body where it says what the request is for.
+    fn asked(&self, method: String, path: String, status: u16) -> Asked {
+        let target = self.header("X-Amz-Target").unwrap_or_default();
+        let is_kept = !target.is_empty() || path.ends_with("?delete");
+        let body = if is_kept { String::from_utf8_lossy(&self.body).into_owned() } else { String::new() };
+        Asked { method, path, status, target, body }
+    }
+
     fn split(mut raw: Vec<u8>) -> Self {
         let end = raw.windows(4).position(|window| window == END_OF_HEAD).map_or(raw.len(), |place| place + 4);
         let body = raw.split_off(end);
         Self { head: raw, body }
+    }
+
+    /// Of an answer: its status, 0 where there is none.
+    fn status(&self) -> u16 {
+        let head = String::from_utf8_lossy(&self.head);
+        head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
     }
 
     fn header(&self, name: &str) -> Option<String> {
@@ -267,6 +325,13 @@ impl Message {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
         })
+    }
+
+    fn seen(&self, method: &str, path: &str) -> Seen {
+        let head = String::from_utf8_lossy(&self.head).into_owned();
+        let headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect();
+        Seen { method: method.to_owned(), path: path.to_owned(), headers, length: self.body.len() as u64 }
     }
 
     /// The same with one header more or other.

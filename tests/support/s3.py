@@ -28,6 +28,26 @@ def put(bucket, key, text, storage_class="STANDARD"):
     client.put_object(Bucket=bucket, Key=key, Body=text.encode(), StorageClass=storage_class)
 
 
+def glue(database):
+    """The tables of a database of the catalog, with their partitions."""
+    catalog = boto3.client(
+        "glue", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret
+    )
+    tables = catalog.get_tables(DatabaseName=database)["TableList"]
+    def partitions(table):
+        found = catalog.get_partitions(DatabaseName=database, TableName=table["Name"])["Partitions"]
+        return [{"Values": one["Values"], "StorageDescriptor": one["StorageDescriptor"]} for one in found]
+    return {
+        table["Name"]: {key: table[key] for key in ("PartitionKeys", "Parameters", "StorageDescriptor")}
+        | {"Partitions": partitions(table)}
+        for table in tables
+    }
+
+
+def remove(bucket, key):
+    client.delete_object(Bucket=bucket, Key=key)
+
+
 def upload(bucket, prefix, folder):
     for path in sorted(Path(folder).rglob("*")):
         if path.is_file():
@@ -41,6 +61,21 @@ def download(bucket, prefix, folder):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(client.get_object(Bucket=bucket, Key=key)["Body"].read())
     return keys
+
+
+def head(bucket, prefix):
+    """What the server says of how each object is kept."""
+    names = {"ServerSideEncryption": "encryption", "SSEKMSKeyId": "key", "BucketKeyEnabled": "bucket_key",
+             "StorageClass": "class"}
+    heads = {key: client.head_object(Bucket=bucket, Key=key) for key in keys_of(bucket, prefix)}
+    return {key: {name: found.get(field) for field, name in names.items()} for key, found in heads.items()}
+
+
+def kms_key():
+    """Makes a key with the KMS behind the same endpoint, and gives its id."""
+    kms = boto3.client("kms", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=key,
+                       aws_secret_access_key=secret)
+    return kms.create_key()["KeyMetadata"]["KeyId"]
 
 
 def keys_of(bucket, prefix):
@@ -62,7 +97,7 @@ def modified(bucket, key):
     return client.head_object(Bucket=bucket, Key=key)["LastModified"].timestamp()
 
 
-calls = {"bucket": bucket, "put": put, "upload": upload, "download": download, "keys": keys_of, "uploads": uploads,
-         "begin": begin, "modified": modified}
+calls = {"bucket": bucket, "put": put, "remove": remove, "upload": upload, "download": download, "keys": keys_of,
+         "uploads": uploads, "begin": begin, "modified": modified, "glue": glue, "head": head, "kms_key": kms_key}
 for line in sys.stdin:
     print(json.dumps([calls[name](*arguments) for name, *arguments in json.loads(line)]), flush=True)

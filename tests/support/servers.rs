@@ -1,4 +1,4 @@
-//! S3 servers on loopback, from the Python packages that `scripts/test` installs.
+//! Servers of S3 and other services on loopback, from the Python packages that `scripts/test` installs.
 
 use etl_sdk::testing::external::or_skip;
 use serde_json::{Value, json};
@@ -25,8 +25,9 @@ pub fn venv() -> Option<PathBuf> {
     let venv = std::env::var_os("ETL_VENV")
         .map(PathBuf::from)
         .or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache/etl-runner/venv")));
-    let found = venv.filter(|venv| venv.join("bin/moto_server").exists() && venv.join("bin/weed").exists());
-    or_skip(found, "a Python environment with moto_server and weed, as scripts/test makes it,", "ETL_VENV")
+    let programs = ["moto_server", "weed", "ministack"];
+    let found = venv.filter(|venv| programs.iter().all(|name| venv.join("bin").join(name).exists()));
+    or_skip(found, "a Python environment with moto_server, weed and ministack, as scripts/test makes it,", "ETL_VENV")
 }
 
 /// A server that is killed when it is dropped.
@@ -34,8 +35,10 @@ pub struct Server {
     child: Child,
     venv: PathBuf,
     pub endpoint: String,
-    folder: TempDir,
-    client: Mutex<Option<S3Client>>,
+    /// With what it keeps.
+    pub folder: TempDir,
+    client: Mutex<Option<PythonClient>>,
+    services: Mutex<Option<PythonClient>>,
 }
 
 impl Drop for Server {
@@ -55,17 +58,31 @@ impl Server {
         Self::start(venv, command, port, "/moto-api/")
     }
 
+    /// ministack: `DynamoDB` and others, with real state.
+    pub fn ministack(venv: &Path) -> Self {
+        let [port] = free_ports();
+        let mut command = Command::new(venv.join("bin/ministack"));
+        command.env("GATEWAY_PORT", port.to_string()).env("BIND_HOST", "127.0.0.1").env("IOT_MTLS_ENABLED", "0");
+        Self::start(venv, command, port, "/_ministack/health")
+    }
+
     /// `SeaweedFS`: checks signatures.
     pub fn seaweedfs(venv: &Path) -> Self {
+        Self::seaweedfs_with(venv, &json!({}))
+    }
+
+    /// The same with settings of its own, such as a KMS to encrypt with.
+    pub fn seaweedfs_with(venv: &Path, settings: &Value) -> Self {
         let [master, volume, filer, s3] = free_ports();
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
-        let identities = json!({"identities": [{
+        let mut settings = settings.clone();
+        settings["identities"] = json!([{
             "name": "tests",
             "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }]});
-        fs::write(path("identities.json"), identities.to_string()).unwrap();
+        }]);
+        fs::write(path("settings.json"), settings.to_string()).unwrap();
         fs::create_dir(path("data")).unwrap();
         let mut command = Command::new(venv.join("bin/weed"));
         command
@@ -79,7 +96,11 @@ impl Server {
             .arg(format!("-dir={}", path("data")))
             .arg(format!("-filer.localSocket={}", path("filer.sock")))
             .arg(format!("-s3.localSocket={}", path("s3.sock")))
-            .arg(format!("-s3.config={}", path("identities.json")))
+            .arg(format!("-s3.config={}", path("settings.json")))
+            // Those for the KMS; the server knows them as its own too.
+            .envs(CREDENTIALS)
+            // With which it encrypts where it is asked for keys of its own.
+            .env("WEED_S3_SSE_KEK", "5".repeat(64))
             .env("HOME", folder.path())
             .current_dir(folder.path());
         let mut server = Self::start(venv, command, s3, "/");
@@ -87,12 +108,20 @@ impl Server {
         server
     }
 
-    fn start(venv: &Path, mut command: Command, port: u16, ready: &str) -> Self {
+    /// Starts a server, and waits until it answers `ready`.
+    pub fn start(venv: &Path, mut command: Command, port: u16, ready: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let endpoint = format!("http://127.0.0.1:{port}");
-        let mut server = Self { child, venv: venv.to_owned(), endpoint, folder, client: Mutex::default() };
+        let mut server = Self {
+            child,
+            venv: venv.to_owned(),
+            endpoint,
+            folder,
+            client: Mutex::default(),
+            services: Mutex::default(),
+        };
         for _ in 0..600 {
             if answers(port, ready) {
                 return server;
@@ -109,7 +138,18 @@ impl Server {
     /// Does calls of `s3.py` and returns their answers.
     pub fn s3(&self, calls: Value) -> Vec<Value> {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        client.get_or_insert_with(|| S3Client::start(&self.venv, &self.endpoint)).call(&calls)
+        client.get_or_insert_with(|| PythonClient::start("s3.py", &self.venv, &self.endpoint)).call(&calls)
+    }
+
+    /// Does calls of `aws.py` and returns their answers.
+    pub fn aws(&self, calls: Value) -> Vec<Value> {
+        let mut client = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        client.get_or_insert_with(|| PythonClient::start("aws.py", &self.venv, &self.endpoint)).call(&calls)
+    }
+
+    /// Does one of them.
+    pub fn ask(&self, service: &str, method: &str, arguments: Value) -> Value {
+        self.aws(json!([[service, method, arguments]])).remove(0)
     }
 
     /// Makes a bucket. A server that has just started may not be able to at once.
@@ -118,17 +158,17 @@ impl Server {
     }
 }
 
-/// A process of `s3.py`, which ends when its input does.
-struct S3Client {
+/// A process of `s3.py` or `aws.py`, which ends when its input does.
+struct PythonClient {
     child: Child,
     asked: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
-impl S3Client {
-    fn start(venv: &Path, endpoint: &str) -> Self {
+impl PythonClient {
+    fn start(script: &str, venv: &Path, endpoint: &str) -> Self {
         let mut child = Command::new(venv.join("bin/python"))
-            .arg(super::project().join("tests/support/s3.py"))
+            .arg(super::project().join("tests/support").join(script))
             .args([endpoint, KEY, SECRET])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -146,7 +186,7 @@ impl S3Client {
     }
 }
 
-impl Drop for S3Client {
+impl Drop for PythonClient {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -156,7 +196,7 @@ impl Drop for S3Client {
 /// Ports that are free now. `SeaweedFS` takes the port 10,000 above each of its own too.
 ///
 /// All of them are below those that the system gives to outgoing connections: none is taken between now and its use.
-fn free_ports<const N: usize>() -> [u16; N] {
+pub fn free_ports<const N: usize>() -> [u16; N] {
     // Tests side by side ask for other ones, in this process as in others.
     static ASKED: AtomicU32 = AtomicU32::new(0);
     let mut held = Vec::new();

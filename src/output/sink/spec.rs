@@ -127,6 +127,11 @@ impl TableSinkSpec {
         self.parts.iter().map(|part| part.name.as_str())
     }
 
+    /// The partition columns with what of their column they take, outermost first.
+    pub fn partitions(&self) -> impl Iterator<Item = (&str, PartitionPart)> {
+        self.parts.iter().map(|part| (part.name.as_str(), part.takes))
+    }
+
     /// The first partition column that takes a column's value as it is: the tenant or app, where there is one.
     pub fn value_partition(&self) -> Option<&str> {
         self.parts.iter().find(|part| part.takes == PartitionPart::Value).map(|part| part.name.as_str())

@@ -315,7 +315,7 @@ impl Merge<'_> {
         };
         report.set_files(&table_names(context.pipeline), committed.files.iter().map(file).collect());
         report.dead_letters.files.clone_from(&committed.letters);
-        keep(context, &report)
+        keep(context, &report).map(|_| ())
     }
 }
 

@@ -35,7 +35,7 @@ pub fn replay(context: &JobContext<'_>, plan: &ReplayPlan<'_>) -> (ReplayReport,
     let mut phases = Phases::new(plan.progress.clone(), context.objects().clock());
     let mut stages = Stages::default();
     let result = catch(|| replay.run(&mut phases, &mut stages), |error| error).and_then(|amendment| match amendment {
-        Some(planned) => keep(context, &replay.run_report(&planned, &stages, phases.finish())),
+        Some(planned) => keep(context, &replay.run_report(&planned, &stages, phases.finish())).map(|_| ()),
         None => Ok(()),
     });
     let owed = stages.announced.as_mut().and_then(|announced| announced.owed.take()).map_or(Ok(()), Err);
