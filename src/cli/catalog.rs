@@ -35,7 +35,7 @@ enum CatalogCommand {
 struct CatalogPlanArgs {
     #[command(flatten)]
     job: TimedJobArgs,
-    /// Only what commits of this window wrote; partitions too many are not looked for.
+    /// Only what commits of this window wrote; what the catalog has beyond that is not looked at.
     #[arg(long, value_name = "WINDOW", value_parser = Window::parse)]
     window: Option<Window>,
     /// Also the partitions from today on to so long ahead of now, for the apps that are there.

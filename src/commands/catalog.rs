@@ -173,7 +173,9 @@ impl CatalogReport {
     fn screen(&self, request: &CatalogRequest) -> String {
         use Align::{Left, Right};
         let mut columns = Columns::new(&[Left, Left, Right, Right, Right, Right, Right]);
-        columns.row(["table", "", "as it is", "to add", "to change", "to remove", "foreign"].map(str::to_owned));
+        let [add, change, remove] =
+            if self.applied { ["added", "changed", "removed"] } else { ["to add", "to change", "to remove"] };
+        columns.row(["table", "", "as it is", add, change, remove, "foreign"].map(str::to_owned));
         for table in &self.tables {
             let change = match (table.change, self.applied) {
                 (TableChange::None, _) => "",

@@ -9,7 +9,7 @@ use super::foreseen::foresee;
 use super::judged::{judge, show_dead_letters};
 use super::lease::claim;
 use super::listed::{Listed, list};
-use super::merged::{Merged, merge};
+use super::merged::{Merged, carried_version, is_overtaken, merge};
 use super::phases::Phases;
 use super::plan::{RunPlan, run_of};
 use super::planned::{Planned, path_of_inputs, plan};
@@ -137,7 +137,7 @@ impl Attempt<'_> {
     }
 
     /// Reads, merges and judges, and decides; all but the reading again when another run leaves rows of merged tables
-    /// meanwhile. Gives the version of the commit.
+    /// meanwhile, or takes away those that this one rests on. Gives the version of the commit.
     fn decide(
         &self,
         listed: &Listed,
@@ -153,8 +153,18 @@ impl Attempt<'_> {
             let read = read(&run, self.dispatch, listed, &planned.work, finished)?;
             stages.resumed.get_or_insert(read.resumed);
             let _turn = self.turn(phases)?;
-            run.carrying = self.carrying(planned)?;
-            let output = self.finish(&run, read.tasks, phases, stages)?;
+            let version = carried_version(self.context)?;
+            let merged = self.carrying(planned).and_then(|carrying| {
+                run.carrying = carrying;
+                self.finish(&run, read.tasks, phases, stages)
+            });
+            let output = match merged {
+                Err(error) if is_overtaken(self.context, version, &error)? => {
+                    finished = planned.work.results()?;
+                    continue;
+                }
+                merged => merged?,
+            };
             phases.begin("commit");
             match Decision::of_run(&self.plan.window, planned, listed).commit(
                 self.context,

@@ -1,12 +1,13 @@
 //! Merged: partial rows of the tasks are rows of merged tables, and all of the run's output is there.
 
+use super::context::JobContext;
 use crate::engine::context::RunContext;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::merged::merge_all;
 use crate::engine::output::RunOutput;
 use crate::engine::read::Tasks;
 use crate::rows::quality::Findings;
-use etl_sdk::Result;
+use etl_sdk::{Error, ErrorKind, Result};
 
 /// The output of a run, before anything is judged.
 pub struct Merged {
@@ -27,4 +28,15 @@ pub fn merge(run: &RunContext<'_>, dispatch: &dyn Dispatch, tasks: Tasks) -> Res
         output.add(table);
     }
     Ok(Merged { output, findings })
+}
+
+/// The entry of the log that made what merged tables carry now; 0 for none.
+pub fn carried_version(context: &JobContext<'_>) -> Result<u64> {
+    Ok(context.stores.log.refresh()?.carried.as_ref().map_or(0, |(version, _)| *version))
+}
+
+/// Whether a failure is that rows are gone which merged tables carried in `version`: others have left rows of their own
+/// since, and `gc` has cleared the former ones away.
+pub fn is_overtaken(context: &JobContext<'_>, version: u64, error: &Error) -> Result<bool> {
+    Ok(error.kind() == ErrorKind::Damaged && carried_version(context)? != version)
 }

@@ -76,7 +76,8 @@ pub(super) fn builder_of(
     } else {
         aws.credentials_provider().map(|chain| Told::new(chain, User::Bucket(section.map(|section| section.name))))
     };
-    let origin = Origin::new(section, s3.endpoint.is_some(), endpoint.is_some());
+    let elsewhere = if s3.aws.endpoint.is_some() { "aws.endpoint" } else { "AWS_ENDPOINT_URL" };
+    let origin = Origin::new(section, s3.endpoint.is_some(), endpoint.as_ref().map(|_| elsewhere));
     let signer = credentials.clone().map(|credentials| Signer { credentials, region: region_of(&aws) });
     let place = section.map_or("other", |section| section.serves);
     let dress = Arc::new(Dress { place, headers: Headers::new(s3)?, signer });

@@ -46,15 +46,12 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Of a bucket that `section` says how to reach. `is_written` says that the endpoint is written there, and
-    /// `is_other` that there is one at all.
-    pub(super) fn new(section: Option<&Section>, is_written: bool, is_other: bool) -> Self {
+    /// Of a bucket that `section` says how to reach. `is_written` says that the endpoint is written there; `elsewhere` is
+    /// where it is set otherwise, if there is one.
+    pub(super) fn new(section: Option<&Section>, is_written: bool, elsewhere: Option<&str>) -> Self {
         let setting = |key: &str, plain: &str| section.map_or_else(|| plain.to_owned(), |section| section.setting(key));
-        let endpoint = if is_written {
-            Some(setting("endpoint", "the endpoint"))
-        } else {
-            is_other.then(|| "AWS_ENDPOINT_URL".to_owned())
-        };
+        let endpoint =
+            if is_written { Some(setting("endpoint", "the endpoint")) } else { elsewhere.map(str::to_owned) };
         Self {
             setting: endpoint,
             path_style: format!("{}: true", setting("path_style", "s3.path_style")),

@@ -262,6 +262,19 @@ fn a_table_grows_and_is_never_narrowed() {
 }
 
 #[test]
+fn a_store_that_is_not_there_is_named_by_the_setting() {
+    let scene = Scene::with(|job| {
+        job["sink"] = json!({"url": "s3://tables/out"});
+        job["aws"] = json!({"endpoint": "http://127.0.0.1:1"});
+        job["catalog"] = json!({"glue": {"database": "web"}});
+        job["limits"]["retry"] = json!({"attempts": 1});
+    });
+    let plan = call(&scene, &["catalog", "plan", "job.yaml"]);
+    assert_eq!(plan.code, 1, "{}", plan.stderr);
+    assert!(plan.report["error"]["hint"].as_str().unwrap().contains("aws.endpoint"), "{}", plan.stdout);
+}
+
+#[test]
 fn tables_on_this_machine_have_no_catalog() {
     let scene = Scene::with(|job| job["catalog"] = json!({"glue": {"database": "web"}}));
     scene.raw("a.log", line(&[event("a", 0)]));

@@ -23,7 +23,7 @@ use crate::run::committed::{Decided, Decision};
 use crate::run::context::JobContext;
 use crate::run::judged::judge_addition;
 use crate::run::lease::claim;
-use crate::run::merged::{Merged, merge};
+use crate::run::merged::{Merged, carried_version, is_overtaken, merge};
 use crate::run::phases::{Phases, Times};
 use crate::run::recovered::recover;
 use crate::run::report::{dead_letters, keep, with_output};
@@ -67,13 +67,18 @@ impl Replay<'_> {
             Some(lease)
         };
         let planned = plan_replay(context, &plan.window)?;
-        let carrying = self.carrying(&planned)?;
+        let version = carried_version(context)?;
+        let unless_overtaken = |error| match is_overtaken(context, version, &error) {
+            Ok(true) => self.overtaken().source(error),
+            _ => error,
+        };
+        let carrying = self.carrying(&planned).map_err(unless_overtaken)?;
         let run = context.run_context(&planned.run, &planned.name, stop, &plan.progress, carrying)?;
         phases.begin("read");
         let ReadAgain { tasks, tally } = read(context, plan, &planned, &run)?;
         let tally = stages.tally.insert(tally);
         phases.begin("merge");
-        let Merged { output, findings } = merge(&run, &Threads(plan.threads), tasks)?;
+        let Merged { output, findings } = merge(&run, &Threads(plan.threads), tasks).map_err(unless_overtaken)?;
         let output = stages.merged.insert(output);
         balance::check(&output.ledger, run.pipeline, output.files())
             .and_then(|()| check_partitions(run.pipeline.sinks(), output.files()))
@@ -125,12 +130,14 @@ impl Replay<'_> {
         };
         match decision.commit(self.context, self.context.objects(), run, output)? {
             Decided::Committed(version) => Ok(version),
-            Decided::Moved => {
-                Err(Error::new(ErrorKind::Held, "another window was committed while this one was replayed")
-                    .with("window", self.plan.window)
-                    .hint("nothing was published; replay it again"))
-            }
+            Decided::Moved => Err(self.overtaken()),
         }
+    }
+
+    fn overtaken(&self) -> Error {
+        Error::new(ErrorKind::Held, "another window was committed while this one was replayed")
+            .with("window", self.plan.window)
+            .hint("nothing was published; replay it again")
     }
 
     /// The report of the amendment as the job's history keeps it.
