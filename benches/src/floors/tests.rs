@@ -24,7 +24,6 @@ fn inflate_and_parse_see_every_byte() {
     assert!(inflated.bytes_in > totals.bytes_compressed);
     assert!(inflated.bytes_out > totals.bytes_raw + totals.bytes_payload / 3);
     assert!(inflated.bytes_out < totals.bytes_raw + totals.bytes_payload * 2 / 3);
-    assert!(inflated.cpu_seconds > 0.0 && parsed.cpu_seconds > 0.0);
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -56,7 +55,7 @@ fn encode_writes_the_rows_of_every_file() {
     let floor = encode(&folder).unwrap();
     // Two files of about 20,000 numbers and texts; the one under `_state` is not a table's.
     assert!((200_000..1_600_000).contains(&floor.bytes_out), "{floor:?}");
-    assert!(floor.bytes_in > floor.bytes_out && floor.cpu_seconds > 0.0, "{floor:?}");
+    assert!(floor.bytes_in > floor.bytes_out, "{floor:?}");
     assert_eq!(Floor::from_json(&floor.to_json()), Some(floor));
     std::fs::remove_dir_all(&folder).unwrap();
 }
