@@ -4,7 +4,7 @@
 //! The short form is 3 rounds and three points to fall asleep at; with `ETL_LONG=1`, 50 rounds and all points.
 
 use crate::support::{Case, Scene, WINDOW, all, is_long};
-use crate::world::{Output, Place, Process, World, left_behind, points, points_of_gc};
+use crate::world::{Ended, Output, Place, Process, World, left_behind, points, points_of_gc};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -83,17 +83,19 @@ fn chosen(names: Vec<String>) -> Vec<String> {
     places.into_iter().map(|place| names[place].clone()).collect()
 }
 
-/// Runners that start at once. Those that do not wait give way; those that wait do the window again.
+/// Runners that start at once. Those that do not wait give way; those that wait do the window again, unless another was
+/// faster: a lease only saves work, and two may hold one for a moment where it ends and begins.
 fn one_window(stage: &Scene, place: Place<'_>, round: usize, runners: usize, waits: bool, expected: &Output) {
     let world = World::new(stage, place, &format!("one window {round}"));
     let more: &[&str] = if waits { &IN_TURN } else { &LASTING };
     let started: Vec<Process> = (0..runners).map(|_| world.start_window(WINDOW, more, &[])).collect();
     let ended: Vec<_> = started.into_iter().map(Process::wait).collect();
     let done = ended.iter().filter(|run| run.code == Some(0)).count();
+    let overtaken = |run: &&Ended| run.code == Some(4) && run.stderr.contains("another runner has committed it since");
     if waits {
-        assert_eq!(done, runners, "{ended:?}");
+        assert_eq!(done + ended.iter().filter(overtaken).count(), runners, "{ended:?}");
     }
-    assert!(done > 0, "{ended:?}");
+    assert!(done > usize::from(waits), "{ended:?}");
     for run in ended {
         run.done_or_held();
     }
