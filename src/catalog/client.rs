@@ -48,7 +48,8 @@ impl Glue {
         Self { address: GlueAddress { database, catalog_id, ..self.address.clone() }, ..self.clone() }
     }
 
-    /// Does a call until there is an answer, or its failures do not pass; refusals with the `expected` codes are answers. What fails here is not to be tried again around it. `table` is what is spoken of.
+    /// Does a call until there is an answer, or its failures do not pass; refusals with the `expected` codes
+    /// are answers. What fails here is not to be tried again around it. `table` is what is spoken of.
     pub(super) fn call<T, E, F>(
         &self,
         operation: &'static str,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const MAX_COMMENT: usize = 255;
 
 /// The longest description of a table, in bytes (Glue API, `TableInput`).
-pub(super) const MAX_DESCRIPTION: usize = 2_048;
+const MAX_DESCRIPTION: usize = 2_048;
 
 /// A table as a catalog knows it. Serializable: a commit keeps it, and any process tells the catalog the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +98,11 @@ impl FileForm {
 }
 
 impl TableDefinition {
+    /// What one row is, as long as the catalog takes it.
+    pub(super) fn description(&self) -> &str {
+        cut(&self.description, MAX_DESCRIPTION)
+    }
+
     /// All parameters of the table.
     pub(super) fn all_parameters(&self) -> BTreeMap<String, String> {
         let own = self.parameters.iter().map(|(key, value)| (key.clone(), value.clone()));
@@ -121,7 +126,7 @@ impl TableDefinition {
             "DatabaseName": database,
             "TableInput": {
                 "Name": self.name,
-                "Description": cut(&self.description, MAX_DESCRIPTION),
+                "Description": self.description(),
                 "TableType": "EXTERNAL_TABLE",
                 "Parameters": self.all_parameters(),
                 "PartitionKeys": keys.collect::<Vec<_>>(),
@@ -154,6 +159,6 @@ impl ColumnDefinition {
 }
 
 /// The beginning of a text, of so many bytes at most.
-pub fn cut(text: &str, max_bytes: usize) -> &str {
+fn cut(text: &str, max_bytes: usize) -> &str {
     &text[..text.floor_char_boundary(max_bytes)]
 }

@@ -1,6 +1,6 @@
 //! What of a table in the catalog must change, and what must not. Pure.
 
-use super::definition::{MAX_DESCRIPTION, TableDefinition, cut};
+use super::definition::TableDefinition;
 use super::input;
 use aws_sdk_glue::types::{Column, Partition as FoundPartition, PartitionInput, StorageDescriptor, Table, TableInput};
 use etl_sdk::{Error, Result};
@@ -26,7 +26,7 @@ pub(super) fn change(wanted: &TableDefinition, found: &Table) -> Result<Option<T
     after.parameters = Some(merged_parameters(wanted, found));
     after.table_type = Some("EXTERNAL_TABLE".to_owned());
     if !wanted.description.is_empty() {
-        after.description = Some(cut(&wanted.description, MAX_DESCRIPTION).to_owned());
+        after.description = Some(wanted.description().to_owned());
     }
     Ok((after != before).then_some(after))
 }

@@ -1,6 +1,6 @@
 //! Definitions in the types of the SDK.
 
-use super::definition::{MAX_DESCRIPTION, TableDefinition, cut};
+use super::definition::{ColumnDefinition, TableDefinition};
 use super::partition::Partition;
 use aws_sdk_glue::error::BuildError;
 use aws_sdk_glue::types::{Column, PartitionInput, SerDeInfo, StorageDescriptor, Table, TableInput};
@@ -14,7 +14,7 @@ pub(super) fn incomplete(error: BuildError) -> Error {
 
 /// The columns of a table's files.
 pub(super) fn columns(table: &TableDefinition) -> Result<Vec<Column>> {
-    let column = |column: &super::definition::ColumnDefinition| {
+    let column = |column: &ColumnDefinition| {
         let comment = Some(column.comment()).filter(|comment| !comment.is_empty()).map(str::to_owned);
         Column::builder().name(&column.name).r#type(&column.type_name).set_comment(comment).build().map_err(incomplete)
     };
@@ -46,7 +46,7 @@ pub(super) fn descriptor(table: &TableDefinition, columns: Vec<Column>, location
 pub(super) fn table(table: &TableDefinition) -> Result<TableInput> {
     let input = TableInput::builder()
         .name(&table.name)
-        .description(cut(&table.description, MAX_DESCRIPTION))
+        .description(table.description())
         .table_type("EXTERNAL_TABLE")
         .set_parameters(Some(table.all_parameters().into_iter().collect()))
         .set_partition_keys(Some(partition_keys(table)?))

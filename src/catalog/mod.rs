@@ -22,7 +22,7 @@ mod tables;
 
 pub use self::client::{Glue, GlueAddress};
 pub use self::config::{CatalogConfig, GlueConfig, ProjectionConfig, RawTableConfig};
-pub use self::definition::{ColumnDefinition, FileForm, TableDefinition, cut};
+pub use self::definition::{ColumnDefinition, FileForm, TableDefinition};
 pub use self::partition::{Partition, values_of};
 pub use self::partitions::{Found, Registered, Wanted};
 pub use self::tables::{Kept, TableChange};

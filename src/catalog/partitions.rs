@@ -12,10 +12,11 @@ use aws_sdk_glue::types::{
 use etl_sdk::{Error, ErrorKind, Result, Retry};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most partitions of a call that makes, changes or removes some (Glue API).
+/// Most partitions of a call that makes or changes some (Glue API, `PartitionInputList`,
+/// `BatchUpdatePartitionRequestEntryList`).
 const MOST_WRITTEN: usize = 100;
 
-/// Most of them of a call that removes some (Glue API, `BatchDeletePartitionValueList`).
+/// Most partitions of a call that removes some (Glue API, `BatchDeletePartitionValueList`).
 const MOST_REMOVED: usize = 25;
 
 /// Most partitions of a call that reads some (Glue API, `BatchGetPartitionValueList`).
@@ -61,7 +62,7 @@ impl Glue {
             let (known, new): (Vec<_>, Vec<_>) =
                 inputs.into_iter().partition(|input| found.contains_key(input.values()));
             let (same, different): (Vec<_>, Vec<_>) =
-                known.into_iter().partition(|input| difference::is_same_partition(input, &found[input.values()]));
+                known.into_iter().partition(|input| difference::is_same_partition(input, &found[input.values()].0));
             registered.unchanged += same.len() as u64;
             registered.changed += self.change(table, different)?;
             let (added, there) = self.add(table, new)?;
@@ -84,10 +85,8 @@ impl Glue {
             let found = self.read(table, some)?;
             all.extend(some.iter().map(|partition| match found.get(&partition.values) {
                 None => Wanted::Missing,
-                Some(found) => {
-                    let input = input::partition(table, &kept.columns, partition);
-                    if difference::is_same_partition(&input, found) { Wanted::Same } else { Wanted::Different }
-                }
+                Some(found) if found.agrees(table, kept, partition) => Wanted::Same,
+                Some(_) => Wanted::Different,
             }));
         }
         Ok(all)
@@ -109,8 +108,8 @@ impl Glue {
         Ok(registered)
     }
 
-    /// The partitions of these values that are in the catalog, as far as one call tells; and those that it leaves open: they are
-    /// not there, or the answer would have been too large.
+    /// The partitions of these values that are in the catalog, as far as one call tells; and those that it leaves open:
+    /// they are not there, or the answer would have been too large.
     fn read_once(&self, table: &TableDefinition, values: &[Vec<String>]) -> Result<(FoundByValues, Vec<Vec<String>>)> {
         let call = self
             .client
@@ -123,7 +122,8 @@ impl Glue {
         let Ok(answer) = read else { return Ok((BTreeMap::new(), Vec::new())) };
         let found = answer.partitions.unwrap_or_default();
         let open = answer.unprocessed_keys.unwrap_or_default().into_iter().map(|key| key.values);
-        Ok((found.into_iter().map(|partition| (partition.values().to_vec(), partition)).collect(), open.collect()))
+        let found = found.into_iter().map(|partition| (partition.values().to_vec(), Found(partition)));
+        Ok((found.collect(), open.collect()))
     }
 
     /// The same of all of them: what is left open is asked for again as long as that finds some.
@@ -144,7 +144,7 @@ impl Glue {
     /// Makes partitions. Gives how many, and the values of those that are there already.
     fn add(&self, table: &TableDefinition, inputs: Vec<PartitionInput>) -> Result<(u64, BTreeSet<Vec<String>>)> {
         let (mut added, mut there) = (0, BTreeSet::new());
-        self.in_rounds(table, inputs, MOST_WRITTEN, |batch| {
+        self.in_rounds(table, inputs, |batch| {
             let count = batch.len();
             let call = self
                 .client
@@ -178,7 +178,7 @@ impl Glue {
 
     fn change(&self, table: &TableDefinition, inputs: Vec<PartitionInput>) -> Result<u64> {
         let count = inputs.len() as u64;
-        self.in_rounds(table, inputs, MOST_WRITTEN, |batch| {
+        self.in_rounds(table, inputs, |batch| {
             let entries = batch.into_iter().map(|input| {
                 BatchUpdatePartitionRequestEntry::builder()
                     .set_partition_value_list(Some(input.values().to_vec()))
@@ -235,14 +235,13 @@ impl Glue {
         &self,
         table: &TableDefinition,
         inputs: Vec<PartitionInput>,
-        most: usize,
         mut call: impl FnMut(Vec<PartitionInput>) -> Result<Vec<Refusal>>,
     ) -> Result<()> {
         let mut left = inputs;
         let mut backoff = Backoff::new(&self.address.retry, &self.stop);
         while !left.is_empty() {
             let mut put_off = BTreeSet::new();
-            for batch in left.chunks(most) {
+            for batch in left.chunks(MOST_WRITTEN) {
                 for (values, detail) in call(batch.to_vec())? {
                     if !is_passing(code(detail.as_ref())) {
                         return Err(refused("register partitions", &table.name, &values, detail.as_ref()));
@@ -306,7 +305,7 @@ impl Found {
 }
 
 /// Partitions by their values.
-type FoundByValues = BTreeMap<Vec<String>, FoundPartition>;
+type FoundByValues = BTreeMap<Vec<String>, Found>;
 
 fn values_of_all(partitions: &[Partition]) -> Vec<Vec<String>> {
     partitions.iter().map(|partition| partition.values.clone()).collect()

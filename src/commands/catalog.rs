@@ -3,7 +3,6 @@
 use super::request::{CatalogAction, CatalogRequest};
 use super::session::{RunSession, Session, listen, recover_first};
 use crate::catalog::{Glue, Partition, TableChange, TableDefinition};
-use crate::ddl::catalog_rules;
 use crate::report::Outcome;
 use crate::run::JobContext;
 use crate::screen::Printer;
@@ -60,8 +59,7 @@ pub fn run(request: &CatalogRequest, printer: &Printer) -> Result<Outcome> {
     let session = Session::open(&request.job, listen(printer)?, printer)?.watched(printer)?.build()?;
     let context = session.context()?;
     let job = session.job();
-    let rules = catalog_rules(job, &session.pipeline, context.places.sink.url(), context.places.source.url())?;
-    let (Some(rules), Some(address)) = (rules, job.glue_address()) else {
+    let Some((address, rules)) = &context.catalog else {
         return Err(Error::config("find the catalog of the job").with("job", &job.config.job).hint(
             "add `catalog: {glue: {database: NAME}}` to the job file; `etl-runner explain catalog` says what it may say",
         ));
@@ -69,9 +67,9 @@ pub fn run(request: &CatalogRequest, printer: &Printer) -> Result<Outcome> {
     if request.apply {
         recover_first(&context, printer)?;
     }
-    let glue = Glue::new(address, context.runtime.clone(), context.stop.clone())?;
+    let glue = Glue::new(address.clone(), context.runtime.clone(), context.stop.clone())?;
     let look = Look { glue: &glue, sink: &context.places.sink, runtime: &context.runtime };
-    let wanted = wanted(request, &session, &context, &rules)?;
+    let wanted = wanted(request, &session, &context, rules)?;
     let is_whole = request.window.is_none();
     let (mut applied, mut tables) = (false, Vec::new());
     for (table, partitions) in &wanted {

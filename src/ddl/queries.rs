@@ -5,8 +5,7 @@
 //! later month.
 
 use super::table::DdlTable;
-use super::write::Quote;
-use crate::query::Versions;
+use super::write::{Quote, latest_rows};
 use etl_sdk::PartitionPart;
 use serde_json::{Value, json};
 
@@ -57,21 +56,15 @@ fn parameters(tables: &[&DdlTable]) -> String {
 /// The rows of a table that its parameters ask for.
 fn select(database: &str, table: &DdlTable, indent: &str) -> String {
     let quote = Quote::Double;
-    let names: Vec<String> = table.names().map(|name| quote.name(name)).collect();
-    let from = format!("{}.{}", quote.name(database), quote.name(&table.name));
-    let filter = filter(table, indent);
     match &table.versions {
-        None => format!("SELECT {}\n{indent}FROM {from}{filter}", names.join(", ")),
-        Some(Versions { key, stamp }) => {
-            let key: Vec<String> = key.iter().map(|name| quote.name(name)).collect();
-            format!(
-                "SELECT {}\n{indent}FROM (\n{indent}  SELECT *, row_number() OVER (PARTITION BY {} ORDER BY {} DESC) AS \
-                 place_of_row\n{indent}  FROM {from}{}\n{indent}) AS numbered\n{indent}WHERE place_of_row = 1",
-                names.join(", "),
-                key.join(", "),
-                quote.name(stamp),
-                self::filter(table, &format!("{indent}  ")),
-            )
+        None => {
+            let names = quote.names(table.names());
+            let from = format!("{}.{}", quote.name(database), quote.name(&table.name));
+            format!("SELECT {names}\n{indent}FROM {from}{}", filter(table, indent))
+        }
+        Some(versions) => {
+            let filter = filter(table, &format!("{indent}  "));
+            latest_rows(quote, database, table, versions, &filter, indent)
         }
     }
 }

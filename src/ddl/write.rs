@@ -1,6 +1,7 @@
 //! Names and texts in statements.
 
 use super::table::DdlTable;
+use crate::query::Versions;
 
 /// How a dialect writes names.
 #[derive(Clone, Copy, Debug)]
@@ -53,14 +54,28 @@ pub(super) fn listed(lines: &[String]) -> String {
 /// The view of the latest row of each key; `None` when a key has one row.
 pub(super) fn latest_view(create: &str, quote: Quote, database: &str, table: &DdlTable) -> Option<String> {
     let versions = table.versions.as_ref()?;
-    let of = |name: &str| format!("{}.{}", quote.name(database), quote.name(name));
-    Some(format!(
-        "{create} {} AS\nSELECT {}\nFROM (\n  SELECT *, row_number() OVER (PARTITION BY {} ORDER BY {} DESC) AS place_of_row\n  \
-         FROM {}\n) AS numbered\nWHERE place_of_row = 1;",
-        of(&format!("{}_latest", table.name)),
+    let name = quote.name(&format!("{}_latest", table.name));
+    let rows = latest_rows(quote, database, table, versions, "", "");
+    Some(format!("{create} {}.{name} AS\n{rows};", quote.name(database)))
+}
+
+/// The query for the latest row of each key among the rows that `filter`, a clause on a line of its own, leaves. Lines behind
+/// the first begin with `indent`.
+pub(super) fn latest_rows(
+    quote: Quote,
+    database: &str,
+    table: &DdlTable,
+    versions: &Versions,
+    filter: &str,
+    indent: &str,
+) -> String {
+    format!(
+        "SELECT {}\n{indent}FROM (\n{indent}  SELECT *, row_number() OVER (PARTITION BY {} ORDER BY {} DESC) AS \
+         place_of_row\n{indent}  FROM {}.{}{filter}\n{indent}) AS numbered\n{indent}WHERE place_of_row = 1",
         quote.names(table.names()),
         quote.names(versions.key.iter().map(String::as_str)),
         quote.name(&versions.stamp),
-        of(&table.name),
-    ))
+        quote.name(database),
+        quote.name(&table.name),
+    )
 }

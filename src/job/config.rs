@@ -82,6 +82,17 @@ pub struct JobConfig {
 }
 
 impl JobConfig {
+    /// How buckets are reached, by the names of the sections that say so.
+    pub fn buckets(&self) -> impl Iterator<Item = (&'static str, &S3Config)> {
+        let written = [
+            ("source", Some(&self.source.s3)),
+            ("sink", Some(&self.sink.s3)),
+            ("state", self.state.s3.as_ref()),
+            ("dead_letter", self.dead_letter.s3.as_ref()),
+        ];
+        written.into_iter().filter_map(|(section, s3)| Some((section, s3?)))
+    }
+
     /// Hands what is said of AWS as a whole to the sections that reach buckets.
     pub(super) fn hand_on_aws(&mut self) {
         let buckets =

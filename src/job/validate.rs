@@ -89,13 +89,8 @@ impl Job {
     fn check_buckets(&self) -> Vec<Error> {
         let config = &self.config;
         let mut found = Vec::new();
-        for (section, s3) in [
-            ("source", Some(&config.source.s3)),
-            ("sink", Some(&config.sink.s3)),
-            ("state", config.state.s3.as_ref()),
-            ("dead_letter", config.dead_letter.s3.as_ref()),
-        ] {
-            if s3.is_some_and(|s3| s3.anonymous && s3.requester_pays) {
+        for (section, s3) in config.buckets() {
+            if s3.anonymous && s3.requester_pays {
                 let path = [section, "s3", "requester_pays"];
                 let what = format_args!("`{}` needs credentials, and `anonymous: true` sends none", path.join("."));
                 found.push(self.wrong(&path, what).hint("S3 must know whom to bill: remove one of the two"));

@@ -129,13 +129,9 @@ impl Facts {
         let is_told = matches!(purpose, Purpose::Run | Purpose::Catalog);
         let glue = config.catalog.glue.as_ref().filter(|glue| glue.enabled && is_told);
         facts.catalog = glue.map(|glue| CatalogNames::of(glue, &facts.arns)).transpose()?;
-        for (section, s3) in [("sink", Some(&config.sink.s3)), ("state", config.state.s3.as_ref())]
-            .into_iter()
-            .chain([("dead_letter", config.dead_letter.s3.as_ref())])
-        {
-            let Some((s3, Encryption::Kms(kms))) = s3.and_then(|s3| Some((s3, s3.encryption.as_ref()?))) else {
-                continue;
-            };
+        // In the source nothing is written.
+        for (section, s3) in config.buckets().filter(|(section, _)| *section != "source") {
+            let Some(Encryption::Kms(kms)) = &s3.encryption else { continue };
             let key = Key::of(&kms.kms_key, section, s3.region.as_ref(), &facts.arns)?;
             if !facts.keys.contains(&key) {
                 facts.keys.push(key);
@@ -196,10 +192,12 @@ impl Key {
     fn of(name: &str, section: &str, region: Option<&String>, arns: &Arns) -> Result<Self> {
         let arns = Arns { region: region.or(arns.region.as_ref()).cloned(), ..arns.clone() };
         let section = format!("{section}.s3.encryption");
-        let whole = match name.starts_with("arn:") {
-            true => name.to_owned(),
-            false if name.starts_with("alias/") => arns.of(&section, "kms", name)?,
-            false => arns.of(&section, "kms", &format!("key/{name}"))?,
+        let whole = if name.starts_with("arn:") {
+            name.to_owned()
+        } else if name.starts_with("alias/") {
+            arns.of(&section, "kms", name)?
+        } else {
+            arns.of(&section, "kms", &format!("key/{name}"))?
         };
         let region = whole.split(':').nth(3).unwrap_or_default().to_owned();
         Ok(match whole.split_once(":alias/") {

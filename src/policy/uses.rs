@@ -72,7 +72,10 @@ pub(super) const USES: &[Use] = &[
         |job| job.objects(&job.output),
     ),
     allow("ReadOutput", &[Read, Load], "read tables and manifests", FETCH, |job| job.objects(&job.output)),
-    deny("KeepApart", &[Load], "leave state and dead letters alone", FETCH, |job| job.objects(&job.apart)),
+    Use {
+        effect: Effect::Deny,
+        ..allow("KeepApart", &[Load], "leave state and dead letters alone", FETCH, |job| job.objects(&job.apart))
+    },
     allow("FindState", &[Run, Read], "find what is known of runs", FIND, |job| job.listed(&job.state)),
     allow("KeepState", &[Run], "keep the commit log, leases and reports", KEEP_OBJECTS, |job| job.objects(&job.state)),
     allow("ReadState", &[Read], "read the commit log and reports", FETCH, |job| job.objects(&job.state)),
@@ -129,16 +132,6 @@ const fn allow(
     on: fn(&Facts) -> Vec<On>,
 ) -> Use {
     Use { sid, by, why, effect: Effect::Allow, actions, on }
-}
-
-const fn deny(
-    sid: &'static str,
-    by: &'static [Purpose],
-    why: &'static str,
-    actions: &'static [&'static str],
-    on: fn(&Facts) -> Vec<On>,
-) -> Use {
-    Use { effect: Effect::Deny, ..allow(sid, by, why, actions, on) }
 }
 
 impl Use {

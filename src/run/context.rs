@@ -1,5 +1,6 @@
 //! A job with its places opened: what all its runs, and the commands that look after them, share.
 
+use crate::catalog::GlueAddress;
 use crate::commit::{CommitLog, Objects, Runner, Stores, lease};
 use crate::ddl::catalog_rules;
 use crate::engine::Pipeline;
@@ -13,6 +14,7 @@ use crate::process::stop::Stop;
 use crate::publish::{Announcer, Publisher, Recovered, Target, Urls};
 use crate::report::Progress;
 use crate::rows::sort::Sorter;
+use crate::targets::catalog::CatalogRules;
 use crate::targets::{self, TargetSetup};
 use crate::window::Window;
 use etl_sdk::{Result, Run};
@@ -31,6 +33,8 @@ pub struct JobContext<'a> {
     pub stores: Stores,
     /// What its commits are announced to.
     pub targets: Vec<Box<dyn Target>>,
+    /// The catalog of the job and what it is to know, if it has one.
+    pub catalog: Option<(GlueAddress, CatalogRules)>,
     /// Who is told of its runs; nobody until it is set.
     pub listeners: Listeners,
     /// A runtime with threads of its own.
@@ -52,16 +56,17 @@ impl<'a> JobContext<'a> {
             dead_letters: pending_store(&places.dead_letters, runtime.clone(), &stop),
         };
         let rules = catalog_rules(job, pipeline, places.sink.url(), places.source.url())?;
+        let catalog = rules.and_then(|rules| Some((job.glue_address()?, rules)));
         let targets = targets::of_job(TargetSetup {
             tables: &stores.tables,
             manifests: &pipeline.manifests,
-            catalog: rules.and_then(|rules| Some((job.glue_address()?, rules))),
+            catalog: catalog.clone(),
             sink: &places.sink,
             runtime: &runtime,
             stop: &stop,
         });
         let listeners = Listeners::default();
-        Ok(Self { job, pipeline, places, stores, targets, listeners, runtime, stop, turn: Mutex::default() })
+        Ok(Self { job, pipeline, places, stores, targets, catalog, listeners, runtime, stop, turn: Mutex::default() })
     }
 
     /// What all units of one run share. `name` is the stem of its files' names.

@@ -48,7 +48,7 @@ impl TableAgreement<'_> {
     }
 }
 
-/// The partitions of published commits, by the name of their table; of those that overlap a window, if one is given.
+/// The partitions of live commits, by the name of their table; of those that overlap a window, if one is given.
 pub fn committed(
     rules: &CatalogRules,
     state: &JobState,

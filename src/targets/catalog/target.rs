@@ -34,7 +34,7 @@ impl CatalogTarget {
         Self { address, rules, sink, runtime, stop, glue: OnceLock::new() }
     }
 
-    /// The client for a database; the one of the job file is made once.
+    /// The client, made once.
     fn glue(&self) -> Result<&Glue> {
         if let Some(glue) = self.glue.get() {
             return Ok(glue);
